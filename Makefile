@@ -1,0 +1,41 @@
+# make book, make test: everything on a fresh machine, in .venv. The lines work without make too.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: book test check serve train bench clean
+
+.venv/installed: requirements.txt pyproject.toml ddpm_lite/fused_norm.cpp
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -r requirements.txt
+	touch $@
+
+.venv/tested: .venv/installed requirements-test.txt
+	$(BIN)/pip install --quiet -r requirements-test.txt
+	touch $@
+
+# Cold, because a page that has not changed is not read again, and its warnings are lost.
+book: .venv/installed
+	rm -rf _build
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@echo "Open $(CURDIR)/_build/html/index.html"
+
+test: .venv/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+serve:
+	@test -d _build/html || $(MAKE) book
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+train: .venv/installed
+	$(BIN)/ddpm-lite train
+
+bench: .venv/installed
+	$(BIN)/pip install --quiet --no-deps -r benchmarks/requirements.txt
+	$(BIN)/python benchmarks/train_speed.py
+
+clean:
+	rm -rf .venv _build build dist runs *.egg-info ddpm_lite/*.so

@@ -1,0 +1,457 @@
+"""Images in memory: MNIST, Fashion-MNIST, CIFAR-10, a folder of your own, and batches of them.
+
+Images stay uint8 until they are on the device: a batch is gathered in one indexing step, moved, and
+only there turned into floats in [-1, 1]. For sets that fit in memory this needs no worker
+processes. Nothing here reads a pickle: opening somebody else's data cannot run their code.
+"""
+
+import gzip
+import os
+import tarfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pooch
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from tqdm import tqdm
+
+MNIST_FILE = Path(__file__).parent / "assets" / "mnist.npz"
+"""MNIST as it comes with the package (Yann LeCun and Corinna Cortes, CC BY-SA 3.0)."""
+
+NAMES = ("mnist", "fashion_mnist", "cifar10")
+"""The data sets that `load` knows by name."""
+
+IMAGE_SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
+)
+"""The file names that `folder` takes for images, in any case."""
+
+_DIGITS = tuple("0123456789")
+_FASHION = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+    "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+_CIFAR10 = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+
+_Bytes = npt.NDArray[np.uint8]
+
+
+class DataError(Exception):
+    """Data that cannot be had or used; the text is one line: what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """A set of images in memory.
+
+    `pixels` is uint8 (N, C, H, W), `labels` int64 (N,) with values 0..len(class_names)-1. Raises
+    ValueError if types or shapes differ from that.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
+            raise ValueError(f"pixels must be uint8 (N, C, H, W), not {_describe(self.pixels)}")
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.pixels.shape[:1]:
+            raise ValueError(
+                f"labels must be int64 ({len(self.pixels)},), not {_describe(self.labels)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def subset(self, n: int) -> "Images":
+        """The first n images. Raises ValueError if there are fewer, or n < 1."""
+        if not 1 <= n <= len(self):
+            raise ValueError(f"cannot take {n} of {len(self)} images")
+        return Images(self.pixels[:n], self.labels[:n], self.class_names)
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """Grey levels 0..255, uint8, as float32 in [-1, 1]: k / 127.5 - 1. Any shape."""
+    return pixels.float() / 127.5 - 1
+
+
+def to_uint8(x: Tensor) -> Tensor:
+    """The nearest grey level of each number, uint8; what lies outside [-1, 1] is clamped.
+
+    Undoes `to_float` exactly. Any shape.
+    """
+    return ((x.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def load(name: str | Path, train: bool = True, side: int = 32, channels: int = 3) -> Images:
+    """A data set by its name (see NAMES) or a folder of images by its path.
+
+    `train` chooses the training or the test images of a named set; a folder has only one part.
+    `side` and `channels` are what images of a folder are made into; named sets keep their own.
+    Raises DataError if it is neither a name nor a folder, or cannot be had.
+    """
+    if name == "mnist":
+        return mnist(train)
+    if name == "fashion_mnist":
+        return fashion_mnist(train)
+    if name == "cifar10":
+        return cifar10(train)
+    if Path(name).is_dir():
+        return folder(name, side, channels)
+    raise DataError(f"{name}: no such data; choose {', '.join(NAMES)} or the path of a folder")
+
+
+# --- MNIST ---------------------------------------------------------------------------------------
+
+
+def mnist(train: bool = True) -> Images:
+    """MNIST in its standard order: 60,000 training or 10,000 test images, (N, 1, 28, 28).
+
+    It lies inside the package. Raises DataError if its file is missing or damaged.
+    """
+    part = "train" if train else "test"
+    try:
+        with np.load(MNIST_FILE, allow_pickle=False) as file:
+            pixels, labels = file[f"x_{part}"], file[f"y_{part}"]
+    except (
+        Exception
+    ) as error:  # zipfile, zlib, lzma and NumPy have one each, and lzma may be missing
+        raise DataError(
+            f"{MNIST_FILE}: missing or damaged ({_reason(error)}); install ddpm_lite again"
+        ) from None
+    return _images(pixels[:, None], labels, _DIGITS)
+
+
+def _images(pixels: _Bytes, labels: _Bytes, class_names: tuple[str, ...]) -> Images:
+    own = np.array(pixels, order="C")  # what was read from bytes may not be written to
+    return Images(torch.from_numpy(own), torch.from_numpy(labels.astype(np.int64)), class_names)
+
+
+# --- Downloads -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file to fetch: its name in the cache, its SHA-256, where it is to be had, best first."""
+
+    name: str
+    sha256: str
+    addresses: tuple[str, ...]
+
+
+def _fashion_source(name: str, sha256: str) -> _Source:
+    hosts = (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
+    )
+    return _Source(f"fashion-mnist-{name}", sha256, tuple(f"{host}/{name}" for host in hosts))
+
+
+FASHION_FILES: Mapping[bool, tuple[_Source, _Source]] = {
+    True: (
+        _fashion_source(
+            "train-images-idx3-ubyte.gz",
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        ),
+        _fashion_source(
+            "train-labels-idx1-ubyte.gz",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        ),
+    ),
+    False: (
+        _fashion_source(
+            "t10k-images-idx3-ubyte.gz",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        ),
+        _fashion_source(
+            "t10k-labels-idx1-ubyte.gz",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        ),
+    ),
+}
+"""Images and labels of Fashion-MNIST, for training (True) and for testing (False)."""
+
+CIFAR10_FILE = _Source(
+    "cifar-10-binary.tar.gz",
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    (
+        "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+        "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/"
+        "cifar-10-binary.tar.gz",
+        "https://mindspore-website.obs.cn-north-4.myhuaweicloud.com/notebook/datasets/"
+        "cifar-10-binary.tar.gz",
+    ),
+)
+"""CIFAR-10 in its binary form: the official address, then two mirrors of the same bytes."""
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: $DDPM_LITE_CACHE, or the system's cache folder for ddpm_lite."""
+    return Path(os.environ.get("DDPM_LITE_CACHE") or pooch.os_cache("ddpm_lite")).expanduser()
+
+
+def _fetch(source: _Source) -> Path:
+    """The file in the cache, downloaded if it is not there whole.
+
+    pooch writes to a temporary file and renames it once the SHA-256 is right: what has been cut
+    short is never taken for good. Raises DataError if no address gives the right bytes.
+    """
+    cache, tried = cache_folder(), []
+    for address in source.addresses:
+        try:
+            get = pooch.HTTPDownloader(progressbar=True)
+            known = f"sha256:{source.sha256}"
+            return Path(pooch.retrieve(address, known, source.name, cache, downloader=get))
+        except (OSError, ValueError) as error:  # the errors of requests are OSErrors
+            tried.append(f"{address} ({_reason(error)})")
+    place = cache / source.name
+    state = "the one in the cache is damaged and it" if place.exists() else "it"
+    raise DataError(
+        f"{source.name}: {state} could not be downloaded from {' or '.join(tried)}; look at the "
+        f"network, or put it there by hand as {place} (DDPM_LITE_CACHE names another folder)"
+    )
+
+
+def _reason(error: BaseException) -> str:
+    """An error in a few words, on one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, ValueError) and "hash" in str(error):
+        return "wrong SHA-256"
+    return "Python lacks lzma" if "lzma module" in str(error) else type(error).__name__
+
+
+# --- Fashion-MNIST and CIFAR-10 ------------------------------------------------------------------
+
+
+def fashion_mnist(train: bool = True) -> Images:
+    """Fashion-MNIST (Xiao et al., arXiv:1708.07747): 60,000 or 10,000 images, (N, 1, 28, 28).
+
+    Downloaded once. Raises DataError if that fails.
+    """
+    images, labels = (_read_idx(_fetch(source)) for source in FASHION_FILES[train])
+    if images.ndim != 3 or labels.shape != images.shape[:1]:
+        raise DataError(f"Fashion-MNIST: images {images.shape} do not match labels {labels.shape}")
+    return _images(images[:, None], labels, _FASHION)
+
+
+def _read_idx(path: Path) -> _Bytes:
+    """A gzipped IDX file of unsigned bytes: two zeros, 8, the number of sides, the sides, the data.
+
+    Raises DataError if it is none or is cut short.
+    """
+    try:
+        raw = gzip.decompress(path.read_bytes())
+        if raw[:3] != b"\x00\x00\x08":
+            raise ValueError("no IDX file of bytes")
+        sides = np.frombuffer(raw, dtype=">u4", count=raw[3], offset=4).tolist()
+        return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(sides)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise DataError(f"{path}: damaged ({error}); delete it, it is fetched again") from None
+
+
+def cifar10(train: bool = True) -> Images:
+    """CIFAR-10 (Krizhevsky, 2009): 50,000 or 10,000 images, (N, 3, 32, 32).
+
+    Downloaded once, 170 MB, in its binary form. Raises DataError if that fails.
+    """
+    members = [f"data_batch_{i}.bin" for i in range(1, 6)] if train else ["test_batch.bin"]
+    pixels, labels = _read_cifar(_fetch(CIFAR10_FILE), members)
+    return _images(pixels, labels, _CIFAR10)
+
+
+def _read_cifar(path: Path, members: Sequence[str]) -> tuple[_Bytes, _Bytes]:
+    """Pixels (N, 3, 32, 32) and labels (N,) of members of the archive, read without unpacking it.
+
+    A record is one byte of label and 3 x 1024 bytes of red, green and blue, row by row. Raises
+    DataError if the archive is damaged.
+    """
+    try:
+        found = _read_members(path, members)
+        raw = b"".join(found[name] for name in members)
+        records = np.frombuffer(raw, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
+    except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error) as error:
+        raise DataError(f"{path}: damaged ({error}); delete it, it is fetched again") from None
+    return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
+
+
+def _read_members(path: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """Files of an archive by their last name, in one pass, as gzip cannot jump back cheaply."""
+    found = {}
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive:
+            name, file = Path(member.name).name, archive.extractfile(member)
+            if name in names and file is not None:
+                found[name] = file.read()
+    return found
+
+
+# --- A folder of images --------------------------------------------------------------------------
+
+
+def folder(path: str | Path, side: int, channels: int = 3) -> Images:
+    """Every image below a folder, centre-cropped to a square and resized to (channels, side, side).
+
+    Each first-level sub-folder that holds images is a class, in the order of their names; images
+    straight in the folder, if there are no such sub-folders, are one class. The orientation that
+    the camera noted is respected, transparent pixels become white, of an animation the first frame
+    is taken. Hidden files and files that are not images by their suffix are left out.
+
+    Raises DataError if there are no images, if some lie in sub-folders and some do not, if a file
+    is no readable image or has more than 8 bits a channel, or for channels other than 1 or 3.
+    """
+    root = Path(path)
+    if channels not in (1, 3) or side < 1:
+        raise DataError(f"{root}: images need 1 or 3 channels and a side of at least 1 pixel")
+    files = _image_files(root)
+    class_names = tuple(sorted({_class_of(file, root) for file in files}))
+    pixels = np.empty((len(files), channels, side, side), np.uint8)
+    for index, file in enumerate(tqdm(files, desc=f"reading {root}", disable=None, leave=False)):
+        pixels[index] = _read_image(file, side, channels)
+    labels = [class_names.index(_class_of(file, root)) for file in files]
+    return Images(torch.from_numpy(pixels), torch.tensor(labels), class_names)
+
+
+def _image_files(root: Path) -> list[Path]:
+    """The images below a folder, sorted."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; give the path of a folder of images")
+    files = sorted(file for file in root.rglob("*") if _is_image(file.relative_to(root)))
+    if not files:
+        raise DataError(f"{root}: no images in it; put some there ({_suffixes()})")
+    loose = [file for file in files if file.parent == root]
+    if loose and len(loose) < len(files):
+        raise DataError(
+            f"{root}: some images lie in sub-folders and some, such as {loose[0].name}, do not; "
+            "move them all into one sub-folder a class, or all out of them"
+        )
+    return files
+
+
+def _is_image(relative: Path) -> bool:
+    hidden = any(part.startswith(".") for part in relative.parts)
+    return relative.suffix.lower() in IMAGE_SUFFIXES and not hidden
+
+
+def _suffixes() -> str:
+    return ", ".join(sorted(suffix.removeprefix(".") for suffix in IMAGE_SUFFIXES))
+
+
+def _class_of(file: Path, root: Path) -> str:
+    first, *rest = file.relative_to(root).parts
+    return first if rest else root.resolve().name
+
+
+def _read_image(file: Path, side: int, channels: int) -> _Bytes:
+    """One image as (channels, side, side). Raises DataError that names the file."""
+    try:
+        with Image.open(file) as image:
+            if image.mode[0] in "IF":  # Pillow would cut these off at 255
+                raise DataError(f"{file}: more than 8 bits a channel; save it with 8, or remove it")
+            upright = _on_white(ImageOps.exif_transpose(image))
+            flat = upright.convert("L" if channels == 1 else "RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise DataError(f"{file}: no image, or damaged; repair it or remove it") from None
+    square = np.asarray(ImageOps.fit(flat, (side, side), Image.Resampling.LANCZOS))
+    return square.reshape(side, side, channels).transpose(2, 0, 1)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA"))
+
+
+# --- Batches -------------------------------------------------------------------------------------
+
+
+class Batches(Iterator[tuple[Tensor, Tensor]]):
+    """Batches of a set in memory, without end: x_0 float32 (B, C, H, W) in [-1, 1], labels (B,).
+
+    Every epoch goes through a fresh permutation; what is left at its end and fills no batch is
+    dropped. With `flip`, half of the images, drawn anew each epoch, are mirrored left to right.
+    With several processes each gives the same `seed` and its own `rank`: they walk through the same
+    permutation and never meet. Raises DataError if the set does not fill one batch in each process.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        batch_size: int,
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+        flip: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if batch_size < 1 or not 0 <= rank < world_size:
+            raise ValueError(f"batch_size={batch_size}, rank={rank}, world_size={world_size}")
+        if len(images) < batch_size * world_size:
+            raise DataError(
+                f"{len(images)} images do not fill one batch of {batch_size * world_size}; "
+                "take a smaller batch or more images"
+            )
+        self.images, self.batch_size, self.device = images, batch_size, torch.device(device)
+        self.flip, self.rank, self.world_size = flip, rank, world_size
+        self._generator = torch.Generator().manual_seed(seed)
+        self._begin_epoch()
+
+    def __len__(self) -> int:
+        """Batches an epoch, in this process."""
+        return len(self._order) // self.batch_size
+
+    def _begin_epoch(self) -> None:
+        """Draws the order and the flips of a whole epoch: its start is all there is to remember."""
+        self._start = self._generator.get_state()
+        n = len(self.images)
+        order = torch.randperm(n, generator=self._generator)
+        self._flips = torch.rand(n, generator=self._generator) < 0.5
+        even = n - n % self.world_size  # every process gets as many, so that epochs stay in step
+        self._order = order[:even][self.rank :: self.world_size]
+        self._position = 0
+
+    def __next__(self) -> tuple[Tensor, Tensor]:
+        if self._position + self.batch_size > len(self._order):
+            self._begin_epoch()
+        chosen = self._order[self._position : self._position + self.batch_size]
+        self._position += self.batch_size
+        pixels = self.images.pixels[chosen].to(self.device)
+        if self.flip:
+            flips = self._flips[chosen].to(self.device)[:, None, None, None]
+            pixels = torch.where(flips, pixels.flip(-1), pixels)
+        return to_float(pixels), self.images.labels[chosen].to(self.device)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Where the walk stands: random state at the epoch's start (uint8), position (int64).
+
+        It is the same in every process.
+        """
+        return {"generator": self._start.clone(), "position": torch.tensor(self._position)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Goes on from `state_dict`: the batches that follow are those that would have followed.
+
+        Raises DataError if the state does not fit this set and batch size.
+        """
+        position = int(state["position"])
+        if not 0 <= position <= len(self._order) or position % self.batch_size:
+            raise DataError(
+                "the saved place in the data does not fit this data set and batch size; go on with "
+                "those that the run was begun with"
+            )
+        self._generator.set_state(state["generator"].cpu())
+        self._begin_epoch()
+        self._position = position

@@ -1,0 +1,271 @@
+"""The diffusion process: the densities q, the ways to say what the network predicts, the losses.
+
+x_0 is a clean image in [-1, 1]; x_t the same after t steps of noise; eps the noise, N(0, I). All
+images are (B, C, H, W) floats, t is an integer or a tensor of integers (B,) in 1..T. The formulas
+are those of DDPM (Ho, Jain, Abbeel, arXiv:2006.11239); v is that of Salimans and Ho
+(arXiv:2202.00512, appendix D).
+"""
+
+import math
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ddpm_lite.schedule import NoiseSchedule
+
+Target = Literal["eps", "x_0", "v"]
+"""What the network is trained to predict."""
+Weighting = Literal["simple", "min_snr", "bound"]
+"""How the loss weighs the times."""
+Variance = Literal["posterior", "beta"]
+"""The variance of p(x_{t-1} | x_t): beta_tilde_t or beta_t."""
+Model = Callable[[Tensor, Tensor], Tensor]
+"""A network with its labels filled in: (x_t, t) to its prediction of the target."""
+
+
+class Gaussian(NamedTuple):
+    """A normal law with independent coordinates: mean (B, C, H, W), variance broadcast to it."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+class Prediction(NamedTuple):
+    """What the network says, in both languages, each of x_t's shape."""
+
+    x_0: Tensor
+    eps: Tensor
+
+
+def q_step(schedule: NoiseSchedule, x_prev: Tensor, t: Tensor | int) -> Gaussian:
+    """q(x_t | x_{t-1}) = N(sqrt(1 - beta_t) x_{t-1}, beta_t I); DDPM equation 2."""
+    mean = schedule.at(schedule.alpha.sqrt(), t, x_prev) * x_prev
+    return Gaussian(mean, schedule.at(schedule.beta, t, x_prev))
+
+
+def q_marginal(schedule: NoiseSchedule, x_0: Tensor, t: Tensor | int) -> Gaussian:
+    """q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I); DDPM equation 4."""
+    mean = schedule.at(schedule.alpha_bar.sqrt(), t, x_0) * x_0
+    return Gaussian(mean, schedule.at(schedule.one_minus_alpha_bar, t, x_0))
+
+
+def q_sample(schedule: NoiseSchedule, x_0: Tensor, t: Tensor | int, eps: Tensor) -> Tensor:
+    """x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, in one jump from x_0."""
+    signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_0)
+    noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_0)
+    return signal * x_0 + noise * eps
+
+
+def q_posterior(schedule: NoiseSchedule, x_0: Tensor, x_t: Tensor, t: Tensor | int) -> Gaussian:
+    """q(x_{t-1} | x_t, x_0) = N(mu_tilde_t, beta_tilde_t I); DDPM equations 6 and 7."""
+    of_x_0 = schedule.at(schedule.posterior_mean_x_0, t, x_t)
+    of_x_t = schedule.at(schedule.posterior_mean_x_t, t, x_t)
+    variance = schedule.at(schedule.posterior_variance, t, x_t)
+    return Gaussian(of_x_0 * x_0 + of_x_t * x_t, variance)
+
+
+def x_0_from_eps(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, eps: Tensor) -> Tensor:
+    """x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t)."""
+    signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_t)
+    noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_t)
+    return (x_t - noise * eps) / signal
+
+
+def eps_from_x_0(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, x_0: Tensor) -> Tensor:
+    """eps = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)."""
+    signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_t)
+    noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_t)
+    return (x_t - signal * x_0) / noise
+
+
+def velocity(schedule: NoiseSchedule, x_0: Tensor, t: Tensor | int, eps: Tensor) -> Tensor:
+    """v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0."""
+    signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_0)
+    noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_0)
+    return signal * eps - noise * x_0
+
+
+def x_0_from_v(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, v: Tensor) -> Tensor:
+    """x_0 = sqrt(alpha_bar_t) x_t - sqrt(1 - alpha_bar_t) v."""
+    signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_t)
+    noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_t)
+    return signal * x_t - noise * v
+
+
+def eps_from_v(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, v: Tensor) -> Tensor:
+    """eps = sqrt(1 - alpha_bar_t) x_t + sqrt(alpha_bar_t) v."""
+    signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_t)
+    noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_t)
+    return noise * x_t + signal * v
+
+
+def predict(
+    schedule: NoiseSchedule, output: Tensor, x_t: Tensor, t: Tensor | int, target: Target
+) -> Prediction:
+    """x_0 and eps from what a network trained on `target` put out for (x_t, t)."""
+    if target == "v":
+        return Prediction(
+            x_0_from_v(schedule, x_t, t, output), eps_from_v(schedule, x_t, t, output)
+        )
+    if target == "eps":
+        return Prediction(x_0_from_eps(schedule, x_t, t, output), output)
+    return Prediction(output, eps_from_x_0(schedule, x_t, t, output))
+
+
+def target_of(
+    schedule: NoiseSchedule, x_0: Tensor, t: Tensor | int, eps: Tensor, target: Target
+) -> Tensor:
+    """The tensor that a network trained on `target` should put out."""
+    if target == "v":
+        return velocity(schedule, x_0, t, eps)
+    return eps if target == "eps" else x_0
+
+
+def loss_weight(
+    schedule: NoiseSchedule, target: Target, weighting: Weighting, gamma: float = 5.0
+) -> Tensor:
+    """What the squared error of the prediction at each t is multiplied with, shape (T,), float64.
+
+    A squared error in eps is SNR times that in x_0; in v it is SNR + 1 times that in x_0. So a
+    weight for x_0 is divided by SNR or by SNR + 1. The weights for x_0 are: `min_snr`
+    min(SNR, gamma) (Hang et al., arXiv:2303.09556); `bound` that of the evidence lower bound with
+    variance beta_tilde_t, half of SNR_{t-1} - SNR_t (Kingma et al., arXiv:2107.00630, equation 15);
+    t = 1, whose term is the decoder's likelihood and no square, gets there the weight of a decoder
+    of variance beta_1. `simple` weighs the network's own target by 1 (DDPM, equation 14).
+    """
+    if weighting == "simple":
+        return torch.ones_like(schedule.snr)
+    if weighting == "min_snr":
+        of_x_0 = schedule.snr.clamp(max=gamma)
+    else:
+        before = torch.cat([schedule.snr[:1] + 1 / schedule.beta[:1], schedule.snr[:-1]])
+        of_x_0 = (before - schedule.snr) / 2
+    per_x_0 = {"x_0": torch.ones_like(schedule.snr), "eps": schedule.snr, "v": schedule.snr + 1}
+    return of_x_0 / per_x_0[target]
+
+
+def training_loss(
+    schedule: NoiseSchedule,
+    model: Model,
+    x_0: Tensor,
+    t: Tensor,
+    eps: Tensor,
+    target: Target = "eps",
+    weighting: Weighting = "simple",
+) -> Tensor:
+    """The weighted squared error of each image, shape (B,); the mean of it is what is minimised.
+
+    t may stay on the CPU, which spares a GPU one stop a step; the model gets it where x_0 is.
+    """
+    output = model(q_sample(schedule, x_0, t, eps), t.to(x_0.device)).to(x_0.dtype)
+    error = (output - target_of(schedule, x_0, t, eps, target)).square().flatten(1).mean(1)
+    return schedule.at(loss_weight(schedule, target, weighting), t, error) * error
+
+
+def gaussian_kl(q: Gaussian, p: Gaussian) -> Tensor:
+    """KL(q || p) in nats, coordinate by coordinate, shape of the broadcast means.
+
+    Half of log(p.variance / q.variance) + (q.variance + (q.mean - p.mean)^2) / p.variance - 1.
+    """
+    square = (q.mean - p.mean).square()
+    ratio = q.variance / p.variance
+    return (ratio - 1 - ratio.log() + square / p.variance) / 2
+
+
+def discretised_log_likelihood(x_0: Tensor, p: Gaussian) -> Tensor:
+    """log of the probability that N(mean, variance) falls into the grey level of x_0, in nats.
+
+    x_0 holds k / 127.5 - 1 for k in 0..255; a level reaches 1/255 to both sides, the outermost two
+    reach to infinity. DDPM equation 13.
+    """
+    deviation = p.variance.sqrt()
+    upper = ((x_0 + 1 / 255 - p.mean) / deviation).masked_fill(x_0 > 0.999, math.inf)
+    lower = ((x_0 - 1 / 255 - p.mean) / deviation).masked_fill(x_0 < -0.999, -math.inf)
+    return log_normal_mass(lower, upper)
+
+
+def log_normal_mass(lower: Tensor, upper: Tensor) -> Tensor:
+    """log(Phi(upper) - Phi(lower)), accurate in both tails; lower < upper, infinities allowed."""
+    flip = lower > 0  # in the right tail both Phi are near 1: use Phi(-x) = 1 - Phi(x)
+    lower, upper = torch.where(flip, -upper, lower), torch.where(flip, -lower, upper)
+    log_upper, log_lower = torch.special.log_ndtr(upper), torch.special.log_ndtr(lower)
+    return log_upper + torch.log1p(-torch.exp(log_lower - log_upper))
+
+
+def p_step(
+    schedule: NoiseSchedule, x_0: Tensor, x_t: Tensor, t: Tensor | int, variance: Variance
+) -> Gaussian:
+    """p(x_{t-1} | x_t): the posterior with the predicted x_0 in the place of the true one.
+
+    At t = 1 beta_tilde is 0; the posterior variance of t = 2 stands in for it, as in the DDPM
+    authors' code, so that the decoder has a density.
+    """
+    mean = q_posterior(schedule, x_0, x_t, t).mean
+    table = schedule.beta
+    if variance == "posterior":
+        table = schedule.posterior_variance.clone()
+        table[0] = table[1] if schedule.T > 1 else schedule.beta[0]
+    return Gaussian(mean, schedule.at(table, t, x_t))
+
+
+def prior_term(schedule: NoiseSchedule, x_0: Tensor) -> Tensor:
+    """L_T = KL(q(x_T | x_0) || N(0, I)) of each image in nats, shape (B,); DDPM equation 5."""
+    q = q_marginal(schedule, x_0, schedule.T)
+    standard = Gaussian(torch.zeros_like(x_0), torch.ones_like(q.variance))
+    return gaussian_kl(q, standard).flatten(1).sum(1)
+
+
+def bound_term(
+    schedule: NoiseSchedule,
+    model: Model,
+    x_0: Tensor,
+    t: Tensor,
+    eps: Tensor,
+    target: Target = "eps",
+    variance: Variance = "posterior",
+) -> Tensor:
+    """L_{t-1} of each image in nats, shape (B,); DDPM equation 5, with one draw x_t.
+
+    For t >= 2 it is KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)); for t = 1, L_0, the negative
+    log-likelihood of the discretised decoder. The predicted x_0 is clipped to [-1, 1]. The sum over
+    t and `prior_term` is an upper bound of -log p(x_0), x_0 being one of the 256^n images.
+    """
+    x_t = q_sample(schedule, x_0, t, eps)
+    output = model(x_t, t.to(x_t.device)).to(x_t.dtype)
+    x_0_hat = predict(schedule, output, x_t, t, target).x_0.clamp(-1, 1)
+    p = p_step(schedule, x_0_hat, x_t, t, variance)
+    q = q_posterior(schedule, x_0, x_t, t)
+    first = (t == 1).to(x_t.device)  # where q is a point: any variance keeps the unused logarithm finite
+    q_variance = q.variance.masked_fill(q.variance == 0, 1.0)
+    kl = gaussian_kl(Gaussian(q.mean, q_variance), p).flatten(1).sum(1)
+    decoder = -discretised_log_likelihood(x_0, p).flatten(1).sum(1)
+    return torch.where(first, decoder, kl)
+
+
+def bits_per_dim(nats: Tensor, x_0: Tensor) -> Tensor:
+    """Nats of whole images (B,) as bits for each of their numbers, x_0 (B, C, H, W)."""
+    return nats / (math.log(2) * x_0[0].numel())
+
+
+def elbo(
+    schedule: NoiseSchedule,
+    model: Model,
+    x_0: Tensor,
+    target: Target = "eps",
+    variance: Variance = "posterior",
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Every term of the negative bound in bits/dim: shape (T + 1, B), L_0, ..., L_{T-1}, L_T.
+
+    Its sum over the first axis is each image's bound. T evaluations of the network; one noise is
+    drawn for every term.
+    """
+    terms = []
+    for step in range(1, schedule.T + 1):
+        eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype).to(x_0.device)
+        t = torch.full((len(x_0),), step)
+        terms.append(bound_term(schedule, model, x_0, t, eps, target, variance))
+    terms.append(prior_term(schedule, x_0))
+    return bits_per_dim(torch.stack(terms), x_0)

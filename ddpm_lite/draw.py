@@ -1,0 +1,106 @@
+"""Drawing whole sets of images with a model: batches, labels, any sampler by its name."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ddpm_lite.data import to_uint8
+from ddpm_lite.diffusion import Variance
+from ddpm_lite.model import DiffusionModel, Precision
+from ddpm_lite.sample import (
+    Denoiser,
+    State,
+    ancestral,
+    ddim,
+    denoiser,
+    dpm_solver,
+    initial_noise,
+    last,
+)
+
+Sampler = Literal["ancestral", "ddim", "dpm_solver"]
+
+
+@dataclass(frozen=True)
+class DrawConfig:
+    """How to draw."""
+
+    sampler: Sampler = "ddim"
+    """ancestral (all T steps), ddim or dpm_solver."""
+    steps: int = 50
+    """Steps of ddim and dpm_solver."""
+    eta: float = 0.0
+    """Noise of ddim: 0 none, 1 as much as ancestral."""
+    variance: Variance = "posterior"
+    """Variance of ancestral: posterior (beta tilde) or beta."""
+    guidance_scale: float = 1.0
+    """0 ignores the label, 1 follows it, more follows it harder."""
+    clip: bool = True
+    """Whether the predicted x_0 is kept within [-1, 1]."""
+    seed: int = 0
+    """Of all noise."""
+    batch_size: int = 256
+    """Images at a time."""
+    precision: Precision = "auto"
+    """Numbers in the network: auto, float32 or bfloat16."""
+
+    def __post_init__(self) -> None:
+        if self.sampler not in get_args(Sampler):
+            raise ValueError(f"sampler {self.sampler!r} is not one of {', '.join(get_args(Sampler))}")
+        if self.steps < 1 or self.batch_size < 1 or self.eta < 0:
+            raise ValueError("steps and batch_size must be at least 1, eta at least 0")
+
+
+def make_denoiser(model: DiffusionModel, label: Tensor | None, config: DrawConfig) -> Denoiser:
+    """The model's denoiser for these labels (B,), guided as `config` says."""
+    guided = label is not None and config.guidance_scale != 1.0
+    return denoiser(
+        model.schedule,
+        model.labelled(label, config.precision),
+        model.config.target,
+        unconditional=model.labelled(None, config.precision) if guided else None,
+        guidance_scale=config.guidance_scale if guided else 1.0,
+        clip=config.clip,
+    )
+
+
+def states(
+    model: DiffusionModel, x_T: Tensor, label: Tensor | None, config: DrawConfig, seed: int = 0
+) -> Iterator[State]:
+    """The states of the sampler that `config` names, from x_T (B, C, H, W)."""
+    denoise = make_denoiser(model, label, config)
+    if config.sampler == "ancestral":
+        return ancestral(denoise, model.schedule, x_T, config.variance, seed)
+    if config.sampler == "dpm_solver":
+        return dpm_solver(denoise, model.schedule, x_T, config.steps)
+    return ddim(denoise, model.schedule, x_T, config.steps, config.eta, seed)
+
+
+def balanced_labels(n: int, classes: int) -> Tensor | None:
+    """0, 1, ..., classes-1, 0, 1, ...: every class equally often; None without classes."""
+    return torch.arange(n) % classes if classes else None
+
+
+def draw(
+    model: DiffusionModel,
+    n: int,
+    config: DrawConfig = DrawConfig(),  # noqa: B008  (frozen)
+    labels: Tensor | None = None,
+    progress: bool = False,
+) -> Tensor:
+    """n images, uint8 (n, C, H, W); without labels (n,) every class equally often.
+
+    Each batch has a seed of its own, made of `config.seed` and its number.
+    """
+    labels = balanced_labels(n, model.config.unet.classes) if labels is None else labels
+    images = []
+    for start in tqdm(range(0, n, config.batch_size), desc="drawing", disable=not progress):
+        count, seed = min(config.batch_size, n - start), config.seed + 7919 * start
+        label = None if labels is None else labels[start : start + count].to(model.device)
+        x_T = initial_noise((count, *model.config.image_shape), seed, model.device)
+        images.append(to_uint8(last(states(model, x_T, label, config, seed))).cpu())
+    return torch.cat(images)

@@ -1,0 +1,153 @@
+"""A network together with what its numbers mean: the schedule and the target it was trained on."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from ddpm_lite.checkpoint import CheckpointError, read
+from ddpm_lite.diffusion import Model, Target
+from ddpm_lite.schedule import SCHEDULES, NoiseSchedule
+from ddpm_lite.unet import PRESETS, UNet, UNetConfig
+
+PRETRAINED = Path(__file__).parent / "assets" / "mnist.safetensors"
+"""The weights that come with the package: the `mnist` preset, trained on MNIST."""
+
+Precision = Literal["auto", "float32", "bfloat16"]
+"""`auto` is bfloat16 where the machine computes in it, else float32."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a reader of the weights must know to use them."""
+
+    unet: UNetConfig = field(default_factory=lambda: PRESETS["mnist"])
+    """The network's shape."""
+    schedule: str = "cosine"
+    """Noise schedule: linear, cosine, quadratic or sigmoid."""
+    T: int = 1000
+    """Number of steps of the forward process."""
+    target: Target = "v"
+    """What the network predicts."""
+    side: int = 28
+    """Height and width of the images."""
+
+    def __post_init__(self) -> None:
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule {self.schedule!r} is not one of {', '.join(SCHEDULES)}")
+        if self.target not in get_args(Target):
+            raise ValueError(f"target {self.target!r} is not one of {', '.join(get_args(Target))}")
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+        return self.unet.image_channels, self.side, self.side
+
+    def build_schedule(self) -> NoiseSchedule:
+        """The noise schedule. Raises ValueError for a number of steps that cannot end in noise."""
+        return SCHEDULES[self.schedule](self.T)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain lists and numbers, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ModelConfig":
+        """The inverse of `to_dict`. Raises ValueError for unknown or unusable entries."""
+        unet = dict(values.get("unet", {}))
+        _refuse_unknown(unet, UNetConfig)
+        _refuse_unknown(values, cls)
+        shape = {k: tuple(v) if isinstance(v, list) else v for k, v in unet.items()}
+        return cls(**{**values, "unet": UNetConfig(**shape)})
+
+
+def _refuse_unknown(values: Mapping[str, Any], kind: type) -> None:
+    unknown = set(values) - {f.name for f in fields(kind)}
+    if unknown:
+        raise ValueError(f"unknown entries {sorted(unknown)} for {kind.__name__}")
+
+
+@dataclass(frozen=True)
+class DiffusionModel:
+    """A trained network, ready to draw."""
+
+    net: UNet
+    config: ModelConfig
+    schedule: NoiseSchedule
+
+    @classmethod
+    def load(cls, path: Path | str = PRETRAINED, device: torch.device | str = "cpu") -> "DiffusionModel":
+        """The EMA weights of a checkpoint or of the shipped model, in float32, on `device`.
+
+        Raises CheckpointError if the file is missing, truncated, foreign or of another shape.
+        """
+        tensors, metadata = read(Path(path), only="ema.")
+        try:
+            config = ModelConfig.from_dict(metadata["model"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path}: its model cannot be built: {error}") from None
+        net = UNet(config.unet)
+        load_weights(net, {k.removeprefix("ema."): v for k, v in tensors.items()}, path)
+        net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(net.eval().requires_grad_(False), config, config.build_schedule())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.net.head.weight.device
+
+    def __call__(self, x_t: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
+        """What the network puts out, in float32, computed in float32."""
+        return self.labelled(label, "float32")(x_t, t)
+
+    def labelled(self, label: Tensor | None, precision: Precision = "auto") -> Model:
+        """The network as a function of (x_t, t) alone, for one label (B,) per image or for none."""
+
+        def model(x_t: Tensor, t: Tensor) -> Tensor:
+            x = x_t.float().contiguous(memory_format=torch.channels_last)
+            with torch.inference_mode(), autocast(self.device, precision):
+                out: Tensor = self.net(x, t, label)
+            return out.to(x_t.dtype)
+
+        return model
+
+
+def load_weights(net: UNet, weights: Mapping[str, Tensor], path: Path | str) -> None:
+    """Puts weights into a network. Raises CheckpointError if a name or a shape differs."""
+    wanted = net.state_dict()
+    wrong = {k for k in wanted if k not in weights or weights[k].shape != wanted[k].shape}
+    wrong |= weights.keys() - wanted.keys()
+    if wrong:
+        raise CheckpointError(
+            f"{path}: holds a network of another shape ({len(wrong)} of {len(wanted)} tensors "
+            f"differ, {min(wrong)} first); use the configuration that it was trained with"
+        )
+    net.load_state_dict({k: v.float() for k, v in weights.items()})
+
+
+def best_device() -> torch.device:
+    """CUDA if there is one, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 faster than in float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    # Older releases of PyTorch cannot tell; they then compute in float32, which is always right.
+    abilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
+    """Mixed precision: weights in float32, convolutions and products in bfloat16 where it pays."""
+    use = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=use)

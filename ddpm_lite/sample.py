@@ -1,0 +1,204 @@
+"""Samplers: from noise to an image, step by step.
+
+Each sampler is a generator of states (t, x_t, predicted x_0), so that a caller can watch, draw or
+stop; `last(...)` runs one to its end. A sampler knows no network: it is given a *denoiser*, a
+function of (x_t, t) that returns the predicted x_0. `denoiser` makes one of a network, with its
+label, guidance and clipping.
+
+Times fall from T to 0; x_0 is the image in [-1, 1]. Everything is computed in x_T's dtype.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ddpm_lite.diffusion import (
+    Gaussian,
+    Model,
+    Target,
+    Variance,
+    eps_from_x_0,
+    predict,
+    q_posterior,
+)
+from ddpm_lite.schedule import NoiseSchedule
+
+Denoiser = Callable[[Tensor, int], Tensor]
+"""(x_t of shape (B, C, H, W), t) to the predicted x_0 of the same shape."""
+
+
+class State(NamedTuple):
+    """Where a sampler is: x_t at time t, and the prediction of x_0 that led there."""
+
+    t: int
+    x_t: Tensor
+    x_0: Tensor
+
+
+def denoiser(
+    schedule: NoiseSchedule,
+    model: Model,
+    target: Target,
+    unconditional: Model | None = None,
+    guidance_scale: float = 1.0,
+    clip: bool = True,
+) -> Denoiser:
+    """The function (x_t, t) -> predicted x_0 of a network trained on `target`.
+
+    With `unconditional`, the same network without its label, the prediction is moved along
+    classifier-free guidance (Ho and Salimans, arXiv:2207.12598): 0 is unconditional, 1 is the label
+    alone, more is a stronger label. `clip` keeps the predicted x_0 within [-1, 1].
+    """
+    if guidance_scale != 1.0 and unconditional is None:
+        raise ValueError("guidance needs the network's unconditional prediction as well")
+
+    def denoise(x_t: Tensor, t: int) -> Tensor:
+        times = torch.full((len(x_t),), t, device=x_t.device)
+        output = model(x_t, times)
+        if unconditional is not None and guidance_scale != 1.0:
+            without = unconditional(x_t, times)
+            output = without + guidance_scale * (output - without)
+        x_0 = predict(schedule, output, x_t, t, target).x_0
+        return x_0.clamp(-1, 1) if clip else x_0
+
+    return denoise
+
+
+def initial_noise(shape: tuple[int, ...], seed: int = 0, device: torch.device | str = "cpu") -> Tensor:
+    """x_T ~ N(0, I), float32; drawn on the CPU, so that a seed means the same on every device."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
+
+
+def timesteps(T: int, steps: int) -> list[int]:
+    """`steps` + 1 times from T down to 0, as evenly spaced as integers can be."""
+    if not 1 <= steps <= T:
+        raise ValueError(f"the number of steps must lie in 1..{T}, not {steps}")
+    return [round(T * (steps - i) / steps) for i in range(steps + 1)]
+
+
+def _pairs(T: int, steps: int, progress: bool) -> Iterable[tuple[int, int]]:
+    times = timesteps(T, steps)
+    pairs = list(zip(times, times[1:], strict=False))
+    return tqdm(pairs, desc="sampling", unit="step", disable=not progress)
+
+
+class _Noise:
+    """Fresh noise like x, from a seed, but not the numbers that `initial_noise` draws from it."""
+
+    def __init__(self, seed: int) -> None:
+        self.generator = torch.Generator().manual_seed(seed + 0x9E3779B9)
+
+    def like(self, x: Tensor) -> Tensor:
+        return torch.randn(x.shape, generator=self.generator, dtype=x.dtype).to(x.device)
+
+
+def ancestral(
+    denoise: Denoiser,
+    schedule: NoiseSchedule,
+    x_T: Tensor,
+    variance: Variance = "posterior",
+    seed: int = 0,
+    progress: bool = False,
+) -> Iterator[State]:
+    """All T steps x_{t-1} ~ p(x_{t-1} | x_t), DDPM algorithm 2; no noise in the last one.
+
+    `variance` is beta_tilde_t ("posterior") or beta_t ("beta").
+    """
+    noise, x = _Noise(seed), x_T
+    for t, before in _pairs(schedule.T, schedule.T, progress):
+        x_0 = denoise(x, t)
+        p = ancestral_step(schedule, x_0, x, t, variance)
+        x = p.mean + p.variance.sqrt() * noise.like(x) if before > 0 else p.mean
+        yield State(before, x, x_0)
+
+
+def ancestral_step(
+    schedule: NoiseSchedule, x_0: Tensor, x_t: Tensor, t: int, variance: Variance
+) -> Gaussian:
+    """p(x_{t-1} | x_t) for the predicted x_0; DDPM equation 7 with either fixed variance."""
+    mean, posterior = q_posterior(schedule, x_0, x_t, t)
+    return Gaussian(mean, posterior if variance == "posterior" else schedule.at(schedule.beta, t, x_t))
+
+
+def ddim(
+    denoise: Denoiser,
+    schedule: NoiseSchedule,
+    x_T: Tensor,
+    steps: int = 50,
+    eta: float = 0.0,
+    seed: int = 0,
+    progress: bool = False,
+) -> Iterator[State]:
+    """DDIM (Song, Meng, Ermon, arXiv:2010.02502, equation 12) in `steps` steps.
+
+    eta = 0 adds no noise and is a step of an ODE; eta = 1 with all T steps is `ancestral` with the
+    posterior variance.
+    """
+    noise, x = _Noise(seed), x_T
+    for t, before in _pairs(schedule.T, steps, progress):
+        x_0 = denoise(x, t)
+        mean, variance = ddim_step(schedule, x_0, x, t, before, eta)
+        x = mean + variance.sqrt() * noise.like(x) if eta > 0 and before > 0 else mean
+        yield State(before, x, x_0)
+
+
+def ddim_step(
+    schedule: NoiseSchedule, x_0: Tensor, x_t: Tensor, t: int, before: int, eta: float
+) -> Gaussian:
+    """The law of x_before given x_t and the predicted x_0, 0 <= before < t; DDIM equation 12."""
+    if before == 0:
+        return Gaussian(x_0, torch.zeros_like(x_0[..., :1]))
+    eps = eps_from_x_0(schedule, x_t, t, x_0)
+    alpha_bar, kept = schedule.alpha_bar, schedule.one_minus_alpha_bar[before - 1]
+    ratio = alpha_bar[t - 1] / alpha_bar[before - 1]
+    variance = eta**2 * kept / schedule.one_minus_alpha_bar[t - 1] * (1 - ratio)
+    signal, direction = alpha_bar[before - 1].sqrt(), (kept - variance).sqrt()
+    mean = signal.to(x_t) * x_0 + direction.to(x_t) * eps
+    return Gaussian(mean, variance.to(x_t))
+
+
+def dpm_solver(
+    denoise: Denoiser,
+    schedule: NoiseSchedule,
+    x_T: Tensor,
+    steps: int = 20,
+    progress: bool = False,
+) -> Iterator[State]:
+    """DPM-Solver++(2M) (Lu et al., arXiv:2211.01095, algorithm 2): second order, no added noise.
+
+    Between two times the exact solution of the ODE is a weighted integral of the predicted x_0 over
+    lambda = log(SNR) / 2; the last two predictions give its straight line. The first step and the
+    last, where lambda becomes infinite, are of first order and equal DDIM's.
+    """
+    x, older = x_T, None
+    for t, before in _pairs(schedule.T, steps, progress):
+        x_0 = denoise(x, t)
+        straight = x_0 if older is None else _extrapolate(schedule, x_0, t, before, *older)
+        x = ddim_step(schedule, straight, x, t, before, eta=0.0).mean
+        older = (t, x_0)
+        yield State(before, x, x_0)
+
+
+def _half_log_snr(schedule: NoiseSchedule, t: int) -> float:
+    return float(schedule.snr[t - 1].log() / 2)
+
+
+def _extrapolate(
+    schedule: NoiseSchedule, x_0: Tensor, t: int, before: int, older_t: int, older_x_0: Tensor
+) -> Tensor:
+    """The prediction at the middle of the step from t to `before`, on the line through two."""
+    if before == 0:
+        return x_0
+    now = _half_log_snr(schedule, t)
+    ratio = (_half_log_snr(schedule, before) - now) / (now - _half_log_snr(schedule, older_t))
+    return x_0 + (x_0 - older_x_0) * (ratio / 2)
+
+
+def last(states: Iterable[State]) -> Tensor:
+    """The image at the end of a sampler, (B, C, H, W), roughly in [-1, 1]."""
+    for state in states:
+        image = state.x_t
+    return image

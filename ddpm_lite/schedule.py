@@ -1,0 +1,179 @@
+"""The noise schedule: how much noise each of the T steps adds, and all that follows from it.
+
+Everything is kept in float64: `alpha_bar` is a product of a thousand numbers near 1, and
+`1 - alpha_bar` at t = 1 is near 1e-5, where float32 keeps only two digits.
+
+Time runs t = 1..T as in the mathematics; the value for time t lies at index t - 1.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+MAX_FINAL_ALPHA_BAR = 1e-2
+"""Above this, x_T still shows the image, and sampling from pure noise starts from the wrong law."""
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseSchedule:
+    """A variance schedule beta_1..beta_T of DDPM (arXiv:2006.11239, section 2).
+
+    `beta` has shape (T,) and is kept as float64 on the CPU; so are all the other tables. Raises
+    ValueError if a beta lies outside (0, 1), or if so much signal is left at T
+    (alpha_bar_T > 1e-2) that x_T is not close to noise.
+    """
+
+    beta: Tensor
+
+    def __post_init__(self) -> None:
+        beta = torch.as_tensor(self.beta, dtype=torch.float64, device="cpu")
+        object.__setattr__(self, "beta", beta)
+        if beta.ndim != 1 or len(beta) == 0:
+            raise ValueError(f"beta must be a list of at least one number, not shape {beta.shape}")
+        if not bool(((beta > 0) & (beta < 1)).all()):
+            raise ValueError(
+                "every beta must lie strictly between 0 and 1; "
+                f"these run from {beta.min():.3g} to {beta.max():.3g}: lower the largest beta, "
+                "or take more steps T"
+            )
+        if self.alpha_bar[-1] > MAX_FINAL_ALPHA_BAR:
+            raise ValueError(
+                f"alpha_bar_T is {self.alpha_bar[-1]:.3g}, above {MAX_FINAL_ALPHA_BAR}: x_T would "
+                "still show the image; take larger betas (linear ones scaled by 1000/T) or more "
+                "steps T"
+            )
+
+    @property
+    def T(self) -> int:
+        """The number of steps."""
+        return len(self.beta)
+
+    @cached_property
+    def alpha(self) -> Tensor:
+        """alpha_t = 1 - beta_t, shape (T,)."""
+        return 1 - self.beta
+
+    @cached_property
+    def alpha_bar(self) -> Tensor:
+        """alpha_bar_t = alpha_1 ... alpha_t, shape (T,), falling from near 1 to near 0."""
+        return self.alpha.cumprod(0)
+
+    @cached_property
+    def alpha_bar_prev(self) -> Tensor:
+        """alpha_bar_{t-1}, shape (T,); alpha_bar_0 = 1."""
+        return torch.cat([torch.ones(1, dtype=torch.float64), self.alpha_bar[:-1]])
+
+    @cached_property
+    def one_minus_alpha_bar(self) -> Tensor:
+        """1 - alpha_bar_t, shape (T,), without the cancellation that 1 - alpha_bar has near t = 1.
+
+        From 1 - alpha_bar_t = 1 - prod(1 - beta_s), as -expm1(sum(log1p(-beta_s))).
+        """
+        return -torch.expm1(torch.log1p(-self.beta).cumsum(0))
+
+    @cached_property
+    def _one_minus_alpha_bar_prev(self) -> Tensor:
+        return torch.cat([torch.zeros(1, dtype=torch.float64), self.one_minus_alpha_bar[:-1]])
+
+    @cached_property
+    def posterior_variance(self) -> Tensor:
+        """beta_tilde_t, the variance of q(x_{t-1} | x_t, x_0), shape (T,); 0 at t = 1.
+
+        DDPM equation 7: beta_t (1 - alpha_bar_{t-1}) / (1 - alpha_bar_t).
+        """
+        return self.beta * self._one_minus_alpha_bar_prev / self.one_minus_alpha_bar
+
+    @cached_property
+    def posterior_mean_x_0(self) -> Tensor:
+        """The factor of x_0 in the mean of q(x_{t-1} | x_t, x_0), shape (T,); DDPM equation 7."""
+        return self.alpha_bar_prev.sqrt() * self.beta / self.one_minus_alpha_bar
+
+    @cached_property
+    def posterior_mean_x_t(self) -> Tensor:
+        """The factor of x_t in the mean of q(x_{t-1} | x_t, x_0), shape (T,); DDPM equation 7."""
+        return self.alpha.sqrt() * self._one_minus_alpha_bar_prev / self.one_minus_alpha_bar
+
+    @cached_property
+    def snr(self) -> Tensor:
+        """Signal-to-noise ratio alpha_bar_t / (1 - alpha_bar_t), shape (T,), falling."""
+        return self.alpha_bar / self.one_minus_alpha_bar
+
+    def at(self, table: Tensor, t: Tensor | int, like: Tensor) -> Tensor:
+        """The values of a table (T,) at times t, ready to be multiplied with `like`.
+
+        t is an integer or integers of shape (B,), 1..T; `like` has shape (B, ...). Returns shape
+        (B, 1, ..., 1), or (1, ..., 1) for one t, in `like`'s dtype and on its device. Raises
+        IndexError for a time outside 1..T and TypeError for one that is no integer.
+        """
+        index = torch.as_tensor(t, device="cpu").reshape(-1)
+        if index.is_floating_point() or index.dtype == torch.bool:
+            raise TypeError(f"t must be an integer, not {index.dtype}")
+        if len(index) and not (1 <= int(index.min()) and int(index.max()) <= self.T):
+            raise IndexError(f"t must lie in 1..{self.T}; it runs from {index.min()} to {index.max()}")
+        values = table[index - 1].to(like.device, like.dtype)
+        return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def linear(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> NoiseSchedule:
+    """Evenly spaced betas, DDPM section 4, scaled by 1000/T so that fewer steps end in noise too.
+
+    The scale is that of Nichol and Dhariwal's code; with it T must exceed 20. Raises ValueError
+    below that.
+    """
+    scale = 1000 / T
+    return NoiseSchedule(torch.linspace(scale * first, scale * last, T, dtype=torch.float64))
+
+
+def quadratic(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> NoiseSchedule:
+    """Betas whose square roots are evenly spaced (DDIM's code), scaled by 1000/T."""
+    scale = 1000 / T
+    root = torch.linspace((scale * first) ** 0.5, (scale * last) ** 0.5, T, dtype=torch.float64)
+    return NoiseSchedule(root**2)
+
+
+def from_alpha_bar(
+    alpha_bar: Callable[[float], float], T: int, max_beta: float = 0.999
+) -> NoiseSchedule:
+    """beta_t = 1 - alpha_bar(t/T) / alpha_bar((t-1)/T), at most `max_beta`.
+
+    `alpha_bar` is a falling function on [0, 1]. Source: Nichol and Dhariwal, "Improved DDPM"
+    (arXiv:2102.09672, section 3.2).
+    """
+    values = [alpha_bar(t / T) for t in range(T + 1)]
+    betas = [min(1 - after / before, max_beta) for before, after in zip(values, values[1:], strict=False)]
+    return NoiseSchedule(torch.tensor(betas, dtype=torch.float64))
+
+
+def cosine(T: int = 1000, offset: float = 0.008) -> NoiseSchedule:
+    """alpha_bar falls like a squared cosine; Improved DDPM (arXiv:2102.09672), equation 17."""
+
+    def alpha_bar(u: float) -> float:
+        return math.cos((u + offset) / (1 + offset) * math.pi / 2) ** 2
+
+    return from_alpha_bar(alpha_bar, T)
+
+
+def sigmoid(T: int = 1000, start: float = -3.0, end: float = 3.0) -> NoiseSchedule:
+    """alpha_bar falls like a logistic curve; Jabri et al. (arXiv:2212.11972), algorithm 7."""
+
+    def logistic(z: float) -> float:
+        return 1 / (1 + math.exp(-z))
+
+    def alpha_bar(u: float) -> float:
+        top, bottom = logistic(end), logistic(start)
+        return (top - logistic(start + u * (end - start))) / (top - bottom)
+
+    return from_alpha_bar(alpha_bar, T)
+
+
+SCHEDULES: dict[str, Callable[[int], NoiseSchedule]] = {
+    "linear": linear,
+    "cosine": cosine,
+    "quadratic": quadratic,
+    "sigmoid": sigmoid,
+}
+"""Schedules by name; each takes T."""

@@ -1,0 +1,264 @@
+"""The network: a U-Net that looks at a noisy image and the time, and says what the noise was.
+
+The layout is that of Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models"
+(arXiv:2006.11239, appendix B): residual blocks with GroupNorm and SiLU, the time added inside
+every block, self-attention at chosen levels, skip connections from the way down to the way up.
+Two things are added: an optional class label, and an optional first step that folds 2x2 pixels
+into channels, which makes small grey images cheap.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ddpm_lite.fused_norm import norm_only, norm_silu
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """The shape of a U-Net. Equal configurations have equal parameter names and shapes."""
+
+    image_channels: int = 1
+    """Channels of the image: 1 for grey, 3 for colour."""
+    channels: tuple[int, ...] = (64, 96)
+    """Width of each level; every level but the last halves the side."""
+    blocks: int = 1
+    """Residual blocks a level on the way down; the way up has one more."""
+    attention: tuple[int, ...] = ()
+    """Levels with self-attention after each block, 0 being the finest. The middle always has it."""
+    heads: int = 1
+    """Attention heads."""
+    groups: int = 32
+    """Groups of every GroupNorm."""
+    patch: int = 1
+    """Side of the square of pixels that is folded into channels before the first level."""
+    dropout: float = 0.0
+    """Chance that a unit inside a residual block is dropped while training."""
+    classes: int = 0
+    """Number of class labels; 0 for a network without them. The label `classes` means "none"."""
+
+    def __post_init__(self) -> None:
+        if not self.channels or min(self.channels) < 1 or self.blocks < 1 or self.patch < 1:
+            raise ValueError("a U-Net needs at least one level, one block a level and patch >= 1")
+        bad = [c for c in self.channels if c % self.groups or c % self.heads]
+        if bad:
+            raise ValueError(
+                f"channels {bad} are not divisible by groups={self.groups} and heads={self.heads}"
+            )
+        if not all(0 <= level < len(self.channels) for level in self.attention):
+            raise ValueError(f"attention levels {self.attention} are not levels of {self.channels}")
+
+    @property
+    def side_multiple(self) -> int:
+        """The image is padded to a multiple of this many pixels a side."""
+        return self.patch * 2 ** (len(self.channels) - 1)
+
+
+PRESETS: Mapping[str, UNetConfig] = {
+    "tiny": UNetConfig(channels=(32, 64), groups=8, heads=4, patch=2, classes=10),
+    "mnist": UNetConfig(channels=(64, 64, 96), groups=8, heads=4, patch=2, classes=10),
+    # The CIFAR-10 network of the DDPM paper: 35.7 million parameters, no labels.
+    "cifar10": UNetConfig(
+        image_channels=3, channels=(128, 256, 256, 256), blocks=2, attention=(1,), dropout=0.1
+    ),
+}
+"""Named shapes: `tiny` trains in a minute on a CPU, `mnist` is the shipped model's,
+`cifar10` is the DDPM paper's."""
+
+
+def sinusoidal_embedding(t: Tensor, width: int) -> Tensor:
+    """Sines and cosines of t (B,) at `width` / 2 frequencies from 1 down to 1/10000: (B, width).
+
+    Source: Vaswani et al., "Attention is all you need" (arXiv:1706.03762, section 3.5).
+    """
+    half = width // 2
+    exponent = torch.arange(half, device=t.device, dtype=torch.float32) / (half - 1)
+    angle = t.float()[:, None] * torch.exp(-math.log(10_000.0) * exponent)
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+class TimeAndLabel(nn.Module):
+    """Embeds the time and, where there is one, the class label into one vector."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.width = width
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, 4 * width)
+        )
+        self.label = nn.Embedding(classes + 1, 4 * width) if classes else None
+
+    def forward(self, t: Tensor, label: Tensor | None) -> Tensor:
+        embedding: Tensor = self.mlp(sinusoidal_embedding(t, self.width))
+        if self.label is None:
+            return F.silu(embedding)
+        none = torch.full_like(t, self.label.num_embeddings - 1)
+        return F.silu(embedding + self.label(none if label is None else label))
+
+
+def zero(module: nn.Conv2d) -> nn.Conv2d:
+    """The same layer with zero weights: a block that ends in it starts as the identity."""
+    nn.init.zeros_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module
+
+
+class ResidualBlock(nn.Module):
+    """GroupNorm, SiLU, convolution, twice; the time is added between, the input at the end."""
+
+    def __init__(self, inputs: int, outputs: int, time: int, config: UNetConfig) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(config.groups, inputs, eps=1e-6)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.time = nn.Linear(time, outputs)
+        self.norm2 = nn.GroupNorm(config.groups, outputs, eps=1e-6)
+        self.dropout = nn.Dropout(config.dropout)
+        self.conv2 = zero(nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        h = self.conv1(norm_silu(self.norm1, x))
+        h = self.conv2(self.dropout(norm_silu(self.norm2, h, shift=self.time(time))))
+        out: Tensor = self.skip(x) + h
+        return out
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(width)) v, each (B, heads, pixels, width).
+
+    On the CPU three plain operations train faster than PyTorch's fused one at the small sides where
+    a U-Net has attention (benchmarks/README.md).
+    """
+    if q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v)
+    return (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(dim=-1) @ v
+
+
+class Attention(nn.Module):
+    """Every pixel looks at every other pixel of its level and takes what it needs."""
+
+    def __init__(self, channels: int, config: UNetConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.norm = nn.GroupNorm(config.groups, channels, eps=1e-6)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = zero(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        qkv = self.qkv(norm_only(self.norm, x)).reshape(batch, 3, self.heads, channels // self.heads, -1)
+        q, k, v = qkv.transpose(-1, -2).unbind(1)
+        h = attend(q, k, v).transpose(-1, -2)
+        out: Tensor = x + self.out(h.reshape(batch, channels, height, width))
+        return out
+
+
+class Stage(nn.Module):
+    """One residual block and, at the levels that have it, attention."""
+
+    def __init__(
+        self, inputs: int, outputs: int, time: int, config: UNetConfig, attention: bool
+    ) -> None:
+        super().__init__()
+        self.block = ResidualBlock(inputs, outputs, time, config)
+        self.attention = Attention(outputs, config) if attention else nn.Identity()
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        out: Tensor = self.attention(self.block(x, time))
+        return out
+
+
+class Upsample(nn.Module):
+    """Doubles the side by repeating pixels, then smooths with a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return out
+
+
+class UNet(nn.Module):
+    """The U-Net of a `UNetConfig`.
+
+    `forward(x, t, label)` takes x of shape (B, C, H, W), float, roughly in [-1, 1] plus noise;
+    t of shape (B,), integer, 1..T; label of shape (B,), integer, 0..classes-1, or `classes` (or no
+    label at all) for "unconditional". It returns a tensor of x's shape: eps, x_0 or v, whichever
+    it was trained to say. The side need not be divisible by anything: it is padded and cropped.
+    """
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        first, last = config.channels[0], config.channels[-1]
+        pixels, time = config.image_channels * config.patch**2, 4 * first
+        self.embed = TimeAndLabel(first, config.classes)
+        self.stem = nn.Conv2d(pixels, first, 3, padding=1)
+        self.down, skips = self._way_down(config, time)
+        self.middle = nn.ModuleList(
+            [Stage(last, last, time, config, True), Stage(last, last, time, config, False)]
+        )
+        self.up = self._way_up(config, time, skips)
+        self.norm = nn.GroupNorm(config.groups, first, eps=1e-6)
+        self.head = zero(nn.Conv2d(first, pixels, 3, padding=1))
+
+    @staticmethod
+    def _way_down(config: UNetConfig, time: int) -> tuple[nn.ModuleList, list[int]]:
+        """The layers of the way down and the width that each of them, and the stem, hands over."""
+        layers, skips = nn.ModuleList(), [config.channels[0]]
+        for level, width in enumerate(config.channels):
+            for _ in range(config.blocks):
+                layers.append(Stage(skips[-1], width, time, config, level in config.attention))
+                skips.append(width)
+            if level < len(config.channels) - 1:
+                layers.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
+                skips.append(width)
+        return layers, skips
+
+    @staticmethod
+    def _way_up(config: UNetConfig, time: int, skips: list[int]) -> nn.ModuleList:
+        """The layers of the way up; each stage takes one skip, the last one first."""
+        layers, current = nn.ModuleList(), config.channels[-1]
+        for level, width in reversed(list(enumerate(config.channels))):
+            for _ in range(config.blocks + 1):
+                inputs = current + skips.pop()
+                layers.append(Stage(inputs, width, time, config, level in config.attention))
+                current = width
+            if level > 0:
+                layers.append(Upsample(width))
+        return layers
+
+    def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
+        height, width = x.shape[-2:]
+        multiple = self.config.side_multiple
+        x = F.pad(x, (0, -width % multiple, 0, -height % multiple))
+        h = self._body(F.pixel_unshuffle(x, self.config.patch), self.embed(t, label))
+        return F.pixel_shuffle(h, self.config.patch)[..., :height, :width]
+
+    def _body(self, x: Tensor, time: Tensor) -> Tensor:
+        h = self.stem(x)
+        skips = [h]
+        for layer in self.down:
+            h = layer(h, time) if isinstance(layer, Stage) else layer(h)
+            skips.append(h)
+        for stage in self.middle:
+            h = stage(h, time)
+        for layer in self.up:
+            if isinstance(layer, Stage):
+                h = layer(torch.cat([h, skips.pop()], dim=1), time)
+            else:
+                h = layer(h)
+        out: Tensor = self.head(norm_silu(self.norm, h))
+        return out
+
+
+def count_parameters(model: nn.Module) -> int:
+    """How many numbers the model learns."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,582 @@
+"""Data: what is read is what was stored, what is damaged is refused, batches miss nothing."""
+
+import gzip
+import hashlib
+import io
+import struct
+import tarfile
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pooch
+import pytest
+import requests
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ddpm_lite import data
+from ddpm_lite.data import Batches, DataError, Images, folder, load, mnist, to_float, to_uint8
+
+
+def one_line(error: pytest.ExceptionInfo[DataError]) -> str:
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def idx(array: np.ndarray) -> bytes:
+    """An IDX file of bytes, as LeCun's page describes it."""
+    sides = struct.pack(f">{array.ndim}I", *array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sides + array.astype(np.uint8).tobytes()
+
+
+# --- uint8 and float -----------------------------------------------------------------------------
+
+
+def test_to_uint8_undoes_to_float_for_every_level() -> None:
+    levels = torch.arange(256, dtype=torch.uint8)
+    x = to_float(levels)
+    assert x.dtype == torch.float32
+    assert x.min() == -1
+    assert x.max() == 1
+    assert torch.equal(to_uint8(x), levels)
+
+
+def test_to_uint8_rounds_and_clamps() -> None:
+    x = torch.tensor([-7.0, -1 + 0.4 / 127.5, -1 + 0.6 / 127.5, 1.01, 300.0])
+    assert to_uint8(x).tolist() == [0, 0, 1, 255, 255]
+
+
+# --- MNIST ---------------------------------------------------------------------------------------
+
+ORIGINALS = {
+    (True, "images"): (
+        "6bbc9ace898e44ae57da46a324031adb",
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    ),
+    (True, "labels"): (
+        "a25bea736e30d166cdddb491f175f624",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    ),
+    (False, "images"): (
+        "2646ac647ad5339dbf082846283269ea",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    ),
+    (False, "labels"): (
+        "27ae3e4e09519cfbb04c329615203637",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+}
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_mnist_is_the_original_byte_for_byte(train: bool) -> None:
+    images = mnist(train)
+    for name, tensor in {"images": images.pixels[:, 0], "labels": images.labels}.items():
+        raw = idx(tensor.numpy())
+        md5, sha256 = ORIGINALS[train, name]
+        assert hashlib.md5(raw).hexdigest() == md5
+        assert hashlib.sha256(raw).hexdigest() == sha256
+
+
+def test_mnist_shapes() -> None:
+    images = mnist(train=False)
+    assert images.pixels.shape == (10_000, 1, 28, 28)
+    assert images.pixels.is_contiguous()
+    assert len(images) == 10_000
+    assert images.class_names[3] == "3"
+
+
+@pytest.mark.parametrize("keep", [0, 100, 200_000, 9_000_000])
+def test_a_truncated_mnist_is_refused(
+    keep: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = tmp_path / "mnist.npz"
+    damaged.write_bytes(data.MNIST_FILE.read_bytes()[:keep])
+    monkeypatch.setattr(data, "MNIST_FILE", damaged)
+    with pytest.raises(DataError, match="install ddpm_lite again") as error:
+        mnist()
+    assert str(damaged) in one_line(error)
+
+
+def test_a_scrambled_mnist_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = bytearray(data.MNIST_FILE.read_bytes())
+    raw[2_000_000:2_001_000] = bytes(1000)
+    damaged = tmp_path / "mnist.npz"
+    damaged.write_bytes(raw)
+    monkeypatch.setattr(data, "MNIST_FILE", damaged)
+    with pytest.raises(DataError, match="damaged"):
+        mnist()
+
+
+def test_a_pickle_in_the_place_of_mnist_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = tmp_path / "mnist.npz"
+    np.savez(foreign, x_train=np.array([{}], dtype=object), y_train=np.zeros(1))
+    monkeypatch.setattr(data, "MNIST_FILE", foreign)
+    with pytest.raises(DataError, match="damaged"):
+        mnist()
+
+
+# --- Images --------------------------------------------------------------------------------------
+
+
+def numbered(n: int, classes: int = 3, side: int = 4) -> Images:
+    """Images whose first pixel is their number."""
+    pixels = torch.zeros(n, 1, side, side, dtype=torch.uint8)
+    pixels[:, 0, 0, 0] = torch.arange(n)
+    return Images(pixels, torch.arange(n) % classes, tuple("abc"))
+
+
+def test_subset() -> None:
+    few = numbered(10).subset(4)
+    assert len(few) == 4
+    assert few.labels.tolist() == [0, 1, 2, 0]
+    with pytest.raises(ValueError, match="11 of 10"):
+        numbered(10).subset(11)
+
+
+def test_images_of_another_type_are_refused() -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        Images(torch.zeros(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64), ("a",))
+    with pytest.raises(ValueError, match="labels"):
+        Images(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(3).long(), ("a",))
+
+
+# --- Downloads -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DDPM_LITE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+class Internet:
+    """Stands in for pooch's downloader: serves a few addresses, and refuses the others."""
+
+    def __init__(self, pages: dict[str, bytes]) -> None:
+        self.pages = pages
+        self.asked: list[str] = []
+
+    def __call__(self, address: str, output_file: str, *_: object, **__: object) -> None:
+        self.asked.append(address)
+        if address not in self.pages:
+            raise requests.exceptions.ConnectionError("no route\nto host")
+        Path(output_file).write_bytes(self.pages[address])
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, pages: dict[str, bytes]) -> Internet:
+    internet = Internet(pages)
+    monkeypatch.setattr(
+        pooch.HTTPDownloader, "__call__", lambda _, *args, **kw: internet(*args, **kw)
+    )
+    return internet
+
+
+def source(content: bytes) -> data._Source:
+    addresses = ("http://first.example/file", "http://second.example/file")
+    return data._Source("file.bin", hashlib.sha256(content).hexdigest(), addresses)
+
+
+def test_no_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    internet = connect(monkeypatch, {})
+    with pytest.raises(DataError) as error:
+        data.cifar10()
+    text = one_line(error)
+    assert all(address in text for address in data.CIFAR10_FILE.addresses)
+    assert str(cache) in text
+    assert "by hand" in text
+    assert internet.asked == list(data.CIFAR10_FILE.addresses)
+
+
+def test_the_second_host_is_asked_when_the_first_fails(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, {"http://second.example/file": b"good"})
+    assert data._fetch(source(b"good")).read_bytes() == b"good"
+    assert [file.name for file in cache.iterdir()] == ["file.bin"]
+
+
+def test_a_short_download_is_not_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, {"http://first.example/file": b"goo"})
+    with pytest.raises(DataError, match="wrong SHA-256"):
+        data._fetch(source(b"good"))
+    assert list(cache.iterdir()) == []
+
+
+def test_a_short_download_sends_on_to_the_second_host(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = {"http://first.example/file": b"goo", "http://second.example/file": b"good"}
+    connect(monkeypatch, pages)
+    assert data._fetch(source(b"good")).read_bytes() == b"good"
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.mkdir()
+    (cache / "file.bin").write_bytes(b"go")
+    connect(monkeypatch, {"http://first.example/file": b"good"})
+    assert data._fetch(source(b"good")).read_bytes() == b"good"
+
+
+def test_a_damaged_file_in_the_cache_is_reported_without_network(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.mkdir()
+    (cache / "file.bin").write_bytes(b"go")
+    connect(monkeypatch, {})
+    with pytest.raises(DataError, match="damaged") as error:
+        data._fetch(source(b"good"))
+    assert "ConnectionError" in one_line(error)
+
+
+def test_a_file_put_there_by_hand_needs_no_network(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.mkdir()
+    (cache / "file.bin").write_bytes(b"good")
+    assert data._fetch(source(b"good")) == cache / "file.bin"
+    assert connect(monkeypatch, {}).asked == []
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("DDPM_LITE_CACHE", str(tmp_path / "file" / "cache"))
+    connect(monkeypatch, {"http://first.example/file": b"good"})
+    with pytest.raises(DataError, match="DDPM_LITE_CACHE"):
+        data._fetch(source(b"good"))
+
+
+# --- Formats -------------------------------------------------------------------------------------
+
+
+def make_tar(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def record(label: int, red: int, green: int, blue: int) -> bytes:
+    return bytes([label]) + bytes([red] * 1024) + bytes([green] * 1024) + bytes([blue] * 1024)
+
+
+@pytest.fixture
+def tiny_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    members = {"readme.html": b"hello", "test_batch.bin": record(9, 1, 2, 3)}
+    for i in (3, 1, 2, 5, 4):  # the archive need not be in order
+        members[f"data_batch_{i}.bin"] = record(i, 10 * i, 0, 0) + record(0, i, 255, 7)
+    path = make_tar(tmp_path / "cifar.tar.gz", members)
+    monkeypatch.setattr(data, "_fetch", lambda _: path)
+    return path
+
+
+def test_cifar10_is_read_from_its_archive(tiny_cifar: Path) -> None:
+    train, test = data.cifar10(train=True), data.cifar10(train=False)
+    assert train.pixels.shape == (10, 3, 32, 32)
+    assert train.labels.tolist() == [1, 0, 2, 0, 3, 0, 4, 0, 5, 0]
+    assert train.pixels[4, :, 31, 0].tolist() == [30, 0, 0]
+    assert train.pixels[5, :, 0, 31].tolist() == [3, 255, 7]
+    assert test.labels.tolist() == [9]
+    assert test.class_names[9] == "truck"
+    assert sorted(path.name for path in tiny_cifar.parent.iterdir()) == ["cifar.tar.gz"]
+
+
+def test_rows_of_cifar10_stay_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = bytes(row for row in range(32) for _ in range(32))
+    path = make_tar(tmp_path / "cifar.tar.gz", {"test_batch.bin": bytes([0]) + 3 * rows})
+    monkeypatch.setattr(data, "_fetch", lambda _: path)
+    pixels = data.cifar10(train=False).pixels
+    assert pixels[0, 1, :, 5].tolist() == list(range(32))
+
+
+@pytest.mark.parametrize("damage", ["cut", "record", "member", "no tar"])
+def test_a_damaged_cifar10_is_refused(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = record(1, 2, 3, 4)[: -1 if damage == "record" else None]
+    name = "other.bin" if damage == "member" else "test_batch.bin"
+    path = make_tar(tmp_path / "cifar.tar.gz", {name: content})
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:60])
+    if damage == "no tar":
+        path.write_bytes(b"<html>404</html>")
+    monkeypatch.setattr(data, "_fetch", lambda _: path)
+    with pytest.raises(DataError, match="delete it") as error:
+        data.cifar10(train=False)
+    assert str(path) in one_line(error)
+
+
+def serve_fashion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: bytes, labels: bytes
+) -> None:
+    def fetch(wanted: data._Source) -> Path:
+        path = tmp_path / wanted.name
+        path.write_bytes(gzip.compress(images if "images" in wanted.name else labels))
+        return path
+
+    monkeypatch.setattr(data, "_fetch", fetch)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_fashion_mnist_is_read(
+    train: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.arange(3 * 28 * 28).reshape(3, 28, 28) % 251
+    serve_fashion(tmp_path, monkeypatch, idx(pixels), idx(np.array([9, 0, 3])))
+    images = data.fashion_mnist(train)
+    assert torch.equal(images.pixels[:, 0], torch.from_numpy(pixels).to(torch.uint8))
+    assert images.labels.tolist() == [9, 0, 3]
+    assert images.class_names[9] == "Ankle boot"
+    names = {file.name for file in tmp_path.iterdir()}
+    assert all(("train" in name) == train for name in names)
+
+
+@pytest.mark.parametrize("images", [b"", b"<html>", idx(np.zeros((3, 28, 28)))[:-1]])
+def test_a_damaged_fashion_mnist_is_refused(
+    images: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_fashion(tmp_path, monkeypatch, images, idx(np.array([1, 2, 3])))
+    with pytest.raises(DataError, match="delete it"):
+        data.fashion_mnist()
+
+
+def test_fashion_images_and_labels_must_be_as_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_fashion(tmp_path, monkeypatch, idx(np.zeros((3, 28, 28))), idx(np.array([1, 2])))
+    with pytest.raises(DataError, match="do not match"):
+        data.fashion_mnist()
+
+
+# --- Folders -------------------------------------------------------------------------------------
+
+
+def save(path: Path, colour: tuple[int, ...] | str = "red", size: tuple[int, int] = (8, 8)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mode = "RGBA" if isinstance(colour, tuple) and len(colour) == 4 else "RGB"
+    Image.new(mode, size, colour).save(path)
+    return path
+
+
+def test_sub_folders_are_classes(tmp_path: Path) -> None:
+    save(tmp_path / "dogs" / "b.png", "blue")
+    save(tmp_path / "cats" / "deep" / "a.PNG", "red")
+    save(tmp_path / "cats" / "z.bmp", "lime")
+    (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "cats" / "._z.bmp").write_text("what macOS leaves behind")
+    (tmp_path / "empty").mkdir()
+    images = folder(tmp_path, side=4)
+    assert images.class_names == ("cats", "dogs")
+    assert images.labels.tolist() == [0, 0, 1]
+    assert images.pixels.shape == (3, 3, 4, 4)
+    assert images.pixels[:, :, 0, 0].tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255]]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tiff"])
+def test_a_folder_without_sub_folders_is_one_class(suffix: str, tmp_path: Path) -> None:
+    save(tmp_path / f"one.{suffix}", "white")
+    images = folder(tmp_path, side=8, channels=1)
+    assert images.class_names == (tmp_path.name,)
+    assert images.pixels.shape == (1, 1, 8, 8)
+    assert bool((images.pixels > 250).all())
+
+
+def test_images_are_cropped_to_their_centre(tmp_path: Path) -> None:
+    wide = np.zeros((10, 30, 3), np.uint8)
+    wide[:, 10:20] = 255
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    assert bool((folder(tmp_path, side=10).pixels == 255).all())
+
+
+def test_the_camera_orientation_is_respected(tmp_path: Path) -> None:
+    picture = Image.new("L", (8, 8))
+    picture.paste(255, (0, 0, 8, 4))  # bright above
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn a quarter clockwise to view: bright on the right
+    picture.save(tmp_path / "turned.png", exif=exif)
+    pixels = folder(tmp_path, side=8, channels=1).pixels[0, 0]
+    assert pixels[:, 6].tolist() == [255] * 8
+    assert pixels[:, 1].tolist() == [0] * 8
+
+
+def test_transparency_becomes_white(tmp_path: Path) -> None:
+    save(tmp_path / "glass.png", (255, 0, 0, 0))
+    assert bool((folder(tmp_path, side=4).pixels == 255).all())
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    with pytest.raises(DataError, match="no images in it") as error:
+        folder(tmp_path, side=8)
+    assert str(tmp_path) in one_line(error)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + bytes(50)])
+def test_a_file_that_is_no_image_is_named(content: bytes, tmp_path: Path) -> None:
+    save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(content)
+    with pytest.raises(DataError, match=r"bad\.png: no image") as error:
+        folder(tmp_path, side=8)
+    one_line(error)
+
+
+def test_a_truncated_image_is_named(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = tmp_path / "cut.jpg"
+    Image.fromarray(rng.integers(0, 255, (64, 64, 3), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(DataError, match=r"cut\.jpg"):
+        folder(tmp_path, side=8)
+
+
+def test_sixteen_bits_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.full((8, 8), 3000, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(DataError, match="8 bits"):
+        folder(tmp_path, side=8)
+
+
+def test_loose_images_beside_classes_are_refused(tmp_path: Path) -> None:
+    save(tmp_path / "a" / "one.png")
+    save(tmp_path / "loose.png")
+    with pytest.raises(DataError, match=r"loose\.png"):
+        folder(tmp_path, side=8)
+
+
+def test_two_channels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="1 or 3 channels"):
+        folder(tmp_path, side=8, channels=2)
+
+
+def test_load(tmp_path: Path) -> None:
+    save(tmp_path / "one.png")
+    assert len(load("mnist", train=False)) == 10_000
+    assert load(str(tmp_path), side=6, channels=1).pixels.shape == (1, 1, 6, 6)
+
+
+def test_load_of_nothing_lists_the_choices(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="mnist, fashion_mnist, cifar10") as error:
+        load(tmp_path / "nowhere")
+    assert "nowhere" in one_line(error)
+
+
+# --- Batches -------------------------------------------------------------------------------------
+
+
+def first_pixels(batch: tuple[Tensor, Tensor]) -> list[int]:
+    return to_uint8(batch[0])[:, 0, 0, 0].tolist()
+
+
+def test_every_image_comes_once_an_epoch() -> None:
+    batches = Batches(numbered(23), 5, seed=1)
+    assert len(batches) == 4
+    epochs = [[n for batch in islice(batches, 4) for n in first_pixels(batch)] for _ in range(3)]
+    assert all(len(set(epoch)) == 20 for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_labels_go_with_their_images() -> None:
+    x_0, labels = next(Batches(numbered(20), 7))
+    assert (x_0.dtype, x_0.shape, labels.dtype) == (torch.float32, (7, 1, 4, 4), torch.int64)
+    assert labels.tolist() == [n % 3 for n in first_pixels((x_0, labels))]
+    assert x_0.min() == -1
+    assert x_0.max() <= 1
+
+
+def test_the_seed_decides() -> None:
+    draws = [first_pixels(next(Batches(numbered(50), 10, seed=seed))) for seed in (3, 3, 4)]
+    assert draws[0] == draws[1] != draws[2]
+
+
+@pytest.mark.parametrize("before", range(0, 13))
+def test_resuming_gives_the_same_batches(before: int) -> None:
+    running = Batches(noise(21), 5, seed=2, flip=True)
+    for _ in range(before):
+        next(running)
+    saved = running.state_dict()
+    assert {k: (v.dtype, v.device.type) for k, v in saved.items()} == {
+        "generator": (torch.uint8, "cpu"),
+        "position": (torch.int64, "cpu"),
+    }
+    resumed = Batches(noise(21), 5, seed=99, flip=True)
+    resumed.load_state_dict(saved)
+    for _ in range(10):
+        for ours, theirs in zip(next(resumed), next(running), strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_a_state_does_not_change_afterwards() -> None:
+    batches = Batches(numbered(10), 2)
+    saved = batches.state_dict()
+    after = [first_pixels(next(batches)) for _ in range(20)]
+    batches.load_state_dict(saved)
+    assert [first_pixels(next(batches)) for _ in range(20)] == after
+
+
+def test_a_state_of_another_set_is_refused() -> None:
+    batches = Batches(numbered(40), 4)
+    for _ in range(9):
+        next(batches)
+    with pytest.raises(DataError, match="does not fit"):
+        Batches(numbered(10), 4).load_state_dict(batches.state_dict())
+    with pytest.raises(DataError, match="does not fit"):
+        Batches(numbered(40), 5).load_state_dict(batches.state_dict())
+
+
+def test_ranks_never_meet_and_stay_in_step() -> None:
+    ranks = [Batches(numbered(26), 4, seed=5, rank=rank, world_size=3) for rank in range(3)]
+    assert [len(rank) for rank in ranks] == [2, 2, 2]
+    for _ in range(4):
+        epoch = [n for rank in ranks for batch in islice(rank, 2) for n in first_pixels(batch)]
+        assert len(set(epoch)) == len(epoch) == 24
+    states = [rank.state_dict() for rank in ranks]
+    for state in states[1:]:
+        assert all(torch.equal(state[name], states[0][name]) for name in state)
+
+
+def noise(n: int) -> Images:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (n, 3, 4, 4), generator=generator, dtype=torch.uint8)
+    return Images(pixels, torch.arange(n), tuple(map(str, range(n))))
+
+
+def test_flips_mirror_about_half_left_to_right() -> None:
+    images = noise(200)
+    x_0, labels = next(Batches(images, 200, flip=True))
+    plain = to_float(images.pixels[labels])
+    same = (x_0 == plain).flatten(1).all(1)
+    mirrored = (x_0 == plain.flip(-1)).flatten(1).all(1)
+    assert bool((same ^ mirrored).all())
+    assert 70 < int(mirrored.sum()) < 130
+
+
+def test_flips_are_drawn_anew_each_epoch() -> None:
+    images = noise(64)
+    batches = Batches(images, 64, flip=True)
+
+    def mirrored() -> list[bool]:
+        x_0, labels = next(batches)
+        flags = (x_0 != to_float(images.pixels[labels])).flatten(1).any(1)
+        return flags[labels.argsort()].tolist()
+
+    assert mirrored() != mirrored()
+
+
+def test_without_flip_nothing_is_mirrored() -> None:
+    images = noise(64)
+    x_0, labels = next(Batches(images, 64))
+    assert torch.equal(x_0, to_float(images.pixels[labels]))
+
+
+def test_a_set_smaller_than_a_batch_is_refused() -> None:
+    with pytest.raises(DataError, match="smaller batch") as error:
+        Batches(numbered(10), 6, rank=1, world_size=2)
+    one_line(error)

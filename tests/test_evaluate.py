@@ -1,0 +1,296 @@
+"""Measurements: against closed forms, independent code, and the sums they estimate."""
+
+import math
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from torch import Tensor
+
+from ddpm_lite import evaluate
+from ddpm_lite.data import Images, mnist, to_float
+from ddpm_lite.diffusion import Model, elbo
+from ddpm_lite.evaluate import (
+    EvaluationError,
+    frechet_distance,
+    inception_fid,
+    likelihood,
+    sample_quality,
+    stretches,
+)
+from ddpm_lite.schedule import NoiseSchedule, linear
+
+# --- Frechet distance ----------------------------------------------------------------------------
+
+
+def features(n: int, d: int, seed: int, scale: float = 1.0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    mix = torch.randn(d, d, generator=generator, dtype=torch.float64)
+    x = torch.randn(n, d, generator=generator, dtype=torch.float64)
+    return scale * (x @ mix) + seed
+
+
+def test_frechet_of_diagonal_laws_is_the_closed_form() -> None:
+    # the corners of a box have an exactly diagonal covariance
+    corners = torch.cartesian_prod(*3 * [torch.tensor([-1.0, 1.0], dtype=torch.float64)])
+    a, b = corners * torch.tensor([1.0, 2.0, 3.0]), corners * torch.tensor([4.0, 0.5, 0.0])
+    b = b + torch.tensor([1.0, -2.0, 0.5])
+    unbiased = 8 / 7
+    expected = 1 + 4 + 0.25 + unbiased * ((4 - 1) ** 2 + (2 - 0.5) ** 2 + 3**2)
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(300, 200, 10), (500, 40, 64), (30, 30, 2)])
+def test_frechet_agrees_with_scipy(n: int, m: int, d: int) -> None:
+    a, b = features(n, d, 0), features(m, d, 1, scale=1.5)
+    cov_a, cov_b = np.cov(a.numpy().T), np.cov(b.numpy().T)
+    root = scipy.linalg.sqrtm(cov_a @ cov_b).real
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a + cov_b - 2 * root)
+    assert frechet_distance(a, b) == pytest.approx(float(expected), rel=1e-6)
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-6)
+
+
+def test_frechet_of_a_set_from_itself_is_zero() -> None:
+    a = features(100, 128, 3)
+    assert frechet_distance(a, a) < 1e-4 * float(a.var(0).sum())
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (torch.zeros(5, 3), torch.zeros(5, 4)),
+        (torch.zeros(5), torch.zeros(5)),
+        (torch.zeros(1, 3), torch.zeros(5, 3)),
+        (torch.full((5, 3), math.nan), torch.zeros(5, 3)),
+    ],
+)
+def test_frechet_refuses_what_has_no_law(a: Tensor, b: Tensor) -> None:
+    with pytest.raises(ValueError, match="features must be"):
+        frechet_distance(a, b)
+
+
+# --- Quality of drawn digits ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real() -> Images:
+    return mnist(train=True)
+
+
+def test_real_digits_are_near_the_floor(real: Images) -> None:
+    # not the last 2000: the writers of MNIST are not shuffled, and each stretch has its own look
+    chosen = torch.randperm(60_000, generator=torch.Generator().manual_seed(9))[:2000]
+    quality = sample_quality(real.pixels[chosen], real.labels[chosen], seed=1)
+    assert quality.n == sum(quality.class_counts) == 2000
+    assert quality.frechet < 1.5 * quality.frechet_floor
+    assert quality.confidence > 0.98
+    assert quality.confident_share > 0.96
+    assert quality.class_distance < 0.05
+    assert quality.label_accuracy is not None
+    assert quality.label_accuracy > 0.99
+
+
+def test_noise_is_far_from_digits(real: Images) -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randint(256, (500, 1, 28, 28), generator=generator, dtype=torch.uint8)
+    quality = sample_quality(noise)
+    assert quality.frechet > 30 * quality.frechet_floor
+    assert quality.label_accuracy is None
+    assert quality.class_distance > 0.3
+
+
+def test_a_little_noise_is_a_little_worse(real: Images) -> None:
+    generator = torch.Generator().manual_seed(0)
+    clean = real.pixels[-1000:]
+    noise = 40 * torch.randn(clean.shape, generator=generator)
+    noisy = (clean + noise).clamp(0, 255).to(torch.uint8)
+    assert sample_quality(noisy).frechet > 3 * sample_quality(clean).frechet
+
+
+def test_one_digit_only_is_seen_in_the_class_balance(real: Images) -> None:
+    ones = real.pixels[real.labels == 1][:100]
+    quality = sample_quality(ones)
+    assert quality.class_counts[1] > 95
+    assert quality.class_distance == pytest.approx(0.9, abs=0.03)
+
+
+def test_the_floor_falls_with_n_and_depends_on_the_seed_alone(real: Images) -> None:
+    floors = [sample_quality(real.pixels[:n], seed=3).frechet_floor for n in (100, 400, 1600)]
+    assert floors[0] > floors[1] > floors[2] > 0
+    again = sample_quality(real.pixels[5000:5400], seed=3)
+    assert again.frechet_floor == floors[1]
+    assert sample_quality(real.pixels[:400], seed=4).frechet_floor != floors[1]
+    assert "128-d" in again.features
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.zeros(5, 1, 28, 28),
+        torch.zeros(5, 28, 28, dtype=torch.uint8),
+        torch.zeros(5, 3, 28, 28, dtype=torch.uint8),
+        torch.zeros(5, 1, 32, 32, dtype=torch.uint8),
+        torch.zeros(1, 1, 28, 28, dtype=torch.uint8),
+    ],
+)
+def test_images_of_another_shape_are_refused(images: Tensor) -> None:
+    with pytest.raises(ValueError, match="images"):
+        sample_quality(images)
+
+
+def test_labels_must_be_as_many() -> None:
+    with pytest.raises(ValueError, match="labels"):
+        sample_quality(torch.zeros(5, 1, 28, 28, dtype=torch.uint8), torch.zeros(4))
+
+
+# --- Likelihood ----------------------------------------------------------------------------------
+
+
+def pixels(n: int) -> Tensor:
+    """Grey levels near 128, so that they are about normal with mean 0 and deviation 0.2."""
+    generator = torch.Generator().manual_seed(0)
+    x = 127.5 + 127.5 * 0.2 * torch.randn(n, 1, 6, 6, generator=generator)
+    return x.round().clamp(0, 255).to(torch.uint8)
+
+
+def exact_model(schedule: NoiseSchedule, deviation: float = 0.2) -> Model:
+    """E[x_0 | x_t] for independent pixels N(0, deviation^2): the best there is, in closed form."""
+
+    def model(x_t: Tensor, t: Tensor) -> Tensor:
+        alpha_bar = schedule.at(schedule.alpha_bar, t, x_t)
+        signal = alpha_bar * deviation**2
+        return alpha_bar.sqrt() * deviation**2 / (signal + 1 - alpha_bar) * x_t
+
+    return model
+
+
+def full_sum(schedule: NoiseSchedule, x_0: Tensor, repeats: int) -> Tensor:
+    """Mean terms, (T + 1,), with every time evaluated for every image."""
+    generator = torch.Generator().manual_seed(7)
+    model = exact_model(schedule)
+    runs = [elbo(schedule, model, x_0, "x_0", generator=generator) for _ in range(repeats)]
+    return torch.stack(runs).mean((0, 2))
+
+
+def test_the_estimate_agrees_with_the_whole_sum() -> None:
+    schedule, images = linear(60), pixels(64)
+    whole = full_sum(schedule, to_float(images), repeats=6)
+    estimates = [
+        likelihood(schedule, exact_model(schedule), images, "x_0", n_times=7, exact=5, seed=seed)
+        for seed in range(10)
+    ]
+    totals = torch.tensor([e.bits_per_dim for e in estimates], dtype=torch.float64)
+    # the images are the same each time: the spread of the totals is that of times and noises alone
+    tolerance = 4 * float(totals.std()) / math.sqrt(10) + 4e-3
+    assert float(totals.mean()) == pytest.approx(float(whole.sum()), abs=tolerance)
+    assert all(abs(e.bits_per_dim - float(whole.sum())) < 5 * e.stderr for e in estimates)
+    distortion = sum(e.distortion for e in estimates) / 10
+    assert distortion == pytest.approx(float(whole[0]), abs=0.02)
+    assert estimates[0].prior == pytest.approx(float(whole[-1]), rel=1e-4)
+
+
+def test_it_is_without_bias_however_the_times_are_cut() -> None:
+    schedule, images = linear(50), pixels(400)
+    model = exact_model(schedule)
+    whole = likelihood(schedule, model, images, "x_0", exact=50)
+    for exact, n_times in [(1, 1), (1, 7), (10, 3), (3, 100)]:
+        cut = likelihood(schedule, model, images, "x_0", exact=exact, n_times=n_times)
+        error = math.hypot(cut.stderr, whole.stderr)
+        assert abs(cut.bits_per_dim - whole.bits_per_dim) < 4 * error
+
+
+def test_the_bound_of_a_known_law_is_near_its_entropy() -> None:
+    # with the best mean, and beta, nearly the best variance, the bound is not far above the entropy
+    schedule, images = linear(400), pixels(200)
+    bound = likelihood(schedule, exact_model(schedule), images, "x_0", "beta", n_times=40)
+    entropy = math.log2(127.5 * 0.2 * math.sqrt(2 * math.pi * math.e))
+    assert entropy - 4 * bound.stderr < bound.bits_per_dim < entropy + 0.2
+
+
+def test_the_parts_make_up_the_whole() -> None:
+    schedule, images = linear(60), pixels(10)
+    parts = likelihood(schedule, exact_model(schedule), images, "x_0", n_times=7, exact=5)
+    steps = [
+        (last - first + 1) * mean
+        for (first, last), mean in zip(parts.spans, parts.per_step, strict=True)
+    ]
+    assert sum(steps) + parts.prior == pytest.approx(parts.bits_per_dim, rel=1e-9)
+    assert parts.rate + parts.distortion == pytest.approx(parts.bits_per_dim, rel=1e-9)
+    assert parts.distortion == parts.per_step[0]
+    assert (parts.n, parts.variance, parts.seed) == (10, "posterior", 0)
+
+
+def test_the_batch_size_does_not_bias_and_the_seed_decides() -> None:
+    schedule, images = linear(60), pixels(30)
+    model = exact_model(schedule)
+    first = likelihood(schedule, model, images, "x_0", seed=1)
+    assert likelihood(schedule, model, images, "x_0", seed=1) == first
+    assert likelihood(schedule, model, images, "x_0", seed=2) != first
+    small = likelihood(schedule, model, images, "x_0", seed=1, batch_size=7)
+    assert small.bits_per_dim == pytest.approx(first.bits_per_dim, abs=3 * first.stderr)
+    assert small.n == 30
+
+
+@pytest.mark.parametrize("T", [1, 2, 39, 40, 41, 100, 1000])
+@pytest.mark.parametrize("n_times", [1, 7, 60, 5000])
+def test_stretches_cover_every_time_once(T: int, n_times: int) -> None:
+    spans = stretches(T, 40, n_times)
+    assert [t for first, last in spans for t in range(first, last + 1)] == list(range(1, T + 1))
+    lengths = [last - first + 1 for first, last in spans[40:]]
+    assert max(lengths, default=1) - min(lengths, default=1) <= 1
+    assert len(lengths) == min(n_times, max(T - 40, 0))
+
+
+def test_no_stretch_for_the_rest_is_refused() -> None:
+    with pytest.raises(ValueError, match="n_times"):
+        stretches(100, 40, 0)
+
+
+def test_a_network_of_nan_is_refused() -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        likelihood(linear(60), lambda x, _: x * math.nan, pixels(4), "x_0")
+
+
+@pytest.mark.parametrize("images", [torch.zeros(4, 1, 6, 6), torch.zeros(4, 6, dtype=torch.uint8)])
+def test_pixels_of_another_type_are_refused(images: Tensor) -> None:
+    with pytest.raises(ValueError, match="pixels must be"):
+        likelihood(linear(60), lambda x, _: x, images, "x_0")
+
+
+# --- Inception FID -------------------------------------------------------------------------------
+
+
+def test_without_torch_fidelity_the_error_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    with pytest.raises(EvaluationError, match=r"pip install 'ddpm_lite\[fid\]'"):
+        inception_fid(torch.zeros(4, 3, 32, 32, dtype=torch.uint8))
+
+
+def test_torch_fidelity_gets_both_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+
+    def calculate_metrics(**arguments: Any) -> dict[str, float]:
+        seen.update(arguments)
+        return {"frechet_inception_distance": 3.5}
+
+    fake = SimpleNamespace(calculate_metrics=calculate_metrics)
+    monkeypatch.setitem(sys.modules, "torch_fidelity", fake)
+    drawn = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
+    real = Images(torch.ones(6, 3, 32, 32, dtype=torch.uint8), torch.zeros(6).long(), ("a",))
+    monkeypatch.setattr(evaluate, "cifar10", lambda train: real if train else None)
+    assert inception_fid(drawn) == 3.5
+    assert (len(seen["input1"]), len(seen["input2"])) == (4, 6)
+    assert torch.equal(seen["input2"][5], real.pixels[5])
+    assert inception_fid("folder", drawn) == 3.5
+    assert seen["input1"] == "folder"
+
+
+def test_grey_images_have_no_inception_fid() -> None:
+    with pytest.raises(ValueError, match="3, H, W"):
+        inception_fid(torch.zeros(4, 1, 32, 32, dtype=torch.uint8))
