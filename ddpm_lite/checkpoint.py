@@ -3,6 +3,7 @@
 No pickle: reading a file that somebody else made cannot run their code.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -34,8 +35,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Replaces the file by `content` in one step. Raises CheckpointError if it cannot be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Replaces a file in one step. Raises CheckpointError if it cannot be written."""
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
@@ -44,7 +45,8 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise CheckpointError(
             f"{path}: cannot be written ({error.strerror}); free some space or choose another "
             "folder; what was there is still there"
@@ -59,7 +61,9 @@ def read(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]
     try:
         with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys() if name.startswith(only)}
+            tensors = {
+                name: file.get_tensor(name) for name in list(file.keys()) if name.startswith(only)
+            }
     except (SafetensorError, OSError) as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else "truncated or foreign"
         raise CheckpointError(f"{path}: not a readable checkpoint ({reason})") from None
@@ -82,7 +86,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tenso
     for name, tensor in tensors.items():
         index, moment = name.split(".")
         like = weights[int(index)]
-        same = tensor.shape == like.shape
-        state.setdefault(int(index), {})[moment] = torch.empty_like(like).copy_(tensor) if same else tensor
+        own = torch.empty_like(like if tensor.shape == like.shape else tensor)
+        state.setdefault(int(index), {})[moment] = own.copy_(tensor)
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

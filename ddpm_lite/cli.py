@@ -1,7 +1,7 @@
 """The command line: ddpm-lite train | sample | evaluate | info.
 
-Each command is a dataclass whose fields are its options; `tyro` parses them. A recipe is a TOML file
-of the same options, read before those on the command line. Every error that a user can cause ends
+Each command is a dataclass whose fields are its options; `tyro` parses them. A recipe is a TOML
+file of the same options, read before those on the command line. Every error that a user can cause ends
 in one line on stderr and a non-zero exit status.
 """
 
@@ -12,9 +12,9 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,17 +24,14 @@ from ddpm_lite import __version__
 from ddpm_lite.checkpoint import CheckpointError, read, write_whole
 from ddpm_lite.data import DataError, load
 from ddpm_lite.draw import DrawConfig, balanced_labels, draw
-from ddpm_lite.evaluate import LikelihoodConfig, report
 from ddpm_lite.fused_norm import kernel
 from ddpm_lite.model import PRETRAINED, DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.pictures import save_grid
+from ddpm_lite.report import LikelihoodConfig, report
 from ddpm_lite.train import RunConfig, TrainConfig, Trainer, TrainingError, join_world, run
 from ddpm_lite.unet import PRESETS, count_parameters
 
 RECIPES = Path(__file__).parent / "configs"
-
-Flat = tyro.conf.OmitArgPrefixes
-Flags = tyro.conf.FlagCreatePairsOff
 
 
 class UsageError(Exception):
@@ -50,8 +47,11 @@ class Train:
     data: str = "mnist"
     """mnist, fashion_mnist, cifar10, or a folder of images."""
     model: ModelConfig = field(default_factory=ModelConfig)
+    """The network and what its numbers mean."""
     train: TrainConfig = field(default_factory=TrainConfig)
+    """How it is trained."""
     run: RunConfig = field(default_factory=RunConfig)
+    """Where the run is kept."""
 
 
 @dataclass(frozen=True)
@@ -96,18 +96,17 @@ class Info:
 Command = TypeVar("Command", Train, Sample, Evaluate, Info)
 
 
-def parse(kind: type[Command], arguments: Sequence[str], default: Command | None = None) -> Command:
-    """Options as a dataclass. Raises UsageError with tyro's complaint as one line."""
-    complaint = io.StringIO()
+def parse(default: Command, arguments: Sequence[str]) -> Command:
+    """The options of `default`, changed by the arguments.
+
+    Raises UsageError with tyro's complaint as one line.
+    """
+    complaint, kind = io.StringIO(), type(default)
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
-                kind,
-                prog=f"ddpm-lite {kind.__name__.lower()}",
-                args=arguments,
-                config=(Flat, Flags),
-                **({} if default is None else {"default": default}),
-            )
+            name = f"ddpm-lite {kind.__name__.lower()}"
+            config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
+            return tyro.cli(kind, prog=name, args=arguments, default=default, config=config)
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -116,8 +115,8 @@ def parse(kind: type[Command], arguments: Sequence[str], default: Command | None
 
 def _one_line(box: str) -> str:
     """The first paragraph of tyro's box, without its frame."""
-    lines = [line.strip("│ ") for line in box.splitlines() if line.startswith("│")]
-    rule = next((i for i, line in enumerate(lines) if set(line) == {"─"}), len(lines))
+    lines = [line.strip("│| ") for line in box.splitlines() if line[:1] in ("│", "|")]
+    rule = next((i for i, line in enumerate(lines) if set(line) in ({"─"}, {"-"})), len(lines))
     return re.sub(r"\s+", " ", " ".join(lines[:rule]))
 
 
@@ -157,10 +156,10 @@ def parse_train(arguments: Sequence[str]) -> Train:
     name = arguments[0] if named else "mnist"
     start, options = read_recipe(name)
     try:
-        recipe = parse(Train, [name, *options], start)
+        recipe = parse(start, [name, *options])
     except UsageError as error:
         raise UsageError(f"recipe {name}: {error}") from None
-    return parse(Train, list(arguments), recipe)
+    return parse(recipe, arguments)
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -179,7 +178,7 @@ def train(arguments: Sequence[str]) -> None:
 
 def sample(arguments: Sequence[str]) -> None:
     """ddpm-lite sample"""
-    config = parse(Sample, arguments)
+    config = parse(Sample(), arguments)
     model = DiffusionModel.load(config.model, best_device())
     labels = _labels(config, model.config.unet.classes)
     images = draw(model, config.n, config.draw, labels, progress=True)
@@ -201,14 +200,17 @@ def _labels(config: Sample, classes: int) -> torch.Tensor | None:
     if config.label is None:
         return balanced_labels(config.n, classes)
     if not 0 <= config.label < classes:
-        raise UsageError(f"--label must be one of the model's {classes} classes, not {config.label}")
+        raise UsageError(
+            f"--label must be one of the model's {classes} classes, not {config.label}"
+        )
     return torch.full((config.n,), config.label)
 
 
 def evaluate(arguments: Sequence[str]) -> None:
     """ddpm-lite evaluate"""
-    config = parse(Evaluate, arguments)
-    figures = report(DiffusionModel.load(config.model, best_device()), config.n, config.draw, config.likelihood)
+    config = parse(Evaluate(), arguments)
+    model = DiffusionModel.load(config.model, best_device())
+    figures = report(model, config.n, config.draw, config.likelihood)
     for name, value in figures.items():
         print(f"{name:>22}: {value}")
     if config.json:
@@ -217,7 +219,7 @@ def evaluate(arguments: Sequence[str]) -> None:
 
 def info(arguments: Sequence[str]) -> None:
     """ddpm-lite info"""
-    config, device = parse(Info, arguments), best_device()
+    config, device = parse(Info(), arguments), best_device()
     tensors, metadata = read(config.model)
     model = DiffusionModel.load(config.model)
     rows = {
@@ -226,7 +228,7 @@ def info(arguments: Sequence[str]) -> None:
         "device": f"{device}, {'bfloat16' if has_bfloat16(device) else 'float32'}",
         "fused norm kernel": "yes" if kernel() else "no (installed without a C++ compiler)",
         "recipes": ", ".join(recipe_names()),
-        "model": f"{config.model}, {count_parameters(model.net, frozen=True):,} parameters, "
+        "model": f"{config.model}, {count_parameters(model.net):,} parameters, "
         f"{len(tensors)} tensors, step {metadata.get('step')}",
         "model configuration": json.dumps(metadata["model"]),
         "trained with": json.dumps(metadata.get("train")),

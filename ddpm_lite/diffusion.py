@@ -8,7 +8,7 @@ are those of DDPM (Ho, Jain, Abbeel, arXiv:2006.11239); v is that of Salimans an
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -23,6 +23,12 @@ Variance = Literal["posterior", "beta"]
 """The variance of p(x_{t-1} | x_t): beta_tilde_t or beta_t."""
 Model = Callable[[Tensor, Tensor], Tensor]
 """A network with its labels filled in: (x_t, t) to its prediction of the target."""
+
+
+def check_name(kind: Any, name: str) -> None:
+    """Raises ValueError for a name that is not one of a Literal's, such as `Target`."""
+    if name not in get_args(kind):
+        raise ValueError(f"{name!r} is not one of {', '.join(get_args(kind))}")
 
 
 class Gaussian(NamedTuple):
@@ -74,14 +80,14 @@ def x_0_from_eps(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, eps: Ten
 
 
 def eps_from_x_0(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, x_0: Tensor) -> Tensor:
-    """eps = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)."""
+    """The noise eps = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)."""
     signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_t)
     noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_t)
     return (x_t - signal * x_0) / noise
 
 
 def velocity(schedule: NoiseSchedule, x_0: Tensor, t: Tensor | int, eps: Tensor) -> Tensor:
-    """v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0."""
+    """The velocity v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0."""
     signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_0)
     noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_0)
     return signal * eps - noise * x_0
@@ -95,7 +101,7 @@ def x_0_from_v(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, v: Tensor)
 
 
 def eps_from_v(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, v: Tensor) -> Tensor:
-    """eps = sqrt(1 - alpha_bar_t) x_t + sqrt(alpha_bar_t) v."""
+    """The noise eps = sqrt(1 - alpha_bar_t) x_t + sqrt(alpha_bar_t) v."""
     signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_t)
     noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_t)
     return noise * x_t + signal * v
@@ -105,6 +111,7 @@ def predict(
     schedule: NoiseSchedule, output: Tensor, x_t: Tensor, t: Tensor | int, target: Target
 ) -> Prediction:
     """x_0 and eps from what a network trained on `target` put out for (x_t, t)."""
+    check_name(Target, target)
     if target == "v":
         return Prediction(
             x_0_from_v(schedule, x_t, t, output), eps_from_v(schedule, x_t, t, output)
@@ -118,6 +125,7 @@ def target_of(
     schedule: NoiseSchedule, x_0: Tensor, t: Tensor | int, eps: Tensor, target: Target
 ) -> Tensor:
     """The tensor that a network trained on `target` should put out."""
+    check_name(Target, target)
     if target == "v":
         return velocity(schedule, x_0, t, eps)
     return eps if target == "eps" else x_0
@@ -135,6 +143,8 @@ def loss_weight(
     t = 1, whose term is the decoder's likelihood and no square, gets there the weight of a decoder
     of variance beta_1. `simple` weighs the network's own target by 1 (DDPM, equation 14).
     """
+    check_name(Target, target)
+    check_name(Weighting, weighting)
     if weighting == "simple":
         return torch.ones_like(schedule.snr)
     if weighting == "min_snr":
@@ -175,7 +185,7 @@ def gaussian_kl(q: Gaussian, p: Gaussian) -> Tensor:
 
 
 def discretised_log_likelihood(x_0: Tensor, p: Gaussian) -> Tensor:
-    """log of the probability that N(mean, variance) falls into the grey level of x_0, in nats.
+    """The log of the probability that N(mean, variance) falls into the grey level of x_0, in nats.
 
     x_0 holds k / 127.5 - 1 for k in 0..255; a level reaches 1/255 to both sides, the outermost two
     reach to infinity. DDPM equation 13.
@@ -191,7 +201,8 @@ def log_normal_mass(lower: Tensor, upper: Tensor) -> Tensor:
     flip = lower > 0  # in the right tail both Phi are near 1: use Phi(-x) = 1 - Phi(x)
     lower, upper = torch.where(flip, -upper, lower), torch.where(flip, -lower, upper)
     log_upper, log_lower = torch.special.log_ndtr(upper), torch.special.log_ndtr(lower)
-    return log_upper + torch.log1p(-torch.exp(log_lower - log_upper))
+    mass: Tensor = log_upper + torch.log1p(-torch.exp(log_lower - log_upper))
+    return mass
 
 
 def p_step(
@@ -202,6 +213,7 @@ def p_step(
     At t = 1 beta_tilde is 0; the posterior variance of t = 2 stands in for it, as in the DDPM
     authors' code, so that the decoder has a density.
     """
+    check_name(Variance, variance)
     mean = q_posterior(schedule, x_0, x_t, t).mean
     table = schedule.beta
     if variance == "posterior":
@@ -237,7 +249,8 @@ def bound_term(
     x_0_hat = predict(schedule, output, x_t, t, target).x_0.clamp(-1, 1)
     p = p_step(schedule, x_0_hat, x_t, t, variance)
     q = q_posterior(schedule, x_0, x_t, t)
-    first = (t == 1).to(x_t.device)  # where q is a point: any variance keeps the unused logarithm finite
+    first = (t == 1).to(x_t.device)
+    # At t = 1 q is a point; any variance keeps the logarithm, which is not used there, finite.
     q_variance = q.variance.masked_fill(q.variance == 0, 1.0)
     kl = gaussian_kl(Gaussian(q.mean, q_variance), p).flatten(1).sum(1)
     decoder = -discretised_log_likelihood(x_0, p).flatten(1).sum(1)

@@ -50,7 +50,9 @@ class DrawConfig:
 
     def __post_init__(self) -> None:
         if self.sampler not in get_args(Sampler):
-            raise ValueError(f"sampler {self.sampler!r} is not one of {', '.join(get_args(Sampler))}")
+            raise ValueError(
+                f"sampler {self.sampler!r} is not one of {', '.join(get_args(Sampler))}"
+            )
         if self.steps < 1 or self.batch_size < 1 or self.eta < 0:
             raise ValueError("steps and batch_size must be at least 1, eta at least 0")
 
@@ -88,14 +90,17 @@ def balanced_labels(n: int, classes: int) -> Tensor | None:
 def draw(
     model: DiffusionModel,
     n: int,
-    config: DrawConfig = DrawConfig(),  # noqa: B008  (frozen)
+    config: DrawConfig = DrawConfig(),
     labels: Tensor | None = None,
     progress: bool = False,
 ) -> Tensor:
-    """n images, uint8 (n, C, H, W); without labels (n,) every class equally often.
+    """N images, uint8 (n, C, H, W); without labels (n,) every class equally often.
 
-    Each batch has a seed of its own, made of `config.seed` and its number.
+    Each batch has a seed of its own, made of `config.seed` and its number. Raises ValueError if
+    n < 1 or if there are not n labels.
     """
+    if n < 1 or (labels is not None and len(labels) != n):
+        raise ValueError("n must be at least 1, and there must be as many labels")
     labels = balanced_labels(n, model.config.unet.classes) if labels is None else labels
     images = []
     for start in tqdm(range(0, n, config.batch_size), desc="drawing", disable=not progress):

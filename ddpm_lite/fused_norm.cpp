@@ -70,30 +70,45 @@ INLINE void group_mean(const float* per_channel, float* per_group, const Shape& 
     }
 }
 
+// Mean and 1/sqrt(variance + eps) of one group, from each channel's sums of d = x - pivot and d^2.
+// The pivot is the channel's first pixel: sums of x itself would cancel where the mean is large.
+INLINE void group_moments(const float* sum, const float* square, const float* pivot,
+                          const float* add, float* moments, const Shape& s) {
+    const int64_t width = s.channels / s.groups;
+    const double pixels = double(s.pixels);
+    double mean = 0, variance = 0;
+    for (int64_t c = 0; c < width; ++c) mean += double(pivot[c]) + add[c] + sum[c] / pixels;
+    mean /= double(width);
+    for (int64_t c = 0; c < width; ++c) {
+        double d = sum[c] / pixels, centre = double(pivot[c]) + add[c] + d - mean;
+        variance += square[c] / pixels - d * d + centre * centre;
+    }
+    variance /= double(width);
+    moments[0] = float(mean);
+    moments[1] = float(1 / __builtin_sqrt((variance > 0 ? variance : 0) + s.eps));
+}
+
 template <class T, bool SILU>
 INLINE void forward_image(const T* __restrict x, const float* __restrict shift,
                           const float* __restrict weight, const float* __restrict bias,
                           T* __restrict y, float* __restrict moments, const Shape& s) {
     const int64_t C = s.channels, width = C / s.groups;
-    std::vector<float> memory(5 * C + 2 * s.groups, 0.f);
+    std::vector<float> memory(6 * C, 0.f);
     float *__restrict sum = &memory[0], *__restrict square = sum + C;
     float *__restrict scale = square + C, *__restrict offset = scale + C;
-    float *__restrict add = offset + C, *mean = add + C, *second = mean + s.groups;
+    float *__restrict add = offset + C, *__restrict pivot = add + C;
     if (shift) memcpy(add, shift, C * sizeof(float));
+    for (int64_t c = 0; c < C; ++c) pivot[c] = load(x[c]);
     for (int64_t p = 0; p < s.pixels; ++p)
         _Pragma(SIMD)
         for (int64_t c = 0; c < C; ++c) {
-            float v = load(x[p * C + c]) + add[c];
-            sum[c] += v;
-            square[c] += v * v;
+            float d = load(x[p * C + c]) - pivot[c];
+            sum[c] += d;
+            square[c] += d * d;
         }
-    group_mean(sum, mean, s);
-    group_mean(square, second, s);
-    for (int64_t g = 0; g < s.groups; ++g) {
-        float variance = second[g] - mean[g] * mean[g];
-        moments[2 * g] = mean[g];
-        moments[2 * g + 1] = 1.f / __builtin_sqrtf((variance > 0 ? variance : 0.f) + s.eps);
-    }
+    for (int64_t g = 0; g < s.groups; ++g)
+        group_moments(sum + g * width, square + g * width, pivot + g * width, add + g * width,
+                      moments + 2 * g, s);
     for (int64_t c = 0; c < C; ++c) {
         const float* m = moments + 2 * (c / width);
         scale[c] = m[1] * weight[c];

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 _NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
@@ -55,17 +56,21 @@ def norm_only(norm: nn.GroupNorm, x: Tensor) -> Tensor:
 
 
 def _apply(norm: nn.GroupNorm, x: Tensor, shift: Tensor | None, silu: bool) -> Tensor:
-    if _fusible(x):
-        out: Tensor = _FusedNorm.apply(x, shift, norm.weight, norm.bias, norm.num_groups, norm.eps, silu)
+    if _fusible(norm, x):
+        out: Tensor = _FusedNorm.apply(  # type: ignore[no-untyped-call]
+            x, shift, norm.weight, norm.bias, norm.num_groups, norm.eps, silu
+        )
         return out
     y: Tensor = norm(x if shift is None else x + shift[:, :, None, None])
     return F.silu(y) if silu else y
 
 
-def _fusible(x: Tensor) -> bool:
+def _fusible(norm: nn.GroupNorm, x: Tensor) -> bool:
     return (
         x.device.type == "cpu"
         and x.dtype in _NAMES
+        and norm.affine
+        and norm.weight.dtype == torch.float32
         and not torch.compiler.is_compiling()
         and x.is_contiguous(memory_format=torch.channels_last)
         and kernel() is not None
@@ -73,7 +78,7 @@ def _fusible(x: Tensor) -> bool:
 
 
 def _call(direction: str, dtype: torch.dtype, *arguments: Any) -> None:
-    """Calls forward_* or backward_* of the kernel with tensors as pointers to their first number."""
+    """Calls forward_* or backward_* of the kernel with tensors as pointers to their numbers."""
     function = getattr(kernel(), f"{direction}_{_NAMES[dtype]}")
     function(*(ctypes.c_void_p(a.data_ptr()) if isinstance(a, Tensor) else a for a in arguments))
 
@@ -96,6 +101,7 @@ class _FusedNorm(torch.autograd.Function):
         return y
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, shift, weight, bias, moments = ctx.saved_tensors
         dy, dx = dy.contiguous(memory_format=torch.channels_last), torch.empty_like(x)

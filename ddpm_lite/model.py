@@ -58,10 +58,10 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ModelConfig":
         """The inverse of `to_dict`. Raises ValueError for unknown or unusable entries."""
-        unet = dict(values.get("unet", {}))
+        unet: dict[str, Any] = dict(values.get("unet", {}))
         _refuse_unknown(unet, UNetConfig)
         _refuse_unknown(values, cls)
-        shape = {k: tuple(v) if isinstance(v, list) else v for k, v in unet.items()}
+        shape: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in unet.items()}
         return cls(**{**values, "unet": UNetConfig(**shape)})
 
 
@@ -80,7 +80,9 @@ class DiffusionModel:
     schedule: NoiseSchedule
 
     @classmethod
-    def load(cls, path: Path | str = PRETRAINED, device: torch.device | str = "cpu") -> "DiffusionModel":
+    def load(
+        cls, path: Path | str = PRETRAINED, device: torch.device | str = "cpu"
+    ) -> "DiffusionModel":
         """The EMA weights of a checkpoint or of the shipped model, in float32, on `device`.
 
         Raises CheckpointError if the file is missing, truncated, foreign or of another shape.
@@ -88,7 +90,7 @@ class DiffusionModel:
         tensors, metadata = read(Path(path), only="ema.")
         try:
             config = ModelConfig.from_dict(metadata["model"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: its model cannot be built: {error}") from None
         net = UNet(config.unet)
         load_weights(net, {k.removeprefix("ema."): v for k, v in tensors.items()}, path)
@@ -139,11 +141,11 @@ def best_device() -> torch.device:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 faster than in float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     # Older releases of PyTorch cannot tell; they then compute in float32, which is always right.
-    abilities = getattr(torch.cpu, "get_capabilities", dict)()
+    abilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
 
 

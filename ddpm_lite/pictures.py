@@ -15,8 +15,10 @@ GAP = 2
 
 
 def grid(images: Tensor, columns: int | None = None) -> Image.Image:
-    """One picture of uint8 images (N, C, H, W), C 1 or 3, row by row; `columns` is near a square."""
+    """One picture of uint8 images (N, C, H, W), C 1 or 3, row by row; about square by default."""
     count, channels, height, width = images.shape
+    if count == 0:
+        raise ValueError("there is no image to show")
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     page = torch.full((channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), 128)

@@ -9,6 +9,7 @@ Times fall from T to 0; x_0 is the image in [-1, 1]. Everything is computed in x
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -20,6 +21,7 @@ from ddpm_lite.diffusion import (
     Model,
     Target,
     Variance,
+    check_name,
     eps_from_x_0,
     predict,
     q_posterior,
@@ -67,7 +69,9 @@ def denoiser(
     return denoise
 
 
-def initial_noise(shape: tuple[int, ...], seed: int = 0, device: torch.device | str = "cpu") -> Tensor:
+def initial_noise(
+    shape: tuple[int, ...], seed: int = 0, device: torch.device | str = "cpu"
+) -> Tensor:
     """x_T ~ N(0, I), float32; drawn on the CPU, so that a seed means the same on every device."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
 
@@ -81,8 +85,10 @@ def timesteps(T: int, steps: int) -> list[int]:
 
 def _pairs(T: int, steps: int, progress: bool) -> Iterable[tuple[int, int]]:
     times = timesteps(T, steps)
-    pairs = list(zip(times, times[1:], strict=False))
-    return tqdm(pairs, desc="sampling", unit="step", disable=not progress)
+    bar: Iterable[tuple[int, int]] = tqdm(
+        list(pairwise(times)), desc="sampling", unit="step", disable=not progress
+    )
+    return bar
 
 
 class _Noise:
@@ -119,8 +125,11 @@ def ancestral_step(
     schedule: NoiseSchedule, x_0: Tensor, x_t: Tensor, t: int, variance: Variance
 ) -> Gaussian:
     """p(x_{t-1} | x_t) for the predicted x_0; DDPM equation 7 with either fixed variance."""
+    check_name(Variance, variance)
     mean, posterior = q_posterior(schedule, x_0, x_t, t)
-    return Gaussian(mean, posterior if variance == "posterior" else schedule.at(schedule.beta, t, x_t))
+    return Gaussian(
+        mean, posterior if variance == "posterior" else schedule.at(schedule.beta, t, x_t)
+    )
 
 
 def ddim(
@@ -148,14 +157,26 @@ def ddim(
 def ddim_step(
     schedule: NoiseSchedule, x_0: Tensor, x_t: Tensor, t: int, before: int, eta: float
 ) -> Gaussian:
-    """The law of x_before given x_t and the predicted x_0, 0 <= before < t; DDIM equation 12."""
+    """The law of x_before given x_t and the predicted x_0, 0 <= before < t; DDIM equation 12.
+
+    Raises IndexError for other times, and ValueError for an eta that is negative or asks for more
+    noise than x_before holds; every eta from 0 to 1 is possible.
+    """
+    if not 0 <= before < t <= schedule.T:
+        raise IndexError(
+            f"no step leads from t = {t} to {before}; times fall from {schedule.T} to 0"
+        )
+    if eta < 0:
+        raise ValueError(f"eta must lie between 0 and 1, not {eta}")
     if before == 0:
         return Gaussian(x_0, torch.zeros_like(x_0[..., :1]))
     eps = eps_from_x_0(schedule, x_t, t, x_0)
     alpha_bar, kept = schedule.alpha_bar, schedule.one_minus_alpha_bar[before - 1]
     ratio = alpha_bar[t - 1] / alpha_bar[before - 1]
     variance = eta**2 * kept / schedule.one_minus_alpha_bar[t - 1] * (1 - ratio)
-    signal, direction = alpha_bar[before - 1].sqrt(), (kept - variance).sqrt()
+    if variance > kept * (1 + 1e-9):
+        raise ValueError(f"eta must lie between 0 and 1, not {eta}")
+    signal, direction = alpha_bar[before - 1].sqrt(), (kept - variance).clamp(min=0).sqrt()
     mean = signal.to(x_t) * x_0 + direction.to(x_t) * eps
     return Gaussian(mean, variance.to(x_t))
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -30,15 +31,17 @@ class NoiseSchedule:
     beta: Tensor
 
     def __post_init__(self) -> None:
-        beta = torch.as_tensor(self.beta, dtype=torch.float64, device="cpu")
+        beta = torch.as_tensor(self.beta, dtype=torch.float64, device="cpu").clone()
         object.__setattr__(self, "beta", beta)
         if beta.ndim != 1 or len(beta) == 0:
             raise ValueError(f"beta must be a list of at least one number, not shape {beta.shape}")
         if not bool(((beta > 0) & (beta < 1)).all()):
+            advice = "lower the largest, or take more steps T"
+            if not bool((beta > 0).all()):
+                advice = "a step that adds no noise is no step"
             raise ValueError(
                 "every beta must lie strictly between 0 and 1; "
-                f"these run from {beta.min():.3g} to {beta.max():.3g}: lower the largest beta, "
-                "or take more steps T"
+                f"these run from {beta.min():.3g} to {beta.max():.3g}: {advice}"
             )
         if self.alpha_bar[-1] > MAX_FINAL_ALPHA_BAR:
             raise ValueError(
@@ -110,12 +113,19 @@ class NoiseSchedule:
         IndexError for a time outside 1..T and TypeError for one that is no integer.
         """
         index = torch.as_tensor(t, device="cpu").reshape(-1)
-        if index.is_floating_point() or index.dtype == torch.bool:
+        if index.dtype.is_floating_point or index.dtype.is_complex or index.dtype == torch.bool:
             raise TypeError(f"t must be an integer, not {index.dtype}")
-        if len(index) and not (1 <= int(index.min()) and int(index.max()) <= self.T):
-            raise IndexError(f"t must lie in 1..{self.T}; it runs from {index.min()} to {index.max()}")
-        values = table[index - 1].to(like.device, like.dtype)
+        if len(index) and not (int(index.min()) >= 1 and int(index.max()) <= self.T):
+            raise IndexError(
+                f"t must lie in 1..{self.T}; it runs from {index.min()} to {index.max()}"
+            )
+        values = table[index.long() - 1].to(like.device, like.dtype)
         return values.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _check_steps(T: int) -> None:
+    if T < 1:
+        raise ValueError(f"the number of steps T must be at least 1, not {T}")
 
 
 def linear(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> NoiseSchedule:
@@ -124,12 +134,14 @@ def linear(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> NoiseSched
     The scale is that of Nichol and Dhariwal's code; with it T must exceed 20. Raises ValueError
     below that.
     """
+    _check_steps(T)
     scale = 1000 / T
     return NoiseSchedule(torch.linspace(scale * first, scale * last, T, dtype=torch.float64))
 
 
 def quadratic(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> NoiseSchedule:
     """Betas whose square roots are evenly spaced (DDIM's code), scaled by 1000/T."""
+    _check_steps(T)
     scale = 1000 / T
     root = torch.linspace((scale * first) ** 0.5, (scale * last) ** 0.5, T, dtype=torch.float64)
     return NoiseSchedule(root**2)
@@ -143,8 +155,9 @@ def from_alpha_bar(
     `alpha_bar` is a falling function on [0, 1]. Source: Nichol and Dhariwal, "Improved DDPM"
     (arXiv:2102.09672, section 3.2).
     """
+    _check_steps(T)
     values = [alpha_bar(t / T) for t in range(T + 1)]
-    betas = [min(1 - after / before, max_beta) for before, after in zip(values, values[1:], strict=False)]
+    betas = [min(1 - after / before, max_beta) for before, after in pairwise(values)]
     return NoiseSchedule(torch.tensor(betas, dtype=torch.float64))
 
 

@@ -9,6 +9,7 @@ DistributedDataParallel. `run` adds what a long run needs: a progress bar, a met
 grids, checkpoints and the resuming from one.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -16,7 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -92,7 +93,9 @@ class TrainConfig:
             raise ValueError("steps, batch_size and accumulate must be at least 1")
         if self.batch_size % self.accumulate:
             raise ValueError("batch_size must be a multiple of accumulate")
-        if not (0 <= self.ema_decay < 1 and 0 <= self.label_dropout <= 1 and 0 <= self.cooldown <= 1):
+        if not (
+            0 <= self.ema_decay < 1 and 0 <= self.label_dropout <= 1 and 0 <= self.cooldown <= 1
+        ):
             raise ValueError("ema_decay must lie in [0, 1), label_dropout and cooldown in [0, 1]")
 
 
@@ -138,8 +141,8 @@ def join_world() -> torch.device:
 class Trainer:
     """A network in training: its weights, their running average, the optimizer and the batches.
 
-    `steps()` trains; `save` and `resume` make a stop invisible: on the CPU a resumed run goes on bit
-    for bit. Raises ValueError if the images do not fit the network.
+    `steps()` trains; `save` and `resume` make a stop invisible: on the CPU a resumed run goes on
+    bit for bit. Raises ValueError if the images do not fit the network.
     """
 
     def __init__(
@@ -187,7 +190,10 @@ class Trainer:
         torch.manual_seed(seed)  # dropout
 
     def steps(self) -> Iterator[TrainState]:
-        """Trains, one update a turn, until `config.steps`. Raises TrainingError if the loss is NaN."""
+        """Trains, one update a turn, until `config.steps`.
+
+        Raises TrainingError, before the weights are touched, if the loss is not finite.
+        """
         self.net.train()
         while self.step < self.config.steps:
             yield self._update()
@@ -200,7 +206,7 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip_norm)
         if not math.isfinite(loss) or not math.isfinite(float(norm)):
             raise TrainingError(
-                f"the loss is {loss:.4g} and its gradient {float(norm):.4g} at step {self.step + 1}: "
+                f"the loss is {loss:.4g}, its gradient {float(norm):.4g} at step {self.step + 1}: "
                 "lower --learning-rate, or use --precision float32"
             )
         self.optimizer.step()
@@ -214,11 +220,13 @@ class Trainer:
         x_0, labels = next(self.batches)
         parts = self.config.accumulate
         total = torch.zeros((), device=self.device)
-        for part, (x, label) in enumerate(zip(x_0.chunk(parts), labels.chunk(parts), strict=True), 1):
+        for part, (x, label) in enumerate(
+            zip(x_0.chunk(parts), labels.chunk(parts), strict=True), 1
+        ):
             if isinstance(self.parallel, DistributedDataParallel):
                 self.parallel.require_backward_grad_sync = part == parts
             loss = self._loss(x, label).mean() / parts
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             total += loss.detach()
         if self.processes > 1:
             dist.all_reduce(total)
@@ -246,23 +254,25 @@ class Trainer:
 
     def model(self) -> DiffusionModel:
         """The running average of the weights, ready to draw; it goes on changing with training."""
-        average: UNet = self.ema.module.eval()
-        return DiffusionModel(average, self.model_config, self.schedule)
+        return DiffusionModel(self._average().eval(), self.model_config, self.schedule)
+
+    def _average(self) -> UNet:
+        return cast(UNet, self.ema.module)
 
     def save(self, path: Path) -> None:
-        """Writes everything that `resume` needs. Every process must call it; the first one writes."""
+        """Writes everything that `resume` needs; every process calls it, the first one writes."""
         random = {f"rng.{k}": gather(v) for k, v in self._random_states().items()}
         if self.rank > 0:
             return
         tensors = {f"model.{k}": v for k, v in self.net.state_dict().items()}
-        tensors |= {f"ema.{k}": v for k, v in self.ema.module.state_dict().items()}
+        tensors |= {f"ema.{k}": v for k, v in self._average().state_dict().items()}
         tensors |= {f"optimizer.{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
         tensors |= {f"batches.{k}": v for k, v in self.batches.state_dict().items()} | random
         write(path, tensors, self._metadata())
 
     def save_weights(self, path: Path) -> None:
-        """Writes the running average alone, in float16: a sixth of the size, enough to draw with."""
-        weights = {f"ema.{k}": v.half() for k, v in self.ema.module.state_dict().items()}
+        """Writes the running average alone, in float16: an eighth of the size, enough to draw."""
+        weights = {f"ema.{k}": v.half() for k, v in self._average().state_dict().items()}
         if self.rank == 0:
             write(path, weights, self._metadata())
 
@@ -296,7 +306,7 @@ class Trainer:
         if not all(parts.values()):
             raise CheckpointError(f"{path}: holds weights only, not a training to resume")
         load_weights(self.net, parts["model."], path)
-        load_weights(self.ema.module, parts["ema."], path)
+        load_weights(self._average(), parts["ema."], path)
         self.ema.n_averaged.fill_(metadata["step"])
         load_optimizer(self.optimizer, parts["optimizer."])
         self.batches.load_state_dict(parts["batches."])
@@ -309,7 +319,7 @@ class Trainer:
                 f"{path}: was written by {len(states['cpu'])} processes or on another kind of "
                 "device; resume it on the same"
             )
-        mine = {name: rows[self.rank] for name, rows in states.items()}
+        mine = {name: rows[self.rank].clone() for name, rows in states.items()}
         self.times.set_state(mine["times"])
         self.noise.set_state(mine["noise"])
         torch.set_rng_state(mine["cpu"])
@@ -326,7 +336,7 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def gather(state: Tensor) -> Tensor:
     """The same tensor of every process, stacked by rank."""
-    rank, processes = world()
+    processes = world()[1]
     if processes == 1:
         return state[None]
     local = state.to("cuda") if dist.get_backend() == "nccl" else state
@@ -378,7 +388,16 @@ def run(trainer: Trainer, config: RunConfig) -> Path:
     CheckpointError if something cannot be written.
     """
     _prepare(trainer, config)
-    log, saved = Log(trainer, config.folder / METRICS), time.monotonic()
+    with contextlib.closing(Log(trainer, config.folder / METRICS)) as log:
+        _train(trainer, config, log)
+    trainer.save(config.folder / CHECKPOINT)
+    trainer.save_weights(config.folder / WEIGHTS)
+    _draw_samples(trainer, config.folder)
+    return config.folder / WEIGHTS
+
+
+def _train(trainer: Trainer, config: RunConfig, log: "Log") -> None:
+    saved = time.monotonic()
     for state in trainer.steps():
         log.add(state)
         if state.step % config.picture_steps == 0:
@@ -387,11 +406,6 @@ def run(trainer: Trainer, config: RunConfig) -> Path:
         if state.step % LOG_EVERY == 0 and agreed(minutes >= config.save_minutes):
             trainer.save(config.folder / CHECKPOINT)
             saved = time.monotonic()
-    log.close()
-    trainer.save(config.folder / CHECKPOINT)
-    trainer.save_weights(config.folder / WEIGHTS)
-    _draw_samples(trainer, config.folder)
-    return config.folder / WEIGHTS
 
 
 def agreed(decision: bool) -> bool:

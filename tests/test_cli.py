@@ -1,0 +1,291 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pooch
+import pytest
+import torch
+from PIL import Image
+
+from ddpm_lite import cli
+from ddpm_lite.checkpoint import write
+from ddpm_lite.cli import main, parse_train, read_recipe, recipe_names
+from ddpm_lite.model import ModelConfig
+from ddpm_lite.train import CHECKPOINT, METRICS, WEIGHTS, Trainer
+from ddpm_lite.unet import PRESETS, UNet, UNetConfig
+
+SMALL = ModelConfig(unet=UNetConfig(channels=(8, 8), groups=4, patch=2, classes=10), T=50)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A small untrained model of digits."""
+    torch.manual_seed(0)
+    tensors = {f"ema.{k}": v for k, v in UNet(SMALL.unet).state_dict().items()}
+    write(tmp_path / "small.safetensors", tensors, {"model": SMALL.to_dict(), "step": 0})
+    return tmp_path / "small.safetensors"
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of two classes of small pictures."""
+    for index in range(16):
+        folder = tmp_path / "pictures" / ("bright" if index % 2 else "dark")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (9, 8), 200 * (index % 2)).save(folder / f"{index}.png")
+    return tmp_path / "pictures"
+
+
+def fails(arguments: list[str], capsys: pytest.CaptureFixture[str], status: int = 1) -> str:
+    """Runs a command that must fail, and returns its one line of complaint."""
+    assert main(arguments) == status
+    error = capsys.readouterr().err
+    lines = [line for line in error.splitlines() if line.startswith("ddpm-lite: ")]
+    assert len(lines) == 1
+    assert error.endswith(lines[0] + "\n")
+    assert "Traceback" not in error
+    return lines[0]
+
+
+SHAPE = ["--channels", "8", "8", "--groups", "4", "--side", "8", "--classes", "2"]
+
+
+def short(pictures: Path, folder: Path) -> list[str]:
+    train = ["train", "tiny", "--data", str(pictures), "--folder", str(folder), "--steps", "3"]
+    return [*train, "--batch-size", "4", "--precision", "float32", *SHAPE]
+
+
+# --- recipes and options -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_is_understood(name: str) -> None:
+    config = parse_train([name])
+    assert config.model.unet in PRESETS.values()
+    assert config.run.folder == Path("runs") / name
+
+
+def test_cifar10_recipe_is_the_papers() -> None:
+    config = parse_train(["cifar10"])
+    assert config.model.unet == PRESETS["cifar10"]
+    assert (config.model.schedule, config.model.T, config.model.target) == ("linear", 1000, "eps")
+    assert (config.train.learning_rate, config.train.batch_size) == (2e-4, 128)
+    assert (config.train.ema_decay, config.train.warmup_steps) == (0.9999, 5000)
+    assert config.train.flip
+    assert config.train.steps == 800_000
+
+
+def test_command_line_overrides_the_recipe() -> None:
+    config = parse_train(["tiny", "--steps", "7", "--T", "100", "--flip"])
+    assert (config.train.steps, config.model.T, config.train.flip) == (7, 100, True)
+    assert config.train.learning_rate == read_recipe_value("tiny", "--learning-rate")
+
+
+def read_recipe_value(recipe: str, option: str) -> float:
+    options = read_recipe(recipe)[1]
+    return float(options[options.index(option) + 1])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stepz = 3", "stepz"),
+        ("steps = 'many'", "steps"),
+        ("preset = 'huge'", "preset 'huge'"),
+        ("steps = ", "recipe"),
+        ("target = 'noise'", "target"),
+        ("batch_size = 0", "at least 1"),
+    ],
+)
+def test_wrong_recipe_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    assert message in fails(["train", str(tmp_path / "mine.toml")], capsys, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["paint"], "no command 'paint'"),
+        (["train", "nosuch"], "recipe nosuch"),
+        (["train", "--stepz", "3"], "--stepz"),
+        (["train", "--steps", "x"], "--steps"),
+        (["train", "--target", "w"], "--target"),
+        (["sample", "--n", "0"], "--n"),
+        (["sample", "--label", "10"], "--label"),
+        (["sample", "--sampler", "magic"], "--sampler"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    weights: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    words = [*arguments[:1], *([str(weights)] if arguments[0] == "sample" else []), *arguments[1:]]
+    assert message in fails(words, capsys, 2)
+
+
+@pytest.mark.parametrize("command", [[], ["--help"], ["train", "--help"], ["sample", "-h"]])
+def test_help_is_printed(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        main(command)
+    except SystemExit as stop:
+        assert stop.code == 0
+    assert "usage: ddpm-lite" in capsys.readouterr().out
+
+
+# --- the commands --------------------------------------------------------------------------------
+
+
+def test_own_pictures_from_a_folder_to_drawings(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, npz = tmp_path / "run", tmp_path / "x.npz"
+    assert main([*short(pictures, run), "--image-channels", "3", "--patch", "1"]) == 0
+    assert {CHECKPOINT, METRICS, WEIGHTS, "samples"} == {p.name for p in run.iterdir()}
+    png = tmp_path / "grid.png"
+    drawing = ["sample", str(run / WEIGHTS), "--n", "6", "--steps", "2"]
+    assert main([*drawing, "--out", str(png), "--npz", str(npz)]) == 0
+    with np.load(npz, allow_pickle=False) as file:
+        assert file["images"].shape == (6, 8, 8, 3)
+        assert file["images"].dtype == np.uint8
+        assert file["labels"].tolist() == [0, 1, 0, 1, 0, 1]
+    assert Image.open(png).size == (3 * 8 + 2 * 2, 2 * 8 + 2)
+    assert main(["info", str(run / CHECKPOINT)]) == 0
+    assert "step 3" in capsys.readouterr().out
+
+
+def test_grey_images_have_no_channel_axis_and_a_label_is_kept(
+    weights: Path, tmp_path: Path
+) -> None:
+    npz = tmp_path / "x.npz"
+    words = ["sample", str(weights), "--n", "3", "--steps", "2", "--label", "7"]
+    assert main([*words, "--out", str(tmp_path / "x.png"), "--npz", str(npz)]) == 0
+    with np.load(npz, allow_pickle=False) as file:
+        assert file["images"].shape == (3, 28, 28)
+        assert file["labels"].tolist() == [7, 7, 7]
+
+
+def test_same_seed_draws_the_same_and_another_does_not(weights: Path, tmp_path: Path) -> None:
+    drawn = []
+    for seed in ("0", "0", "1"):
+        words = ["sample", str(weights), "--n", "4", "--steps", "3", "--seed", seed]
+        assert main([*words, "--out", str(tmp_path / "x.png")]) == 0
+        drawn.append((tmp_path / "x.png").read_bytes())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@pytest.mark.slow
+def test_evaluation_ends_with_a_line_of_json(
+    weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", str(weights), "--n", "30", "--steps", "2", "--likelihood-images", "2"]
+    assert main([*words, "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    wanted = "bits_per_dim bits_per_dim_stderr frechet frechet_floor n confidence features seed"
+    assert figures.keys() >= set(wanted.split())
+    assert figures["n"] == 30
+    assert figures["frechet"] > figures["frechet_floor"] > 0
+    assert math.isclose(
+        figures["bits_per_dim"], figures["rate"] + figures["distortion"], abs_tol=2e-4
+    )
+
+
+def test_resume_goes_on_and_a_second_start_is_refused(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(short(pictures, run)) == 0
+    before = (run / CHECKPOINT).read_bytes()
+    assert "--resume" in fails(short(pictures, run), capsys)
+    assert (run / CHECKPOINT).read_bytes() == before
+    assert main([*short(pictures, run), "--resume", "--steps", "5"]) == 0
+    assert json.loads((run / METRICS).read_text().splitlines()[-1])["step"] == 5
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+
+def test_bad_checkpoints(
+    tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(weights.read_bytes()[:-100])
+    for command in ("sample", "evaluate", "info"):
+        assert "truncated or foreign" in fails([command, str(cut)], capsys)
+        assert "no such file" in fails([command, str(tmp_path / "none")], capsys)
+
+
+def test_checkpoint_of_another_architecture(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(short(pictures, tmp_path / "run")) == 0
+    other = [*short(pictures, tmp_path / "run"), "--resume", "--blocks", "2"]
+    assert "another configuration" in fails(other, capsys)
+
+
+def test_bad_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "no images" in fails(short(empty, tmp_path / "run"), capsys)
+    (empty / "a.png").write_text("no image")
+    assert "a.png" in fails(short(empty, tmp_path / "run"), capsys)
+    assert "no such data" in fails(short(tmp_path / "gone", tmp_path / "run"), capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise ConnectionError("no route")
+
+    monkeypatch.setenv("DDPM_LITE_CACHE", str(tmp_path))
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", refuse)
+    words = ["train", "cifar10", "--folder", str(tmp_path / "run")]
+    assert "cifar-10-binary.tar.gz" in fails(words, capsys)
+
+
+def test_output_folder_that_cannot_be_written(
+    pictures: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wall = tmp_path / "wall"
+    wall.write_text("a file, not a folder")
+    assert "cannot be written" in fails(short(pictures, wall / "run"), capsys)
+    words = ["sample", str(weights), "--n", "2", "--steps", "1", "--out", str(wall / "x.png")]
+    assert "cannot be written" in fails(words, capsys)
+    assert wall.read_text() == "a file, not a folder"
+
+
+def test_nan(
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def nan(self: Trainer, x_0: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(x_0),), math.nan, requires_grad=True)
+
+    assert main(short(pictures, tmp_path / "run")) == 0
+    good = (tmp_path / "run" / CHECKPOINT).read_bytes()
+    monkeypatch.setattr(Trainer, "_loss", nan)
+    again = [*short(pictures, tmp_path / "run"), "--resume", "--steps", "9"]
+    assert "the loss is nan" in fails(again, capsys)
+    assert (tmp_path / "run" / CHECKPOINT).read_bytes() == good
+
+
+def test_too_few_images(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*short(pictures, tmp_path / "run"), "--batch-size", "32"]
+    assert "do not fill one batch" in fails(words, capsys)
+
+
+def test_interrupt_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(cli.COMMANDS, "train", interrupt)
+    assert "--resume" in fails(["train"], capsys, 130)

@@ -1,0 +1,79 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from ddpm_lite.checkpoint import CheckpointError, read, write
+from ddpm_lite.model import DiffusionModel, ModelConfig, load_weights
+from ddpm_lite.unet import PRESETS, UNet, UNetConfig
+
+SMALL = ModelConfig(unet=UNetConfig(channels=(8, 8), groups=4, classes=3), T=50, side=8)
+
+
+def saved(path: Path, config: ModelConfig = SMALL) -> UNet:
+    torch.manual_seed(1)
+    net = UNet(config.unet)
+    torch.nn.init.normal_(net.head.weight)
+    weights = {f"ema.{k}": v for k, v in net.state_dict().items()}
+    write(path, weights, {"model": config.to_dict(), "step": 7})
+    return net.eval()
+
+
+def test_config_survives_json() -> None:
+    for unet in PRESETS.values():
+        config = ModelConfig(unet=unet, schedule="linear", T=500, target="eps", side=32)
+        assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_unknown_entries_are_refused() -> None:
+    values = SMALL.to_dict()
+    with pytest.raises(ValueError, match="unknown entries"):
+        ModelConfig.from_dict(values | {"extra": 1})
+    with pytest.raises(ValueError, match="unknown entries"):
+        ModelConfig.from_dict(values | {"unet": values["unet"] | {"extra": 1}})
+
+
+@pytest.mark.parametrize("wrong", [{"schedule": "steep"}, {"target": "noise"}])
+def test_wrong_choices_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="is not one of"):
+        ModelConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_loaded_model_computes_what_was_saved(tmp_path: Path) -> None:
+    net = saved(tmp_path / "m")
+    model = DiffusionModel.load(tmp_path / "m")
+    x, t, label = torch.randn(3, 1, 8, 8), torch.tensor([1, 25, 50]), torch.tensor([0, 1, 2])
+    with torch.no_grad():
+        expected = net(x, t, label)
+    torch.testing.assert_close(model(x, t, label), expected, rtol=1e-4, atol=1e-5)
+    assert model.schedule.T == 50
+    assert not model.net.training
+
+
+def test_bfloat16_differs_little_and_float32_is_the_default(tmp_path: Path) -> None:
+    saved(tmp_path / "m")
+    model = DiffusionModel.load(tmp_path / "m")
+    x, t = torch.randn(2, 1, 8, 8), torch.tensor([10, 40])
+    exact, rough = model(x, t), model.labelled(None, "bfloat16")(x, t)
+    assert rough.dtype == torch.float32
+    assert 0 < float((exact - rough).abs().max()) < 0.05 * float(exact.abs().max())
+
+
+def test_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path / "m")
+    weights = {k.removeprefix("ema."): v for k, v in read(tmp_path / "m")[0].items()}
+    other = UNet(UNetConfig(channels=(8, 16), groups=4, classes=3))
+    before = {k: v.clone() for k, v in other.state_dict().items()}
+    with pytest.raises(CheckpointError, match="another shape"):
+        load_weights(other, weights, "m")
+    assert all(torch.equal(v, before[k]) for k, v in other.state_dict().items())
+
+
+@pytest.mark.parametrize("metadata", [{}, {"model": {"unet": {"channels": []}}}, {"model": 3}])
+def test_checkpoint_without_a_usable_configuration_is_refused(
+    tmp_path: Path, metadata: dict[str, object]
+) -> None:
+    write(tmp_path / "m", {"ema.x": torch.zeros(1)}, metadata)
+    with pytest.raises(CheckpointError, match="cannot be built"):
+        DiffusionModel.load(tmp_path / "m")

@@ -1,0 +1,515 @@
+"""The samplers, against diffusers in float64 and against laws whose every moment is known."""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
+from diffusers.schedulers import scheduling_ddpm
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ddpm_lite.diffusion import Target, Variance, q_sample, target_of
+from ddpm_lite.sample import (
+    Denoiser,
+    State,
+    ancestral,
+    ancestral_step,
+    ddim,
+    ddim_step,
+    denoiser,
+    dpm_solver,
+    initial_noise,
+    last,
+    timesteps,
+)
+from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, cosine, linear, quadratic, sigmoid
+
+ALL = [linear(1000), cosine(1000), quadratic(1000), sigmoid(1000)]
+TARGETS: list[Target] = ["eps", "x_0", "v"]
+VARIANCES: list[Variance] = ["posterior", "beta"]
+
+
+def start(n: int = 2, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n, 1, 3, 3, generator=generator, dtype=torch.float64)
+
+
+def denoise(x: Tensor, t: int) -> Tensor:
+    """Some smooth function of x and t that is no identity of either."""
+    return 0.8 * torch.sin(x + t / 300) - 0.1
+
+
+def close(actual: Tensor, expected: Tensor, tolerance: float = 1e-10) -> None:
+    torch.testing.assert_close(actual, expected, rtol=tolerance, atol=tolerance)
+
+
+# --- Times ---------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 2000).flatmap(lambda T: st.tuples(st.just(T), st.integers(1, T))))
+def test_times_fall_evenly_from_T_to_0(case: tuple[int, int]) -> None:
+    T, steps = case
+    times = timesteps(T, steps)
+    assert (times[0], times[-1], len(times)) == (T, 0, steps + 1)
+    assert all(abs(t - T * (1 - i / steps)) <= 0.5 + 1e-9 for i, t in enumerate(times))
+    assert all(a > b for a, b in pairwise(times))
+
+
+@pytest.mark.parametrize("steps", [0, -1, 11])
+def test_more_steps_than_T_or_none_are_refused(steps: int) -> None:
+    with pytest.raises(ValueError, match=rf"must lie in 1\.\.10, not {steps}"):
+        timesteps(10, steps)
+
+
+# --- Against diffusers ---------------------------------------------------------------------------
+# Its index is t - 1, and it keeps float32 tables: they are replaced by float64 ones, computed from
+# the betas alone.
+
+
+def exact(peer: DDIMScheduler, schedule: NoiseSchedule) -> None:
+    peer.alphas_cumprod = torch.cumprod(1 - schedule.beta, 0)
+    peer.one = peer.final_alpha_cumprod = torch.tensor(1.0, dtype=torch.float64)
+
+
+def settings_of(schedule: NoiseSchedule) -> dict[str, object]:
+    return {
+        "num_train_timesteps": schedule.T,
+        "trained_betas": schedule.beta.numpy(),
+        "clip_sample": False,
+        "prediction_type": "sample",
+    }
+
+
+def peer_ddpm(schedule: NoiseSchedule, variance: Variance) -> DDPMScheduler:
+    kind = {"posterior": "fixed_small", "beta": "fixed_large"}[variance]
+    peer = DDPMScheduler(**settings_of(schedule), variance_type=kind)
+    exact(peer, schedule)
+    return peer
+
+
+def peer_mean_and_deviation(
+    peer: DDPMScheduler, monkeypatch: pytest.MonkeyPatch, x_0: Tensor, x_t: Tensor, index: int
+) -> tuple[Tensor, Tensor]:
+    """A step of the peer's with noise 0, and the difference that noise 1 makes to it."""
+    found = []
+    for value in (0.0, 1.0):
+        constant = torch.full_like(x_t, value)
+        monkeypatch.setattr(scheduling_ddpm, "randn_tensor", lambda *_, c=constant, **__: c)
+        found.append(peer.step(x_0, index, x_t).prev_sample)
+    return found[0], found[1] - found[0]
+
+
+@pytest.mark.parametrize("schedule", ALL)
+@pytest.mark.parametrize("variance", VARIANCES)
+def test_ancestral_step_is_that_of_diffusers(
+    schedule: NoiseSchedule, variance: Variance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer, x_t = peer_ddpm(schedule, variance), start()
+    for t in [1, 2, 3, 10, 77, 500, 998, 999, 1000]:
+        x_0 = denoise(x_t, t)
+        mean, deviation = peer_mean_and_deviation(peer, monkeypatch, x_0, x_t, t - 1)
+        p = ancestral_step(schedule, x_0, x_t, t, variance)
+        close(p.mean, mean)
+        if t > 1:  # neither adds noise in the last step
+            close(p.variance.sqrt().expand_as(x_t), deviation)
+
+
+@pytest.mark.parametrize("schedule", ALL)
+@pytest.mark.parametrize("steps", [1, 2, 5, 10, 50, 1000])
+def test_ddim_is_that_of_diffusers(schedule: NoiseSchedule, steps: int) -> None:
+    peer = DDIMScheduler(**settings_of(schedule))
+    exact(peer, schedule)
+    peer.num_inference_steps = steps
+    x, t = start(), 1000
+    for state in ddim(denoise, schedule, start(), steps):
+        x = peer.step(denoise(x, t), t - 1, x).prev_sample
+        t -= 1000 // steps
+        assert state.t == t
+        close(state.x_t, x, 1e-8)  # a thousand steps of rounding
+    assert t == 0
+
+
+@pytest.mark.parametrize("schedule", ALL)
+@pytest.mark.parametrize("steps", [2, 10, 50, 1000])
+@pytest.mark.parametrize("eta", [0.3, 1.0])
+def test_ddim_with_noise_is_that_of_diffusers(
+    schedule: NoiseSchedule, steps: int, eta: float
+) -> None:
+    peer, x_t = DDIMScheduler(**settings_of(schedule)), start()
+    exact(peer, schedule)
+    peer.num_inference_steps = steps
+    gap = 1000 // steps
+    for t in {1000, 500, 2 * gap}:
+        x_0 = denoise(x_t, t)
+        mean, one = (
+            peer.step(x_0, t - 1, x_t, eta=eta, variance_noise=torch.full_like(x_t, c)).prev_sample
+            for c in (0.0, 1.0)
+        )
+        law = ddim_step(schedule, x_0, x_t, t, t - gap, eta)
+        close(law.mean, mean)
+        close(law.variance.sqrt().expand_as(x_t), one - mean)
+
+
+@pytest.mark.parametrize("schedule", ALL)
+@pytest.mark.parametrize("steps", [3, 7, 30, 333])
+def test_ddim_with_eta_1_and_uneven_times_is_the_ancestral_step_of_diffusers(
+    schedule: NoiseSchedule, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer, x_t, times = peer_ddpm(schedule, "posterior"), start(), timesteps(1000, steps)
+    peer.set_timesteps(timesteps=[t - 1 for t in times[:-1]])
+    for i in {0, 1, steps // 2, steps - 2}:
+        t, before = times[i], times[i + 1]
+        x_0 = denoise(x_t, t)
+        mean, deviation = peer_mean_and_deviation(peer, monkeypatch, x_0, x_t, t - 1)
+        law = ddim_step(schedule, x_0, x_t, t, before, 1.0)
+        close(law.mean, mean)
+        close(law.variance.sqrt().expand_as(x_t), deviation)
+
+
+@pytest.mark.parametrize("schedule", ALL)
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 20, 50, 333])
+def test_dpm_solver_is_that_of_diffusers(schedule: NoiseSchedule, steps: int) -> None:
+    options = settings_of(schedule)
+    del options["clip_sample"]
+    peer = DPMSolverMultistepScheduler(**options, final_sigmas_type="zero")
+    assert peer.config.algorithm_type == "dpmsolver++"
+    assert (peer.config.solver_order, peer.config.solver_type) == (2, "midpoint")
+    times = timesteps(1000, steps)
+    index = torch.tensor([t - 1 for t in times[:-1]])
+    peer.set_timesteps(timesteps=index.tolist())
+    bar = torch.cumprod(1 - schedule.beta, 0)
+    sigmas = ((1 - bar) / bar).sqrt()[index]
+    peer.sigmas = torch.cat([sigmas, torch.zeros(1, dtype=torch.float64)])
+    x, seen = start(), []
+    for i, state in enumerate(dpm_solver(denoise, schedule, start(), steps)):
+        seen.append(denoise(x, times[i]))
+        peer._step_index = i  # `step` itself rounds to float32
+        if i == 0 or i == steps - 1:
+            x = peer.dpm_solver_first_order_update(seen[-1], sample=x)
+        else:
+            x = peer.multistep_dpm_solver_second_order_update(seen[-2:], sample=x)
+        assert state.t == times[i + 1]
+        close(state.x_t, x, 1e-7)  # 1 - alpha_bar_T is near 1: sigma_T has lost nine digits there
+
+
+# --- Identities between samplers -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schedule", [linear(100), cosine(100), cosine(2)])
+def test_ddim_with_eta_1_and_all_steps_is_ancestral(schedule: NoiseSchedule) -> None:
+    x_t = start()
+    for t in range(1, schedule.T + 1):
+        x_0 = denoise(x_t, t)
+        of_ddim = ddim_step(schedule, x_0, x_t, t, t - 1, 1.0)
+        p = ancestral_step(schedule, x_0, x_t, t, "posterior")
+        close(of_ddim.mean, p.mean)
+        close(of_ddim.variance.reshape(-1)[:1], p.variance.reshape(-1), 1e-13)
+    noisy = ddim(denoise, schedule, start(), schedule.T, eta=1.0, seed=3)
+    close(last(noisy), last(ancestral(denoise, schedule, start(), seed=3)), 1e-8)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_dpm_solver_without_a_middle_step_is_ddim(steps: int) -> None:
+    schedule = cosine(10)
+    close(
+        last(dpm_solver(denoise, schedule, start(), steps)),
+        last(ddim(denoise, schedule, start(), steps)),
+    )
+
+
+@pytest.mark.parametrize("T", [1, 2])
+def test_samplers_take_very_few_steps(T: int) -> None:
+    schedule, x = cosine(T), start()
+    for states in (
+        ancestral(denoise, schedule, x),
+        ddim(denoise, schedule, x, T, eta=1.0),
+        dpm_solver(denoise, schedule, x, T),
+    ):
+        seen = list(states)
+        assert [state.t for state in seen] == list(range(T - 1, -1, -1))
+        # the last step goes to the predicted image; with one step that is a function of x_T alone
+        close(seen[-1].x_t, seen[-1].x_0, 1e-13)
+        close(seen[0].x_0, denoise(x, T), 0)
+
+
+# --- A Gaussian data law: everything is known ----------------------------------------------------
+
+MEAN, DEVIATION = 0.4, 0.25
+
+
+def exact_denoiser(schedule: NoiseSchedule, mean: float, deviation: float) -> Denoiser:
+    """E[x_0 | x_t] for x_0 ~ N(mean, deviation^2), from the joint normal law of the two."""
+    bars = torch.cumprod(1 - schedule.beta, 0).tolist()
+
+    def best(x: Tensor, t: int) -> Tensor:
+        bar = bars[t - 1]
+        covariance, variance = deviation**2 * math.sqrt(bar), bar * deviation**2 + 1 - bar
+        return mean + covariance / variance * (x - math.sqrt(bar) * mean)
+
+    return best
+
+
+def slope_and_offset(states: Iterator[State]) -> tuple[float, float]:
+    """A sampler without noise is affine here: what it makes of x_T = 0 and x_T = 1."""
+    zero, one = last(states).flatten().tolist()
+    return one - zero, zero
+
+
+PROBE = torch.tensor([0.0, 1.0], dtype=torch.float64).reshape(2, 1, 1, 1)
+
+
+def flow(schedule: NoiseSchedule) -> tuple[float, float]:
+    """The exact end of the probability-flow ODE: each quantile of x_T goes to the same of x_0."""
+    bar = torch.cumprod(1 - schedule.beta, 0)[-1].item()
+    slope = DEVIATION / math.sqrt(bar * DEVIATION**2 + 1 - bar)
+    return slope, MEAN - slope * math.sqrt(bar) * MEAN
+
+
+def errors(schedule: NoiseSchedule, steps: int) -> tuple[float, float]:
+    """Of DDIM and of the multistep solver in the slope, that is in the samples' deviation."""
+    best = exact_denoiser(schedule, MEAN, DEVIATION)
+    wanted, _ = flow(schedule)
+    euler, _ = slope_and_offset(ddim(best, schedule, PROBE, steps))
+    second, _ = slope_and_offset(dpm_solver(best, schedule, PROBE, steps))
+    return abs(euler - wanted), abs(second - wanted)
+
+
+@pytest.mark.parametrize("schedule", ALL)
+def test_ddim_and_dpm_solver_end_with_the_datas_moments(schedule: NoiseSchedule) -> None:
+    best = exact_denoiser(schedule, MEAN, DEVIATION)
+    for states in (ddim(best, schedule, PROBE, 1000), dpm_solver(best, schedule, PROBE, 1000)):
+        slope, offset = slope_and_offset(states)  # x_T ~ N(0, 1): these are deviation and mean
+        assert slope == pytest.approx(DEVIATION, rel=0.01)
+        assert offset == pytest.approx(MEAN, abs=0.005)
+
+
+@pytest.mark.parametrize("schedule", ALL)
+def test_dpm_solver_needs_fewer_steps_than_ddim(schedule: NoiseSchedule) -> None:
+    euler, second = errors(schedule, 25)
+    assert second < euler / 3
+    _, half = errors(schedule, 12)
+    assert second < half
+
+
+@pytest.mark.parametrize("variance", VARIANCES)
+def test_ancestral_steps_carry_a_single_image_through_every_marginal(variance: Variance) -> None:
+    """All data at one point: with variance beta_tilde each x_t has exactly the law of q(x_t | x_0).
+
+    With variance beta, the other extreme, the data are N(0, 1), and so is each x_t.
+    """
+    schedule = linear(200)
+    mean_0, deviation = (MEAN, 0.0) if variance == "posterior" else (0.0, 1.0)
+    best = exact_denoiser(schedule, mean_0, deviation)
+    bar = torch.cumprod(1 - schedule.beta, 0)
+    mean = bar[-1].sqrt() * mean_0
+    spread = bar[-1] * deviation**2 + 1 - bar[-1]
+    for t in range(200, 1, -1):
+        step = ancestral_step(schedule, best(PROBE, t), PROBE, t, variance)
+        zero, one = step.mean.flatten()
+        mean, spread = zero + (one - zero) * mean, (one - zero) ** 2 * spread
+        spread = spread + step.variance.flatten()[0]
+        close(mean, bar[t - 2].sqrt() * mean_0, 1e-10)
+        close(spread, bar[t - 2] * deviation**2 + 1 - bar[t - 2], 1e-10)
+    end = ancestral_step(schedule, best(PROBE, 1), PROBE, 1, variance)
+    close(end.mean, best(PROBE, 1))
+
+
+@pytest.mark.parametrize("variance", VARIANCES)
+def test_ancestral_samples_have_the_datas_moments(variance: Variance) -> None:
+    n, schedule = 20_000, linear(1000)
+    best = exact_denoiser(schedule, MEAN, DEVIATION)
+    x = last(ancestral(best, schedule, initial_noise((n, 1, 1, 1)).double(), variance))
+    standard_error = DEVIATION / math.sqrt(n)
+    assert x.mean().item() == pytest.approx(MEAN, abs=4 * standard_error)
+    # the two variances bracket the right one; with 1000 steps both are within 2 % of it
+    assert x.std().item() == pytest.approx(DEVIATION, rel=0.02 + 4 / math.sqrt(2 * n))
+
+
+def test_ancestral_noise_is_standard_normal_and_fresh_in_each_step() -> None:
+    schedule, x = cosine(8), initial_noise((4, 1, 50, 50), seed=5).double()
+    noises = [x.flatten()]
+    for state in ancestral(denoise, schedule, x, seed=5):
+        p = ancestral_step(schedule, state.x_0, x, state.t + 1, "posterior")
+        if state.t == 0:
+            close(state.x_t, p.mean, 0)
+        else:
+            noises.append(((state.x_t - p.mean) / p.variance.sqrt()).flatten())
+        x = state.x_t
+    correlation = torch.stack(noises) @ torch.stack(noises).T / 10_000
+    assert len(correlation) == 8
+    # x_T is drawn from the same seed, and is still independent of the noise that follows
+    torch.testing.assert_close(correlation, torch.eye(8).double(), rtol=0, atol=0.05)
+
+
+# --- Guidance and clipping -----------------------------------------------------------------------
+
+
+def labelled(x: Tensor, t: Tensor) -> Tensor:
+    return torch.cos(x) + t[:, None, None, None] / 10
+
+
+def unlabelled(x: Tensor, t: Tensor) -> Tensor:
+    return torch.sin(x) - t[:, None, None, None] / 10
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_denoiser_of_the_truth_gives_the_image_back(target: Target) -> None:
+    schedule, x_0, eps = cosine(20), start().clamp(-1, 1), start(seed=1)
+    for t in range(1, 20):
+        truth = target_of(schedule, x_0, t, eps, target)
+        best = denoiser(schedule, lambda x, _, truth=truth: truth, target, clip=False)
+        close(best(q_sample(schedule, x_0, t, eps), t), x_0)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_guidance_extrapolates_from_unconditional_to_labelled(target: Target) -> None:
+    schedule, x, t = cosine(20), start(), 7
+    ends = [denoiser(schedule, m, target, clip=False)(x, t) for m in (unlabelled, labelled)]
+    for scale in (0.0, 0.5, 1.0, 3.0, -1.0):
+        guided = denoiser(schedule, labelled, target, unlabelled, scale, clip=False)(x, t)
+        close(guided, (1 - scale) * ends[0] + scale * ends[1])
+
+
+def test_guidance_1_asks_the_network_once() -> None:
+    def never(x: Tensor, t: Tensor) -> Tensor:
+        raise AssertionError
+
+    schedule, x = cosine(20), start()
+    one = denoiser(schedule, labelled, "v", never, 1.0)(x, 7)
+    close(one, denoiser(schedule, labelled, "v")(x, 7), 0)
+
+
+def test_guidance_without_an_unconditional_network_is_refused() -> None:
+    with pytest.raises(ValueError, match="guidance needs"):
+        denoiser(cosine(20), labelled, "v", None, 2.0)
+
+
+def test_clipping_comes_after_guidance_and_keeps_to_the_range() -> None:
+    schedule, x = cosine(20), 3 * start()
+    free = denoiser(schedule, labelled, "eps", unlabelled, 4.0, clip=False)(x, 15)
+    clipped = denoiser(schedule, labelled, "eps", unlabelled, 4.0)(x, 15)
+    assert free.abs().max() > 1
+    assert torch.equal(clipped, free.clamp(-1, 1))
+
+
+def test_the_network_is_told_the_time_of_every_image() -> None:
+    seen = []
+
+    def model(x: Tensor, t: Tensor) -> Tensor:
+        seen.append(t)
+        return x
+
+    denoiser(cosine(20), model, "v")(start(3), 7)
+    assert seen[0].tolist() == [7, 7, 7]
+    assert seen[0].dtype == torch.int64
+
+
+# --- How samplers behave -------------------------------------------------------------------------
+
+
+def samplers(x: Tensor, seed: int = 0, progress: bool = False) -> list[Iterator[State]]:
+    schedule = cosine(12)
+    return [
+        ancestral(denoise, schedule, x, "posterior", seed, progress),
+        ancestral(denoise, schedule, x, "beta", seed, progress),
+        ddim(denoise, schedule, x, 5, 0.5, seed, progress),
+        ddim(denoise, schedule, x, 5, progress=progress),
+        dpm_solver(denoise, schedule, x, 5, progress),
+    ]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_dtype_of_x_T_is_kept(dtype: torch.dtype) -> None:
+    for states in samplers(start().to(dtype)):
+        for state in states:
+            assert state.x_t.dtype == state.x_0.dtype == dtype
+
+
+def test_float32_differs_from_float64_by_rounding_only() -> None:
+    for single, double in zip(samplers(start().float())[3:], samplers(start())[3:], strict=True):
+        torch.testing.assert_close(last(single).double(), last(double), rtol=0, atol=1e-4)
+
+
+def test_a_seed_says_everything() -> None:
+    for i in range(3):
+        first, again = (last(samplers(start(), seed=4)[i]) for _ in range(2))
+        assert torch.equal(first, again)
+        assert not torch.equal(first, last(samplers(start(), seed=5)[i]))
+
+
+def test_noise_does_not_depend_on_the_global_generator() -> None:
+    torch.manual_seed(1)
+    first = last(samplers(start())[0])
+    state = torch.get_rng_state()
+    torch.manual_seed(2)
+    assert torch.equal(first, last(samplers(start())[0]))
+    torch.manual_seed(1)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_initial_noise_is_float32_and_seeded() -> None:
+    x = initial_noise((100, 1, 10, 10), seed=3)
+    assert x.dtype == torch.float32
+    assert torch.equal(x, initial_noise((100, 1, 10, 10), seed=3))
+    assert not torch.equal(x, initial_noise((100, 1, 10, 10), seed=4))
+    assert x.mean().abs() < 0.04
+    assert (x.std() - 1).abs() < 0.03
+
+
+def test_x_T_is_left_as_it_was() -> None:
+    x = start()
+    for states in samplers(x):
+        last(states)
+    assert torch.equal(x, start())
+
+
+def test_a_sampler_works_only_as_far_as_it_is_asked() -> None:
+    calls = []
+
+    def counted(x: Tensor, t: int) -> Tensor:
+        calls.append(t)
+        return denoise(x, t)
+
+    states = ancestral(counted, cosine(12), start())
+    assert calls == []
+    assert next(states).t == 11
+    assert calls == [12]
+
+
+def test_progress_is_shown_only_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    for states in samplers(start()):
+        last(states)
+    assert capsys.readouterr().err == ""
+    for states in samplers(start(), progress=True):
+        last(states)
+        assert "sampling: 100%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("eta", [-0.1, 1.5])
+def test_an_eta_without_a_law_is_refused(eta: float) -> None:
+    with pytest.raises(ValueError, match="eta must lie between 0 and 1"):
+        last(ddim(denoise, cosine(1000), start(), 3, eta))
+
+
+@pytest.mark.parametrize(("t", "before"), [(5, 5), (5, 6), (5, -1), (11, 3), (11, 0), (0, 0)])
+def test_a_step_that_does_not_fall_within_0_to_T_is_refused(t: int, before: int) -> None:
+    with pytest.raises(IndexError, match="times fall from 10 to 0"):
+        ddim_step(cosine(10), start(), start(), t, before, 0.0)
+
+
+def test_an_unknown_variance_is_refused() -> None:
+    with pytest.raises(ValueError, match="'small' is not one of posterior, beta"):
+        last(ancestral(denoise, cosine(10), start(), "small"))  # type: ignore[arg-type]
+
+
+def test_every_schedule_ends_at_a_finite_image() -> None:
+    for make in SCHEDULES.values():
+        for states in (
+            dpm_solver(denoise, make(50), start()),
+            ancestral(denoise, make(50), start()),
+        ):
+            assert last(states).isfinite().all()

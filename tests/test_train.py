@@ -1,0 +1,407 @@
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from small import MODEL, images
+
+from ddpm_lite.checkpoint import CheckpointError, read, write
+from ddpm_lite.diffusion import training_loss
+from ddpm_lite.draw import DrawConfig, draw
+from ddpm_lite.model import DiffusionModel, ModelConfig
+from ddpm_lite.train import (
+    CHECKPOINT,
+    METRICS,
+    WEIGHTS,
+    RunConfig,
+    TrainConfig,
+    Trainer,
+    TrainingError,
+    learning_rate_at,
+    run,
+)
+from ddpm_lite.unet import UNetConfig
+
+
+def config(**changes: object) -> TrainConfig:
+    values: dict[str, object] = {
+        "steps": 12, "batch_size": 8, "warmup_steps": 2, "precision": "float32", "ema_decay": 0.9,
+    }  # fmt: skip
+    return TrainConfig(**(values | changes))  # type: ignore[arg-type]
+
+
+def trainer(**changes: object) -> Trainer:
+    return Trainer(MODEL, config(**changes), images(), "cpu")
+
+
+def weights(of: Trainer) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in of.net.state_dict().items()}
+
+
+def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    different = [name for name in a if not torch.equal(a[name], b[name])]
+    assert not different
+
+
+# --- the loop ------------------------------------------------------------------------------------
+
+
+def test_learning_rate_rises_stays_and_falls_to_almost_nothing() -> None:
+    c = config(steps=100, warmup_steps=10, cooldown=0.2, learning_rate=1.0)
+    rates = [learning_rate_at(c, step) for step in range(1, 101)]
+    assert rates[:10] == pytest.approx([k / 10 for k in range(1, 11)])
+    assert rates[10:80] == [1.0] * 70
+    assert rates[80:] == pytest.approx([k / 20 for k in range(20, 0, -1)])
+
+
+def test_state_comes_after_the_update() -> None:
+    training = trainer()
+    before, rate = weights(training), learning_rate_at(config(), 1)
+    state = next(training.steps())
+    assert state.step == training.step == 1
+    assert state.learning_rate == rate
+    after = weights(training)
+    assert not torch.equal(before["head.weight"], after["head.weight"])
+    # AdamW's first step moves each weight with a gradient by the learning rate
+    moved = (after["head.weight"] - before["head.weight"]).abs()
+    assert float(moved.max()) == pytest.approx(rate, rel=1e-2)
+
+
+def test_loop_ends_after_the_steps_asked_for() -> None:
+    assert [s.step for s in trainer(steps=5).steps()] == [1, 2, 3, 4, 5]
+
+
+def test_loss_at_the_start_is_the_mean_square_of_the_target() -> None:
+    """The last layer is zero, so the loss is the mean of v^2, which is near 1 for eps."""
+    model = ModelConfig(unet=MODEL.unet, side=8, target="eps")
+    state = next(Trainer(model, config(batch_size=64), images(), "cpu").steps())
+    assert state.loss == pytest.approx(1.0, abs=0.1)
+
+
+def test_average_is_the_running_mean_of_the_weights() -> None:
+    training, expected = trainer(), None
+    for _ in training.steps():
+        now = training.net.head.weight.detach().clone()
+        expected = now if expected is None else 0.9 * expected + 0.1 * now
+    assert expected is not None
+    torch.testing.assert_close(training.model().net.head.weight, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_seed_decides_everything() -> None:
+    a, b, c = trainer(), trainer(), trainer(seed=1)
+    losses = [[s.loss for s in t.steps()] for t in (a, b, c)]
+    assert losses[0] == losses[1] != losses[2]
+    assert_same(weights(a), weights(b))
+
+
+def test_accumulated_parts_give_the_same_gradient_as_one_batch() -> None:
+    """With the same times and noise; `_loss` is asked for all images at once and part by part."""
+
+    def gradient(accumulate: int) -> torch.Tensor:
+        training = trainer(accumulate=accumulate, label_dropout=0.0)
+        torch.manual_seed(5)
+        torch.nn.init.normal_(training.net.head.weight)
+        noise = torch.randn(1, 1, 8, 8)
+
+        def loss(x: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+            t, model = torch.full((len(x),), 300), partial(call, training, label)
+            return training_loss(training.schedule, model, x, t, noise.expand_as(x), "v")
+
+        training._loss = loss  # type: ignore[method-assign]
+        training._backward()
+        return torch.cat([p.grad.flatten() for p in training.net.parameters() if p.grad is not None])
+
+    torch.testing.assert_close(gradient(1), gradient(4), rtol=1e-4, atol=1e-6)
+
+
+def call(training: Trainer, label: torch.Tensor, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    out: torch.Tensor = training.net(x_t, t, label)
+    return out
+
+
+def test_batch_is_divided_by_the_accumulation() -> None:
+    sizes = []
+    training = trainer(accumulate=4)
+    original = training._loss
+    training._loss = lambda x, y: (sizes.append(len(x)), original(x, y))[1]  # type: ignore[method-assign, func-returns-value]
+    next(training.steps())
+    assert sizes == [2, 2, 2, 2]
+
+
+def test_labels_are_dropped_as_often_as_asked() -> None:
+    training = trainer(label_dropout=0.25)
+    dropped = training._drop(torch.zeros(20_000, dtype=torch.int64))
+    assert set(dropped.tolist()) == {0, 2}
+    assert float((dropped == 2).double().mean()) == pytest.approx(0.25, abs=4 * (0.25 * 0.75 / 2e4) ** 0.5)
+
+
+def test_gradient_is_clipped_to_the_length_given() -> None:
+    training = trainer(clip_norm=1e-3)
+    seen = []
+    step = training.optimizer.step
+
+    def spy() -> None:
+        grads = [p.grad.flatten() for p in training.net.parameters() if p.grad is not None]
+        seen.append(float(torch.cat(grads).norm()))
+        step()
+
+    training.optimizer.step = spy  # type: ignore[method-assign, assignment]
+    state = next(training.steps())
+    assert state.grad_norm > 1e-3
+    assert seen == [pytest.approx(1e-3, rel=1e-3)]
+
+
+@pytest.mark.slow
+def test_network_learns_the_two_pictures() -> None:
+    training = trainer(steps=500, batch_size=32, learning_rate=3e-3, ema_decay=0.98)
+    losses = [s.loss for s in training.steps()]
+    assert sum(losses[-50:]) < sum(losses[:50]) / 3
+    drawn = draw(training.model(), 16, DrawConfig(steps=20, precision="float32"))
+    assert float((drawn.float() - images(16).pixels.float()).abs().mean()) < 25
+
+
+def test_bfloat16_trains_too() -> None:
+    losses = [s.loss for s in trainer(precision="bfloat16").steps()]
+    assert all(math.isfinite(loss) for loss in losses)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 0}, "at least 1"),
+        ({"batch_size": 9, "accumulate": 2}, "multiple of accumulate"),
+        ({"ema_decay": 1.0}, "ema_decay"),
+    ],
+)
+def test_unusable_settings_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        config(**change)
+
+
+def test_images_that_do_not_fit_the_network_are_refused() -> None:
+    with pytest.raises(ValueError, match="made for"):
+        Trainer(ModelConfig(unet=MODEL.unet, side=9), config(), images(), "cpu")
+    one = UNetConfig(channels=(8,), groups=4, patch=2, classes=1)
+    with pytest.raises(ValueError, match="classes"):
+        Trainer(ModelConfig(unet=one, side=8), config(), images(), "cpu")
+
+
+# --- NaN -----------------------------------------------------------------------------------------
+
+
+def test_nan_stops_before_the_weights_are_touched_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    folder = RunConfig(folder=tmp_path)
+    run(trainer(steps=4), folder)
+    good = (tmp_path / CHECKPOINT).read_bytes()
+    broken = trainer(steps=20)
+    broken.resume(tmp_path / CHECKPOINT)
+    before = weights(broken)
+    broken._loss = lambda x, y: torch.full((len(x),), math.nan, requires_grad=True)  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match="lower --learning-rate"):
+        run(broken, RunConfig(folder=tmp_path, resume=True))
+    assert_same(weights(broken), before)
+    assert (tmp_path / CHECKPOINT).read_bytes() == good
+
+
+# --- runs and resuming ---------------------------------------------------------------------------
+
+
+def test_resumed_training_is_bit_for_bit_the_same(tmp_path: Path) -> None:
+    through = trainer()
+    losses = [s.loss for s in through.steps()]
+    first = trainer()
+    for _ in islice(first.steps(), 5):
+        continue
+    first.save(tmp_path / "c")
+    second = trainer()
+    second.resume(tmp_path / "c")
+    assert [s.loss for s in second.steps()] == losses[5:]
+    assert_same(weights(second), weights(through))
+    assert_same(dict(second.model().net.state_dict()), dict(through.model().net.state_dict()))
+
+
+def test_resume_remembers_dropout_and_bfloat16(tmp_path: Path) -> None:
+    unet = UNetConfig(channels=(8, 16), groups=4, patch=2, classes=2, dropout=0.3)
+    model = ModelConfig(unet=unet, side=8)
+
+    def make() -> Trainer:
+        return Trainer(model, config(precision="bfloat16", flip=True), images(), "cpu")
+
+    through = make()
+    for state in through.steps():
+        if state.step == 7:
+            through.save(tmp_path / "c")
+    resumed = make()
+    resumed.resume(tmp_path / "c")
+    for _ in resumed.steps():
+        continue
+    assert_same(weights(resumed), weights(through))
+
+
+def test_checkpoint_holds_all_there_is(tmp_path: Path) -> None:
+    training = trainer()
+    next(training.steps())
+    training.save(tmp_path / "c")
+    tensors, metadata = read(tmp_path / "c")
+    kinds = {name.split(".")[0] for name in tensors}
+    assert kinds == {"model", "ema", "optimizer", "batches", "rng"}
+    assert metadata["step"] == 1
+    assert metadata["train"]["batch_size"] == 8
+    assert ModelConfig.from_dict(metadata["model"]) == MODEL
+
+
+def test_run_writes_its_files(tmp_path: Path) -> None:
+    path = run(trainer(), RunConfig(folder=tmp_path / "a", picture_steps=6))
+    assert path == tmp_path / "a" / WEIGHTS
+    names = {str(p.relative_to(tmp_path / "a")) for p in (tmp_path / "a").rglob("*") if p.is_file()}
+    pictures = {"samples/step_000006.png", "samples/step_000012.png"}
+    assert names == {CHECKPOINT, METRICS, WEIGHTS} | pictures
+    model = DiffusionModel.load(path)
+    whole = DiffusionModel.load(tmp_path / "a" / CHECKPOINT)
+    for name, tensor in model.net.state_dict().items():
+        torch.testing.assert_close(tensor, whole.net.state_dict()[name], rtol=1e-3, atol=1e-6)
+
+
+def test_run_does_not_overwrite_a_run(tmp_path: Path) -> None:
+    run(trainer(), RunConfig(folder=tmp_path))
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    with pytest.raises(TrainingError, match="already holds a run"):
+        run(trainer(), RunConfig(folder=tmp_path))
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+def test_metrics_of_a_killed_run_are_cut_back_to_its_checkpoint(tmp_path: Path) -> None:
+    run(trainer(steps=50), RunConfig(folder=tmp_path))
+    with (tmp_path / METRICS).open("a") as file:
+        file.write('{"step": 100, "loss": 1.0}\n{"step": 15')
+    run(trainer(steps=60), RunConfig(folder=tmp_path, resume=True))
+    lines = (tmp_path / METRICS).read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [50, 60]
+
+
+def test_checkpoints_that_cannot_be_resumed_are_refused(tmp_path: Path) -> None:
+    training = trainer()
+    next(training.steps())
+    training.save(tmp_path / "c")
+    training.save_weights(tmp_path / "w")
+    tensors, metadata = read(tmp_path / "c")
+    other = ModelConfig(unet=UNetConfig(channels=(8,), groups=4, patch=2, classes=2), side=8)
+    with pytest.raises(CheckpointError, match="another configuration"):
+        Trainer(other, config(), images(), "cpu").resume(tmp_path / "c")
+    with pytest.raises(CheckpointError, match="weights only"):
+        trainer().resume(tmp_path / "w")
+    two = tensors | {k: torch.cat([v, v]) for k, v in tensors.items() if k.startswith("rng.")}
+    write(tmp_path / "two", two, metadata)
+    with pytest.raises(CheckpointError, match="2 processes"):
+        trainer().resume(tmp_path / "two")
+
+
+def test_output_that_is_in_the_way_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        run(trainer(), RunConfig(folder=tmp_path / "file"))
+    assert (tmp_path / "file").read_text() == "not a folder"
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from small import MODEL, images
+from ddpm_lite.train import RunConfig, TrainConfig, Trainer, run
+config = TrainConfig(steps=400, batch_size=8, precision="float32", ema_decay=0.9)
+trainer = Trainer(MODEL, config, images(), "cpu")
+run(trainer, RunConfig(Path(sys.argv[1]), resume=True, save_minutes=0, picture_steps=10**9))
+"""
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", SCRIPT, str(folder), str(Path(__file__).parent)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+
+
+def losses(folder: Path) -> list[tuple[int, float]]:
+    lines = (folder / METRICS).read_text().splitlines()
+    return [(line["step"], line["loss"]) for line in map(json.loads, lines)]
+
+
+def wait_for_checkpoint(process: subprocess.Popen[bytes], path: Path, old: float) -> bool:
+    """Waits until the process has written a newer checkpoint; False if it ended before."""
+    while not path.exists() or path.stat().st_mtime <= old:
+        if process.poll() is not None:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+@pytest.mark.slow
+def test_run_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    assert start(tmp_path / "through").wait() == 0
+    path, moments, kills = tmp_path / "killed" / CHECKPOINT, random.Random(0), 0
+    for _ in range(4):
+        process = start(tmp_path / "killed")
+        written = path.stat().st_mtime if path.exists() else 0.0
+        if wait_for_checkpoint(process, path, written):
+            time.sleep(moments.uniform(0, 0.3))
+            process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills >= 1
+    assert start(tmp_path / "killed").wait() == 0
+    assert losses(tmp_path / "killed") == losses(tmp_path / "through")
+    assert_same(read(path)[0], read(tmp_path / "through" / CHECKPOINT)[0])
+    assert not list((tmp_path / "killed").glob(".*.tmp"))
+
+
+DISTRIBUTED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+import torch
+from small import MODEL, images
+from ddpm_lite.train import RunConfig, TrainConfig, Trainer, join_world, run
+torch.set_num_threads(1)
+config = TrainConfig(steps=int(sys.argv[3]), batch_size=8, precision="float32", ema_decay=0.9)
+trainer = Trainer(MODEL, config, images(), join_world())
+run(trainer, RunConfig(Path(sys.argv[1]), resume=True, picture_steps=10**9))
+other = torch.cat([p.detach().flatten() for p in trainer.net.parameters()])
+torch.save(other, Path(sys.argv[1]) / f"rank{trainer.rank}.pt")
+"""
+
+
+def torchrun(folder: Path, steps: int) -> None:
+    script = folder.parent / "distributed.py"
+    script.write_text(DISTRIBUTED)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run(
+        [*command, str(script), str(folder), str(Path(__file__).parent), str(steps)],
+        check=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_keep_equal_weights_and_resume_exactly(tmp_path: Path) -> None:
+    torchrun(tmp_path / "through", 100)
+    first, second = (
+        torch.load(tmp_path / "through" / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)
+    )
+    assert torch.equal(first, second)
+    tensors = read(tmp_path / "through" / CHECKPOINT)[0]
+    assert not torch.equal(*tensors["rng.times"])  # one row a process
+    torchrun(tmp_path / "parts", 50)
+    torchrun(tmp_path / "parts", 100)
+    weights = read(tmp_path / "parts" / CHECKPOINT)[0]
+    assert weights.keys() == tensors.keys()
