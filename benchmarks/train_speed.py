@@ -34,10 +34,8 @@ TOLERANCE = 0.10
 MIN_ROUNDS = 5
 INSTALL = "pip install --no-deps -r benchmarks/requirements.txt"
 
-# The peers' (32, 64, 64) network, two blocks a level and attention at 7x7, as we would build it.
-FULL_RESOLUTION = UNetConfig(
-    channels=(32, 64, 64), blocks=2, attention=(2,), groups=8, heads=4, patch=1
-)
+# The peers' network, two blocks a level and attention in the middle, as we would build it.
+FULL_RESOLUTION = UNetConfig(channels=(32, 64, 80), blocks=2, groups=8, heads=4, patch=1)
 
 
 # --- Contenders ---------------------------------------------------------------------------------
@@ -59,7 +57,7 @@ def ours(name: str, about: str, config: UNetConfig) -> Contender:
 
 
 def diffusers_peer() -> Contender:
-    """`UNet2DModel` of diffusers: 32 groups is its default, so widths are multiples of 32."""
+    """`UNet2DModel` of diffusers, of our full-resolution network's widths, blocks and groups."""
     from diffusers import UNet2DModel  # type: ignore[import-not-found]
 
     def build() -> nn.Module:
@@ -67,17 +65,18 @@ def diffusers_peer() -> Contender:
             sample_size=28,
             in_channels=1,
             out_channels=1,
-            block_out_channels=(32, 64, 64),
+            block_out_channels=(32, 64, 80),
             layers_per_block=2,
-            down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
-            up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+            norm_num_groups=8,
+            down_block_types=("DownBlock2D", "DownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "UpBlock2D", "UpBlock2D"),
         )
         return net
 
     # return_dict=False spares the output object: a little faster, and simpler to compile.
     return Contender(
         f"diffusers {metadata.version('diffusers')}",
-        "UNet2DModel (32, 64, 64)",
+        "UNet2DModel (32, 64, 80)",
         build,
         lambda net, x, t: net(x, t, return_dict=False)[0],
     )
@@ -89,19 +88,23 @@ def lucidrains_peer() -> Contender:
 
     return Contender(
         f"lucidrains {metadata.version('denoising-diffusion-pytorch')}",
-        "Unet dim 30, mults (1, 2, 3)",
-        lambda: Unet(dim=30, dim_mults=(1, 2, 3), channels=1),
+        "Unet dim 32, mults (1, 2, 3)",
+        lambda: Unet(dim=32, dim_mults=(1, 2, 3), channels=1),
         lambda net, x, t: net(x, t),
     )
 
 
 def smalldiffusion_peer() -> Contender:
-    """`Unet` of smalldiffusion; its default dropout is off, as in the others: that is faster."""
+    """`Unet` of smalldiffusion; its default dropout is off, as in the others: that is faster.
+
+    Its widths must be multiples of 32; the wider time embedding brings it to our parameter count
+    and costs next to nothing.
+    """
     from smalldiffusion import Unet  # type: ignore[import-not-found]
 
     def build() -> nn.Module:
         net: nn.Module = Unet(
-            28, 1, 1, ch=32, ch_mult=(1, 2, 2), attn_resolutions=(7,), dropout=0.0
+            28, 1, 1, ch=32, ch_mult=(1, 2, 2), embed_ch_mult=8, attn_resolutions=(7,), dropout=0.0
         )
         return net
 
@@ -158,8 +161,8 @@ def load_peers() -> dict[str, Contender]:
 def load_contenders() -> dict[str, Contender]:
     """Ours (the `mnist` preset and the full-resolution one), then the peers."""
     return {
-        "mnist": ours("ddpm_lite mnist", "2x2 patches, 14x14", PRESETS["mnist"]),
-        "full": ours("ddpm_lite full", "(32, 64, 64), 28x28", FULL_RESOLUTION),
+        "mnist": ours("ddpm_lite mnist", "2x2 patches, (48, 64, 96)", PRESETS["mnist"]),
+        "full": ours("ddpm_lite full", "(32, 64, 80), 28x28", FULL_RESOLUTION),
         **load_peers(),
     }
 
@@ -448,13 +451,13 @@ def run_rounds(trainings: dict[str, Training], rounds: int, seconds: float) -> R
 # --- The report ---------------------------------------------------------------------------------
 
 TABLE_1 = """
-Table 1: equal parameters. Ours is the `mnist` preset. It works on 2x2 patches, at 14x14 where
-the peers work at 28x28, so it needs about half their operations: another architecture, and much
-of the ratio comes from that. Table 2 is the like-for-like comparison."""
+Table 1: equal parameters. Ours is the `mnist` preset. It works on 2x2 patches, at 16x16 where
+the peers work at 28x28, so it needs about a third of their operations: another architecture, and
+much of the ratio comes from that. Table 2 is the like-for-like comparison."""
 
 TABLE_2 = """
 Table 2: equal parameters and equal operations. Ours works at full resolution, 28x28, with the
-peers' widths, two blocks a level and attention at 7x7."""
+peers' widths, two blocks a level and attention in the middle."""
 
 HEADER = (
     f"{'':24} {'configuration':28} {'best setting':19} {'images/s':>16} {'param':>7}"

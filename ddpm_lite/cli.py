@@ -8,7 +8,6 @@ in one line on stderr and a non-zero exit status.
 import contextlib
 import io
 import json
-import re
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
@@ -114,10 +113,12 @@ def parse(default: Command, arguments: Sequence[str]) -> Command:
 
 
 def _one_line(box: str) -> str:
-    """The first paragraph of tyro's box, without its frame."""
-    lines = [line.strip("│| ") for line in box.splitlines() if line[:1] in ("│", "|")]
-    rule = next((i for i, line in enumerate(lines) if set(line) in ({"─"}, {"-"})), len(lines))
-    return re.sub(r"\s+", " ", " ".join(lines[:rule]))
+    """What tyro's box says between its title and its first rule, drawn in Unicode or in ASCII."""
+    lines = [line.strip("│ ") for line in box.splitlines()[1:]]
+    ruled = [not line or set(line) <= set("─-") or line[0] == "╰" for line in lines]
+    start = ruled.index(False)
+    end = ruled.index(True, start) if True in ruled[start:] else len(lines)
+    return " ".join(" ".join(lines[start:end]).split())
 
 
 def read_recipe(name: str) -> tuple[Train, list[str]]:

@@ -84,7 +84,7 @@ def _inline(source: str, alt: str) -> str:
 def _attributes(alt: str) -> str:
     return (
         f'role="img" aria-label="{html.escape(alt)}" '
-        'style="max-width:100%;height:auto;stroke-linejoin:round"'
+        'style="max-width:100%;height:auto;overflow:visible;stroke-linejoin:round"'
     )
 
 

@@ -28,6 +28,8 @@ from ddpm_lite.sample import (
 )
 from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, cosine, linear, quadratic, sigmoid
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 ALL = [linear(1000), cosine(1000), quadratic(1000), sigmoid(1000)]
 TARGETS: list[Target] = ["eps", "x_0", "v"]
 VARIANCES: list[Variance] = ["posterior", "beta"]
@@ -119,7 +121,7 @@ def test_ancestral_step_is_that_of_diffusers(
 
 
 @pytest.mark.parametrize("schedule", ALL)
-@pytest.mark.parametrize("steps", [1, 2, 5, 10, 50, 1000])
+@pytest.mark.parametrize("steps", [1, 2, 5, 10, 50, 200])
 def test_ddim_is_that_of_diffusers(schedule: NoiseSchedule, steps: int) -> None:
     peer = DDIMScheduler(**settings_of(schedule))
     exact(peer, schedule)
@@ -129,7 +131,7 @@ def test_ddim_is_that_of_diffusers(schedule: NoiseSchedule, steps: int) -> None:
         x = peer.step(denoise(x, t), t - 1, x).prev_sample
         t -= 1000 // steps
         assert state.t == t
-        close(state.x_t, x, 1e-8)  # a thousand steps of rounding
+        close(state.x_t, x, 1e-9)
     assert t == 0
 
 
@@ -171,7 +173,7 @@ def test_ddim_with_eta_1_and_uneven_times_is_the_ancestral_step_of_diffusers(
 
 
 @pytest.mark.parametrize("schedule", ALL)
-@pytest.mark.parametrize("steps", [1, 2, 3, 7, 20, 50, 333])
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 20, 50, 111])
 def test_dpm_solver_is_that_of_diffusers(schedule: NoiseSchedule, steps: int) -> None:
     options = settings_of(schedule)
     del options["clip_sample"]
@@ -262,71 +264,79 @@ def slope_and_offset(states: Iterator[State]) -> tuple[float, float]:
 PROBE = torch.tensor([0.0, 1.0], dtype=torch.float64).reshape(2, 1, 1, 1)
 
 
-def flow(schedule: NoiseSchedule) -> tuple[float, float]:
-    """The exact end of the probability-flow ODE: each quantile of x_T goes to the same of x_0."""
-    bar = torch.cumprod(1 - schedule.beta, 0)[-1].item()
-    slope = DEVIATION / math.sqrt(bar * DEVIATION**2 + 1 - bar)
-    return slope, MEAN - slope * math.sqrt(bar) * MEAN
-
-
-def errors(schedule: NoiseSchedule, steps: int) -> tuple[float, float]:
-    """Of DDIM and of the multistep solver in the slope, that is in the samples' deviation."""
-    best = exact_denoiser(schedule, MEAN, DEVIATION)
-    wanted, _ = flow(schedule)
-    euler, _ = slope_and_offset(ddim(best, schedule, PROBE, steps))
-    second, _ = slope_and_offset(dpm_solver(best, schedule, PROBE, steps))
-    return abs(euler - wanted), abs(second - wanted)
+def error_at_200(states: Iterator[State], schedule: NoiseSchedule) -> float:
+    """In the slope. The exact flow of the ODE takes each quantile of x_T to the same of x_200."""
+    bar = torch.cumprod(1 - schedule.beta, 0)[[199, 999]]
+    there, begin = (bar * DEVIATION**2 + 1 - bar).sqrt().tolist()
+    zero, one = next(state.x_t for state in states if state.t == 200).flatten().tolist()
+    return abs(one - zero - there / begin)
 
 
 @pytest.mark.parametrize("schedule", ALL)
 def test_ddim_and_dpm_solver_end_with_the_datas_moments(schedule: NoiseSchedule) -> None:
     best = exact_denoiser(schedule, MEAN, DEVIATION)
-    for states in (ddim(best, schedule, PROBE, 1000), dpm_solver(best, schedule, PROBE, 1000)):
+    for states in (ddim(best, schedule, PROBE, 250), dpm_solver(best, schedule, PROBE, 100)):
         slope, offset = slope_and_offset(states)  # x_T ~ N(0, 1): these are deviation and mean
-        assert slope == pytest.approx(DEVIATION, rel=0.01)
+        assert slope == pytest.approx(DEVIATION, rel=0.03)
         assert offset == pytest.approx(MEAN, abs=0.005)
 
 
-@pytest.mark.parametrize("schedule", ALL)
-def test_dpm_solver_needs_fewer_steps_than_ddim(schedule: NoiseSchedule) -> None:
-    euler, second = errors(schedule, 25)
-    assert second < euler / 3
-    _, half = errors(schedule, 12)
-    assert second < half
+@pytest.mark.parametrize("schedule", [linear(1000), cosine(1000), quadratic(1000)])
+def test_twice_the_steps_halve_ddims_error_and_quarter_dpm_solvers(schedule: NoiseSchedule) -> None:
+    best = exact_denoiser(schedule, MEAN, DEVIATION)
+    few, many = (error_at_200(ddim(best, schedule, PROBE, n), schedule) for n in (50, 100))
+    assert few / many == pytest.approx(2, rel=0.05)
+    few, many = (error_at_200(dpm_solver(best, schedule, PROBE, n), schedule) for n in (50, 100))
+    assert few / many == pytest.approx(4, rel=0.05)
 
 
-@pytest.mark.parametrize("variance", VARIANCES)
-def test_ancestral_steps_carry_a_single_image_through_every_marginal(variance: Variance) -> None:
-    """All data at one point: with variance beta_tilde each x_t has exactly the law of q(x_t | x_0).
-
-    With variance beta, the other extreme, the data are N(0, 1), and so is each x_t.
-    """
-    schedule = linear(200)
-    mean_0, deviation = (MEAN, 0.0) if variance == "posterior" else (0.0, 1.0)
-    best = exact_denoiser(schedule, mean_0, deviation)
-    bar = torch.cumprod(1 - schedule.beta, 0)
-    mean = bar[-1].sqrt() * mean_0
-    spread = bar[-1] * deviation**2 + 1 - bar[-1]
-    for t in range(200, 1, -1):
+def carried(
+    schedule: NoiseSchedule, mean_0: float, deviation: float, variance: Variance
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """t, mean and variance of x_t for t = T-1..0, each step being affine with normal noise."""
+    best, T = exact_denoiser(schedule, mean_0, deviation), schedule.T
+    mean, spread = torch.zeros(1).double(), torch.ones(1).double()
+    for t in range(T, 0, -1):
         step = ancestral_step(schedule, best(PROBE, t), PROBE, t, variance)
         zero, one = step.mean.flatten()
-        mean, spread = zero + (one - zero) * mean, (one - zero) ** 2 * spread
-        spread = spread + step.variance.flatten()[0]
-        close(mean, bar[t - 2].sqrt() * mean_0, 1e-10)
-        close(spread, bar[t - 2] * deviation**2 + 1 - bar[t - 2], 1e-10)
-    end = ancestral_step(schedule, best(PROBE, 1), PROBE, 1, variance)
-    close(end.mean, best(PROBE, 1))
+        added = step.variance.flatten()[0] if t > 1 else 0
+        mean, spread = zero + (one - zero) * mean, (one - zero) ** 2 * spread + added
+        yield t - 1, mean, spread
 
 
 @pytest.mark.parametrize("variance", VARIANCES)
-def test_ancestral_samples_have_the_datas_moments(variance: Variance) -> None:
-    n, schedule = 20_000, linear(1000)
-    best = exact_denoiser(schedule, MEAN, DEVIATION)
-    x = last(ancestral(best, schedule, initial_noise((n, 1, 1, 1)).double(), variance))
-    standard_error = DEVIATION / math.sqrt(n)
-    assert x.mean().item() == pytest.approx(MEAN, abs=4 * standard_error)
-    # the two variances bracket the right one; with 1000 steps both are within 2 % of it
-    assert x.std().item() == pytest.approx(DEVIATION, rel=0.02 + 4 / math.sqrt(2 * n))
+def test_ancestral_steps_follow_the_marginals_of_the_two_extreme_laws(variance: Variance) -> None:
+    """beta_tilde is right for data at one point, beta for N(0, 1) data (DDPM, section 3.2)."""
+    mean_0, deviation = (MEAN, 0.0) if variance == "posterior" else (0.0, 1.0)
+    schedule = cosine(200)  # its x_T is noise to nine digits
+    bar = torch.cumprod(1 - schedule.beta, 0)
+    for t, mean, spread in carried(schedule, mean_0, deviation, variance):
+        if t > 0:
+            expected = bar[t - 1] * deviation**2 + 1 - bar[t - 1]
+            close(mean, (bar[t - 1].sqrt() * mean_0).reshape(1), 1e-4)
+            close(spread, expected.reshape(1), 1e-8)
+    if variance == "posterior":
+        assert mean.item() == pytest.approx(MEAN, rel=1e-12)
+        assert spread.item() < 1e-25
+
+
+@pytest.mark.parametrize("variance", VARIANCES)
+def test_ancestral_steps_end_with_the_datas_moments(variance: Variance) -> None:
+    *_, (t, mean, spread) = carried(linear(1000), MEAN, DEVIATION, variance)
+    assert t == 0
+    assert mean.item() == pytest.approx(MEAN, abs=1e-4)
+    assert spread.sqrt().item() == pytest.approx(DEVIATION, rel=0.02)
+
+
+@pytest.mark.parametrize("variance", VARIANCES)
+def test_ancestral_samples_have_the_moments_of_their_steps(variance: Variance) -> None:
+    n, schedule = 10_000, linear(50)
+    *_, (_, mean, spread) = carried(schedule, MEAN, DEVIATION, variance)
+    best, x_T = exact_denoiser(schedule, MEAN, DEVIATION), initial_noise((n, 1, 1, 1)).double()
+    x = last(ancestral(best, schedule, x_T, variance))
+    deviation = spread.sqrt().item()
+    assert x.mean().item() == pytest.approx(mean.item(), abs=4 * deviation / math.sqrt(n))
+    assert x.std().item() == pytest.approx(deviation, rel=4 / math.sqrt(2 * n))
 
 
 def test_ancestral_noise_is_standard_normal_and_fresh_in_each_step() -> None:

@@ -13,7 +13,7 @@ def drop_doubled_scripts(
     seen, kept = set(), []
     for script in context.get("script_files", []):
         attributes = getattr(script, "attributes", {})
-        key = (getattr(script, "filename", str(script)), attributes.get("body"))
+        key = (getattr(script, "filename", str(script)) or "", attributes.get("body"))
         if key not in seen:
             seen.add(key)
             kept.append(script)
