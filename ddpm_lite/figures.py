@@ -1,4 +1,4 @@
-"""Figures for notebooks and the book: readable on light and on dark pages, with a text for the blind.
+"""Figures for notebooks and the book: readable on light and dark pages, with a text for the blind.
 
 Plots and grids of images both become a `Picture`: an SVG inside the page, whose lines and letters
 take the colour of the text around them. Matplotlib is needed for plots only, and imported then.

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 _NAMES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
@@ -101,8 +100,12 @@ class _FusedNorm(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # create_graph=True: what follows would be a constant to it
+            raise RuntimeError(
+                "the fused kernel has no second derivative; PyTorch's own operations, which have "
+                "one, run in float64 and on tensors that are not channels-last"
+            )
         x, shift, weight, bias, moments = ctx.saved_tensors
         dy, dx = dy.contiguous(memory_format=torch.channels_last), torch.empty_like(x)
         per_image = torch.empty(3, *x.shape[:2])

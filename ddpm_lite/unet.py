@@ -99,7 +99,8 @@ class TimeAndLabel(nn.Module):
         self.label = nn.Embedding(classes + 1, 4 * width) if classes else None
 
     def forward(self, t: Tensor, label: Tensor | None) -> Tensor:
-        embedding: Tensor = self.mlp(sinusoidal_embedding(t, self.width))
+        dtype: torch.dtype = self.mlp[0].weight.dtype  # type: ignore[assignment]
+        embedding: Tensor = self.mlp(sinusoidal_embedding(t, self.width).to(dtype))
         if self.label is None:
             return F.silu(embedding)
         none = torch.full_like(t, self.label.num_embeddings - 1)

@@ -405,3 +405,10 @@ def test_two_processes_keep_equal_weights_and_resume_exactly(tmp_path: Path) -> 
     torchrun(tmp_path / "parts", 100)
     weights = read(tmp_path / "parts" / CHECKPOINT)[0]
     assert weights.keys() == tensors.keys()
+
+
+@pytest.mark.slow
+def test_compiled_network_trains_as_the_plain_one_does() -> None:
+    plain, compiled = trainer(steps=3), trainer(steps=3, compile=True)
+    expected = [s.loss for s in plain.steps()]
+    assert [s.loss for s in compiled.steps()] == pytest.approx(expected, rel=1e-4)

@@ -1,4 +1,4 @@
-"""What Jupyter Book leaves to be mended in a finished page: doubled scripts, a dead Colab button."""
+"""What Jupyter Book leaves to mend in a finished page: doubled scripts, a dead Colab button."""
 
 from pathlib import Path
 from typing import Any

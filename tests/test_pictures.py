@@ -1,0 +1,83 @@
+"""Grids of images, read back pixel by pixel."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ddpm_lite.checkpoint import CheckpointError
+from ddpm_lite.pictures import GAP, grid, save_grid
+
+
+def numbered(n: int, channels: int = 1, height: int = 3, width: int = 4) -> torch.Tensor:
+    """No two numbers next to each other are equal, and image i begins with i."""
+    values = torch.arange(n * channels * height * width) * 37 % 251
+    images = values.to(torch.uint8).reshape(n, channels, height, width)
+    images[:, 0, 0, 0] = torch.arange(n)
+    return images
+
+
+@given(st.integers(1, 12), st.integers(1, 6), st.sampled_from([1, 3]))
+@settings(deadline=None)
+def test_images_lie_row_by_row_with_grey_between(n: int, columns: int, channels: int) -> None:
+    images = numbered(n, channels)
+    page = np.asarray(grid(images, columns))
+    rows = -(-n // columns)
+    assert page.shape[:2] == (rows * 3 + (rows - 1) * GAP, columns * 4 + (columns - 1) * GAP)
+    assert page.ndim == (2 if channels == 1 else 3)
+    page = page.reshape(*page.shape[:2], channels)
+    rest = np.ones(page.shape[:2], bool)
+    for i, image in enumerate(images):
+        top, left = (3 + GAP) * (i // columns), (4 + GAP) * (i % columns)
+        assert (page[top : top + 3, left : left + 4] == image.permute(1, 2, 0).numpy()).all()
+        rest[top : top + 3, left : left + 4] = False
+    assert (page[rest] == 128).all()
+
+
+@pytest.mark.parametrize(("n", "columns"), [(1, 1), (2, 2), (4, 2), (5, 3), (9, 3), (100, 10)])
+def test_a_grid_is_about_square_by_itself(n: int, columns: int) -> None:
+    assert grid(numbered(n)).width == columns * (4 + GAP) - GAP
+
+
+def test_no_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="no image to show"):
+        grid(numbered(0))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_saved_grid_is_read_back_whole(tmp_path: Path, channels: int) -> None:
+    images = numbered(5, channels)
+    path = tmp_path / "new folder" / "grid.png"
+    save_grid(path, images, 2)
+    with Image.open(path) as saved:
+        assert saved.format == "PNG"
+        assert saved.mode == ("L" if channels == 1 else "RGB")
+        assert np.array_equal(np.asarray(saved), np.asarray(grid(images, 2)))
+    assert [p.name for p in path.parent.iterdir()] == ["grid.png"]
+
+
+def test_a_grid_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match=r"grid\.png: cannot be written"):
+        save_grid(tmp_path / "file" / "grid.png", numbered(2))
+
+
+def test_a_failed_write_leaves_the_old_grid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "grid.png"
+    save_grid(path, numbered(2))
+    before = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(CheckpointError, match="No space left"):
+        save_grid(path, numbered(3))
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["grid.png"]
