@@ -37,8 +37,8 @@ class DrawConfig:
     """Noise of ddim: 0 none, 1 as much as ancestral."""
     variance: Variance = "posterior"
     """Variance of ancestral: posterior (beta tilde) or beta."""
-    guidance_scale: float = 1.0
-    """0 ignores the label, 1 follows it, more follows it harder."""
+    guidance_scale: float = 1.3
+    """0 ignores the label, 1 follows it, more follows it harder; a little more draws better."""
     clip: bool = True
     """Whether the predicted x_0 is kept within [-1, 1]."""
     seed: int = 0
