@@ -15,7 +15,7 @@ from ddpm_lite.sample import ancestral, ddim, dpm_solver, initial_noise, last
 from ddpm_lite.unet import UNetConfig
 
 SAMPLERS: list[Sampler] = ["ancestral", "ddim", "dpm_solver"]
-FAST = DrawConfig(steps=3, precision="float32")
+FAST = DrawConfig(steps=3, precision="float32", guidance_scale=1.0)
 
 
 class Painter(nn.Module):
