@@ -340,7 +340,7 @@ def test_ancestral_samples_have_the_moments_of_their_steps(variance: Variance) -
 
 
 def test_ancestral_noise_is_standard_normal_and_fresh_in_each_step() -> None:
-    schedule, x = cosine(8), initial_noise((4, 1, 50, 50), seed=5).double()
+    schedule, x = cosine(8), initial_noise((4, 1, 50, 50), seed=5)
     noises = [x.flatten()]
     for state in ancestral(denoise, schedule, x, seed=5):
         p = ancestral_step(schedule, state.x_0, x, state.t + 1, "posterior")
@@ -352,7 +352,7 @@ def test_ancestral_noise_is_standard_normal_and_fresh_in_each_step() -> None:
     correlation = torch.stack(noises) @ torch.stack(noises).T / 10_000
     assert len(correlation) == 8
     # x_T is drawn from the same seed, and is still independent of the noise that follows
-    torch.testing.assert_close(correlation, torch.eye(8).double(), rtol=0, atol=0.05)
+    torch.testing.assert_close(correlation, torch.eye(8), rtol=0, atol=0.05)
 
 
 # --- Guidance and clipping -----------------------------------------------------------------------
