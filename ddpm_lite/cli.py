@@ -1,8 +1,8 @@
 """The command line: ddpm-lite train | sample | evaluate | info.
 
 Each command is a dataclass whose fields are its options; `tyro` parses them. A recipe is a TOML
-file of the same options, read before those on the command line. Every error that a user can cause ends
-in one line on stderr and a non-zero exit status.
+file of the same options, read before those on the command line. Every error that a user can cause
+ends in one line on stderr and a non-zero exit status.
 """
 
 import contextlib
