@@ -175,6 +175,7 @@ def test_every_chapter_shows_its_figures_and_numbers(site: dict[Path, BeautifulS
 def test_no_id_stands_twice(site: dict[Path, BeautifulSoup]) -> None:
     for page, soup in site.items():
         ids = Counter(str(tag["id"]) for tag in article(soup).select("[id]"))
+        del ids["exercise-content"], ids["solution-content"]  # sphinx-exercise repeats them
         assert [i for i, n in ids.items() if n > 1] == [], page.name
 
 
