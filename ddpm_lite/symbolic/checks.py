@@ -1,0 +1,272 @@
+"""check(): the formula on the page is the formula that was derived, or the cell fails.
+
+A chapter's first cell names its page; after that `check` reads the LaTeX under a label, and
+compares each member of each claim with what the cells have derived. Each call leaves one line
+beside the cell and one entry in the ledger.
+"""
+
+import html
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sympy as sp
+from sympy import Expr
+
+from ddpm_lite.symbolic.algebra import counterexample, difference
+from ddpm_lite.symbolic.expectations import LawError, expectation_difference
+from ddpm_lite.symbolic.objects import KL, Expectation
+from ddpm_lite.symbolic.page import Page, PageError
+from ddpm_lite.symbolic.reader import Claim, read_claims
+from ddpm_lite.symbolic.tokens import ReadError
+
+_RELATIONS = {
+    sp.Eq: "=", sp.Ge: r"\ge", sp.Le: r"\le", sp.Gt: ">", sp.Lt: "<", sp.Ne: r"\ne",
+}  # fmt: skip
+
+
+class CheckError(AssertionError):
+    """The page and the derivation differ; the text shows both and an example in numbers."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger."""
+
+    label: str
+    kind: str
+    method: str
+    seconds: float
+    latex: str
+
+    def _repr_html_(self) -> str:
+        mark = {"derived": "✓ proved", "definition": "definition", "cited": "cited"}[self.kind]
+        data = {"label": self.label, "kind": self.kind, "method": self.method}
+        data["seconds"] = f"{self.seconds:.3f}"
+        attributes = " ".join(f'data-{k}="{html.escape(v)}"' for k, v in data.items())
+        parts = [
+            f'<span class="proof-mark">{mark}</span>',
+            f'<span class="math notranslate nohighlight">\\({html.escape(self.latex)}\\)</span>',
+            f'<span class="proof-method">{html.escape(self.method)}</span>',
+        ]
+        return f'<div class="proof-line proof-{self.kind}" {attributes}>{" ".join(parts)}</div>'
+
+
+class Ledger:
+    """The page in use and what has been noted of it."""
+
+    def __init__(self, page: Page | None = None):
+        self._page = page
+        self.entries: dict[str, Entry] = {}
+        self.results: dict[str, tuple[Any, ...]] = {}
+
+    @property
+    def page(self) -> Page:
+        """The page that use_page() named."""
+        if self._page is None:
+            raise PageError("no page is in use: call use_page(...) first")
+        return self._page
+
+    def claims(self, label: str, *kinds: str) -> list[Claim]:
+        """The claims under a label, which must be of one of these kinds."""
+        equation = self.page[label]
+        if equation.kind not in kinds:
+            raise PageError(f"{label} is marked {equation.kind}, not {' or '.join(kinds)}")
+        try:
+            return read_claims(equation.latex)
+        except ReadError as error:
+            place = f"{self.page.path.name}, line {equation.line}, {label}"
+            raise PageError(f"{place}: {error}") from None
+
+    def note(self, label: str, method: str, seconds: float) -> Entry:
+        """Enter a line, and show it."""
+        equation = self.page[label]
+        entry = Entry(label, str(equation.kind), method, seconds, _one_line(equation.latex))
+        self.entries[label] = entry
+        _show(entry)
+        return entry
+
+
+ledger = Ledger()
+
+
+def use_page(path: str | Path) -> None:
+    """Name the page whose equations are checked from here on, and begin an empty ledger."""
+    ledger.__init__(Page(path))  # type: ignore[misc]
+
+
+def check(label: str, *results: Any, method: str) -> None:
+    r"""Compare each claim under `label`, as it stands on the page, with a derived result.
+
+    One result for each claim of the display, in order: an expression (every member of the chain
+    must equal it), an Eq or another SymPy relation, a `chain`, or a Claim. Equal means that the
+    difference is exactly 0 (see `algebra`; expectations are compared as integrands, see
+    `expectations`). `method` says in a few words how the result was found.
+    Raises CheckError where page and result differ, PageError for a label that the page lacks or
+    that is not marked `derived`.
+    """
+    start = time.perf_counter()
+    compare(label, ledger.claims(label, "derived"), results)
+    if not method.strip():
+        raise CheckError(f"{label}: say by which method the result was found")
+    ledger.results[label] = results
+    ledger.note(label, method, time.perf_counter() - start)
+
+
+def definition(label: str) -> list[Claim]:
+    """The claims of a definition on the page, for derivations to start from."""
+    claims = ledger.claims(label, "definition")
+    ledger.note(label, "", 0.0)
+    return claims
+
+
+def cited(label: str) -> list[Claim]:
+    """The claims of a theorem that is used and not proved here."""
+    claims = ledger.claims(label, "cited")
+    ledger.note(label, "", 0.0)
+    return claims
+
+
+def proved(label: str) -> list[Claim]:
+    """The claims of a derived equation, once it has been checked on this page."""
+    if label not in ledger.entries:
+        raise PageError(f"{label} has not been checked yet: results may not rest on it")
+    return ledger.claims(label, "derived")
+
+
+def chain(*parts: Any) -> Claim:
+    """Members and relations in turn, as in `chain(a, "=", b, ">=", c)`."""
+    signs = {">=": r"\ge", "<=": r"\le", "!=": r"\ne", "~": r"\sim"}
+    if len(parts) < 3 or len(parts) % 2 == 0:
+        raise ValueError("a chain is member, relation, member, ...")
+    members = tuple(sp.sympify(p) for p in parts[::2])
+    return Claim(members, tuple(signs.get(p, p) for p in parts[1::2]))
+
+
+# --- Comparing -----------------------------------------------------------------------------------
+
+
+def compare(label: str, claims: Sequence[Claim], results: Sequence[Any]) -> None:
+    """Raise CheckError unless each claim is what its result says."""
+    if not results or len(claims) != len(results):
+        raise CheckError(f"{label}: {len(claims)} claims on the page, {len(results)} results")
+    for claim, result in zip(claims, results, strict=True):
+        if not claim.relations:
+            raise CheckError(f"{label}: ${claim.latex()}$ claims nothing")
+        for member, wanted in _pairs(label, claim, result):
+            _same(label, member, wanted)
+
+
+def _pairs(label: str, claim: Claim, result: Any) -> list[tuple[Expr, Expr]]:
+    """Each member of the claim with what it must equal."""
+    if isinstance(result, (bool, type(None), sp.logic.boolalg.BooleanAtom)):
+        raise CheckError(f"{label}: a result must be a formula, not {result}")
+    wanted = _as_claim(result)
+    if wanted is None:
+        _only_equalities(label, claim)
+        return [(member, result) for member in claim.members]
+    if wanted.relations == ("=",) and set(claim.relations) == {"="}:
+        return [(claim.lhs, wanted.lhs), *((m, wanted.rhs) for m in claim.members[1:])]
+    if wanted.relations != claim.relations:
+        raise CheckError(f"{label}: the page says {claim.relations}, proved {wanted.relations}")
+    return list(zip(claim.members, wanted.members, strict=True))
+
+
+def _as_claim(result: Any) -> Claim | None:
+    if isinstance(result, Claim):
+        return result
+    relation = next((sign for kind, sign in _RELATIONS.items() if isinstance(result, kind)), None)
+    return Claim((result.lhs, result.rhs), (relation,)) if relation else None
+
+
+def _only_equalities(label: str, claim: Claim) -> None:
+    if set(claim.relations) != {"="}:
+        raise CheckError(f"{label}: the page says {claim.relations}; only equality was proved")
+
+
+def _same(label: str, member: Expr, wanted: Any) -> None:
+    try:
+        left = difference(member, wanted)
+    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
+        raise CheckError(f"{label}: page and result cannot be compared: {error}") from error
+    if left != 0 and _has_laws(member, wanted):
+        left = _expectations(label, member, wanted)
+    if left != 0:
+        raise CheckError(_disagreement(label, member, wanted, left))
+
+
+def _has_laws(*members: Any) -> bool:
+    return any(sp.sympify(m).has(Expectation, KL) for m in members)
+
+
+def _expectations(label: str, member: Expr, wanted: Any) -> Expr:
+    try:
+        return expectation_difference(member, wanted)
+    except LawError as error:
+        raise CheckError(f"{label}: {error}") from None
+
+
+def _disagreement(label: str, member: Expr, wanted: Any, left: Any) -> str:
+    lines = [f"{label}: the page and the derivation differ", f"  page:    {sp.latex(member)}"]
+    lines += [f"  derived: {sp.latex(wanted)}", f"  difference: {sp.latex(left)}"]
+    found = counterexample(member, wanted)
+    if found:
+        values, one, other = found
+        at = ", ".join(f"{sp.latex(k)} = {v}" for k, v in values.items())
+        lines.append(f"  at {at}: page {sp.N(one, 6)}, derived {sp.N(other, 6)}")
+    return "\n".join(lines)
+
+
+# --- Exercises -----------------------------------------------------------------------------------
+
+
+def answer(exercise: str, expression: Any, solution: Any, hint: str = "") -> bool:
+    """Mark a reader's answer: True and a tick where it equals `solution`, else a counterexample."""
+    given = (
+        read_claims(expression)[0].rhs if isinstance(expression, str) else sp.sympify(expression)
+    )
+    right = bool(difference(given, solution) == 0)
+    text = f"{exercise}: right" if right else _not_yet(exercise, given, solution, hint)
+    _show(_Line(text, right))
+    return right
+
+
+def _not_yet(exercise: str, given: Expr, solution: Any, hint: str) -> str:
+    found = counterexample(given, solution)
+    at = ""
+    if found:
+        values, one, other = found
+        places = ", ".join(f"{sp.latex(k)} = {v}" for k, v in values.items())
+        at = f" At {places} yours gives {sp.N(one, 6)}, and it should be {sp.N(other, 6)}."
+    return f"{exercise}: not yet.{at} {hint}".rstrip()
+
+
+@dataclass(frozen=True)
+class _Line:
+    text: str
+    right: bool
+
+    def _repr_html_(self) -> str:
+        kind = "right" if self.right else "wrong"
+        mark = "✓ " if self.right else "✗ "
+        return f'<div class="proof-line answer-{kind}">{mark}{html.escape(self.text)}</div>'
+
+
+def _one_line(latex: str) -> str:
+    return " ".join(latex.replace("\n", " ").split()).rstrip(" .,")
+
+
+def _show(line: Any) -> None:
+    """Display it in a notebook; print it elsewhere."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        print(line)
+        return
+    if get_ipython() is None:
+        print(line)
+    else:
+        display(line)

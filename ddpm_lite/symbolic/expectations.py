@@ -1,0 +1,578 @@
+r"""Expectations under a Markov chain, compared by their integrands.
+
+Everything is brought under one law, that of all variables together. The law of some of them is a
+marginal of it, so that an expectation under it is one under the whole law, and E[f] - E[g] is
+E[f - g]. `integrand` returns what then stands in the brackets, in a canonical form: two expressions
+are equal if their integrands are the same.
+
+    E_{q(x_1 | x_0)}[f(x_1)]                            f(x_1), as q(x_1 | x_0) is a marginal
+    E_{q(x_t | x_0)}[KL(q(x_{t-1} | x_t, x_0) || p)]    log q(x_{t-1} | x_t, x_0) - log p
+
+The second needs that q(x_t | x_0) q(x_{t-1} | x_t, x_0) is the law of the pair. A law may be
+multiplied to another only if the chain allows it: what is given must separate the new variables
+from all others. KL(q(x_t | x_{t-1}) || p) within an expectation over x_{t-1} and x_{t+1} raises
+`LawError`, because x_{t+1} tells something about x_t too.
+
+Logarithms of densities become sums of log q(x_t | x_s), s < t, and log q(x_t); those of any other
+name, such as p_theta, run the other way: log p(x_s | x_t). So Bayes' theorem and the Markov
+property hold by themselves. A sum over t becomes a difference of its partial sums, so that shifted
+indices, terms split off and telescoping sums are all the same to it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cmp_to_key
+from itertools import pairwise
+from typing import NamedTuple
+
+import sympy as sp
+from sympy import Add, Expr, Indexed, Mul, Product, Sum, Symbol
+
+from ddpm_lite.symbolic.chains import (
+    LawError,
+    Limits,
+    Piece,
+    densities,
+    in_order,
+    least,
+    minus,
+    names,
+    piece_of,
+    pieces_of,
+    separated,
+    text_of,
+    variables_in,
+)
+from ddpm_lite.symbolic.objects import KL, Density, Expectation, Span
+
+__all__ = ["LawError", "bayes", "expectation_difference", "expected", "integrand", "log_ratio"]
+
+FORWARD = "q"
+"""The law whose conditionals run forward in time; those of all others run backward."""
+INDEX = Symbol("s", integer=True, positive=True)
+MODEL = {r"p_\theta": "p"}
+"""p(x_T) and p_theta(x_{t-1} | x_t) belong to one law."""
+
+
+def integrand(expression: Expr) -> Expr:
+    """What stands in the brackets when all is one expectation; canonical.
+
+    `expression` is a linear combination of Expectation, KL, Sum of them, and of what is no random
+    variable or is given. Without any Expectation or KL it is a statement about the densities
+    themselves. Raises LawError for what is no expectation under the law of the chain.
+    """
+    whole = _renamed(sp.sympify(expression))
+    variables = [v for d in densities(whole) for v in (*d.variables, *d.given)]
+    walk = _Walk(variables)
+    terms = walk.terms(whole, _Scope(), ())
+    _check_one_law(walk.leaves)
+    return _collected(terms, variables)
+
+
+def expectation_difference(a: Expr, b: Expr) -> Expr:
+    """The difference of the integrands, 0 if a and b are proved equal; may raise LawError.
+
+    Two products of densities are compared by their logarithms.
+    """
+    a, b = sp.sympify(a), sp.sympify(b)
+    if _is_density(a) and _is_density(b):
+        return log_ratio(a, b)
+    return integrand(a - b)
+
+
+def _is_density(expression: Expr) -> bool:
+    """Whether it is a product of densities and their powers."""
+    bases = [factor.as_base_exp()[0] for factor in Mul.make_args(expression)]
+    products = [base.function if isinstance(base, Product) else base for base in bases]
+    return all(isinstance(base, Density) or _is_density_product(base) for base in products)
+
+
+def _is_density_product(expression: Expr) -> bool:
+    return isinstance(expression, Mul) and _is_density(expression)
+
+
+def log_ratio(a: Expr, b: Expr) -> Expr:
+    """The logarithm of a / b, two products and quotients of densities; 0 if they are equal."""
+    return integrand(_log(sp.sympify(a)) - _log(sp.sympify(b)))
+
+
+def bayes(density: Density, variable: Expr) -> Expr:
+    """Bayes' theorem: q(b | a, c) = q(a | b, c) q(b | c) / q(a | c), a being `variable`."""
+    if variable not in density.given:
+        raise ValueError(f"{variable} is not given in {density}")
+    others = [v for v in density.given if v != variable]
+    turned = Density(density.name, [variable], [*density.variables, *others])
+    before = Density(density.name, density.variables, others)
+    result = turned * before / Density(density.name, [variable], others)
+    assert log_ratio(density, result) == 0
+    return result
+
+
+def expected(expectation: Expectation) -> Expr:
+    """E_q[p/q] = p with the variables integrated out, for products and quotients of densities.
+
+    Law times body must be one density of all its variables, or all but the ones given. Raises
+    LawError where it is not.
+    """
+    inside = Mul(*expectation.laws, expectation.body)
+    integrated = pieces_of(v for law in expectation.laws for v in law.variables)
+    laws = densities(_renamed(Mul(*expectation.laws)))
+    free = minus(pieces_of(v for law in laws for v in law.given), integrated)
+    for density in _joint_candidates(inside, free):
+        if log_ratio(inside, density) == 0:
+            return _integrated_out(density, integrated)
+    raise LawError(f"{inside} is no density of all its variables")
+
+
+def _joint_candidates(inside: Expr, free: list[Piece]) -> Iterable[Density]:
+    variables = [v for d in densities(inside) for v in (*d.variables, *d.given)]
+    bases = {piece_of(v).base: v for v in variables}
+    everything = _union(pieces_of(variables))
+    for name in sorted({d.name for d in densities(inside)}, key=str, reverse=True):
+        for given in ([], free):
+            rest = [_variable(p, bases) for p in minus(everything, given)]
+            yield Density(name, rest, [_variable(p, bases) for p in given])
+
+
+def _union(pieces: Iterable[Piece]) -> list[Piece]:
+    """The same variables, each once, neighbours joined."""
+    once: list[Piece] = []
+    for piece in pieces:
+        once = [*minus(once, [piece]), piece]
+    joined: list[Piece] = []
+    for base in sorted({piece.base for piece in once}):
+        for piece in in_order(p for p in once if p.base == base):
+            last = joined[-1] if joined else None
+            if last and last.base == base and sp.expand(piece.lo - last.hi) == 1:
+                joined[-1] = Piece(base, last.lo, piece.hi)
+            else:
+                joined.append(piece)
+    return joined
+
+
+def _variable(piece: Piece, bases: dict[str, Expr]) -> Expr:
+    like = bases[piece.base]
+    base = like.args[0].base if isinstance(like, Span) else getattr(like, "base", None)
+    if base is None:
+        return like
+    return base[piece.lo] if piece.lo == piece.hi else Span(base[piece.lo], base[piece.hi])
+
+
+def _integrated_out(density: Density, integrated: list[Piece]) -> Expr:
+    bases = {piece_of(v).base: v for v in density.variables}
+    left = minus(pieces_of(density.variables), integrated)
+    if not left:
+        return sp.Integer(1)
+    return Density(density.name, [_variable(p, bases) for p in left], density.given)
+
+
+def _renamed(expression: Expr) -> Expr:
+    """One name for the model; and the x of a hierarchical autoencoder is its z_0."""
+    names = {d.name: Symbol(MODEL.get(str(d.name), str(d.name))) for d in densities(expression)}
+    named = expression.xreplace({old: new for old, new in names.items() if old != new})
+    variables = {v for d in densities(named) for v in (*d.variables, *d.given)}
+    bases = {v.base for v in variables if isinstance(v, Indexed)}
+    bases |= {v.args[0].base for v in variables if isinstance(v, Span)}
+    plain = {v for v in variables if isinstance(v, Symbol)}
+    if len(bases) == len(plain) == 1:
+        named = named.xreplace({plain.pop(): bases.pop()[0]})
+    return named
+
+
+# --- Laws ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """The law that an expression stands under: of what is bound, given what is free."""
+
+    name: Expr | None = None
+    bound: tuple[Piece, ...] = ()
+    free: tuple[Piece, ...] = ()
+
+    @property
+    def known(self) -> tuple[Piece, ...]:
+        return self.bound + self.free
+
+    def under(self, laws: Iterable[Density], limits: Limits) -> "_Scope":
+        """The scope with the laws multiplied to it, in whichever order they can be."""
+        waiting = list(laws)
+        new = [piece for law in waiting for piece in pieces_of(law.variables, limits)]
+        scope = self if self.known else self._opened(waiting, new, limits)
+        while waiting:
+            ready = [law for law in waiting if not scope.lacks(law, limits)]
+            law = ready[0] if ready else waiting[0]
+            scope = scope.times(law, limits)
+            waiting.remove(law)
+        return scope
+
+    def _opened(self, laws: list[Density], new: list[Piece], limits: Limits) -> "_Scope":
+        given = [piece for law in laws for piece in pieces_of(law.given, limits)]
+        return _Scope(free=tuple(_distinct(minus_same(given, new))))
+
+    def lacks(self, law: Density, limits: Limits) -> list[Piece]:
+        """What the law is given, but the scope does not know."""
+        return minus(pieces_of(law.given, limits), self.known)
+
+    def times(self, law: Density, limits: Limits) -> "_Scope":
+        """The scope with one more law. Raises LawError if the product is not the joint law."""
+        new, given = pieces_of(law.variables, limits), pieces_of(law.given, limits)
+        if self.name not in (None, law.name):
+            raise LawError(f"the laws {self.name} and {law.name} are not one")
+        if missing := self.lacks(law, limits):
+            raise LawError(
+                f"{text_of(law)} is given {names(missing)}, which is not integrated over"
+            )
+        for piece in new:
+            if not all(piece.apart(old) for old in self.bound):
+                raise LawError(f"{names([piece])} is integrated over twice")
+            if not all(piece.apart(old, 0) for old in self.free):
+                raise LawError(f"{names([piece])} is integrated over and given")
+        self._check_independent(law, new, given)
+        return _Scope(law.name, self.bound + tuple(new), self.free)
+
+    def _check_independent(self, law: Density, new: list[Piece], given: list[Piece]) -> None:
+        for piece in new:
+            for other in minus(self.known, given):
+                if not separated(piece, other, given):
+                    raise LawError(
+                        f"{text_of(law)} is not the law of {names([piece])} here: "
+                        f"{names([other])} is known as well, and it tells something about it"
+                    )
+
+
+def minus_same(pieces: Iterable[Piece], others: list[Piece]) -> list[Piece]:
+    """The pieces that are not surely among the others."""
+    return [p for p in pieces if minus([p], others)]
+
+
+def _distinct(pieces: Iterable[Piece]) -> list[Piece]:
+    once: list[Piece] = []
+    for piece in pieces:
+        if not any(piece.same(other) for other in once):
+            once.append(piece)
+    return once
+
+
+class _Leaf(NamedTuple):
+    """A scope, and the variables that are free outside all scopes."""
+
+    scope: _Scope
+    free: list[Piece]
+
+
+def _check_one_law(leaves: list[_Leaf]) -> None:
+    """All scopes must be marginals of one law, given all that is free in any of them."""
+    laws = {leaf.scope.name for leaf in leaves} - {None}
+    if len(laws) > 1:
+        raise LawError(f"expectations under several laws: {', '.join(sorted(map(str, laws)))}")
+    free = _distinct(p for leaf in leaves for p in (*leaf.scope.free, *leaf.free))
+    for scope in {leaf.scope for leaf in leaves}:
+        for piece in scope.bound:
+            for other in minus_same(free, list(scope.free)):
+                if not separated(piece, other, scope.free):
+                    raise LawError(f"{names([other])} is free, and {names([piece])} is not: "
+                                   "the terms are not expectations under one law")  # fmt: skip
+
+
+# --- Terms ---------------------------------------------------------------------------------------
+
+
+class _Term(NamedTuple):
+    """A summand and the sums it stands under."""
+
+    body: Expr
+    limits: Limits = ()
+
+
+@dataclass
+class _Walk:
+    """Takes an expression apart into terms, and notes the law that each stands under."""
+
+    variables: list[Expr]
+    leaves: list[_Leaf] = field(default_factory=list)
+
+    def terms(self, expression: Expr, scope: _Scope, limits: Limits) -> list[_Term]:
+        """The terms of an expression under a law."""
+        if isinstance(expression, Add):
+            return [t for part in expression.args for t in self.terms(part, scope, limits)]
+        if isinstance(expression, Mul):
+            return self._product(expression, scope, limits)
+        if isinstance(expression, Sum):
+            return self._sum(expression, scope, limits)
+        if isinstance(expression, KL):
+            return self._divergence(expression, scope, limits)
+        if isinstance(expression, Expectation) and _has_law(expression):
+            return self.terms(expression.body, scope.under(expression.laws, limits), limits)
+        if isinstance(expression, sp.log):
+            return self._logarithm(expression.args[0], scope, limits)
+        return [self._leaf(expression, scope, limits)]
+
+    def _product(self, product: Expr, scope: _Scope, limits: Limits) -> list[_Term]:
+        expanded = sp.expand_mul(product, deep=False)
+        if not isinstance(expanded, Mul):
+            return self.terms(expanded, scope, limits)
+        taken = [f for f in expanded.args if _is_linear_part(f)]
+        if len(taken) != 1:
+            return [self._leaf(expanded, scope, limits)]
+        factor = Mul(*(f for f in expanded.args if f is not taken[0]))
+        self._leaf(factor, scope, limits)
+        if isinstance(taken[0], Sum):
+            return self.terms(_into_sum(factor, taken[0]), scope, limits)
+        parts = self.terms(taken[0], scope, limits)
+        return [_Term(sp.expand_mul(factor * part.body), part.limits) for part in parts]
+
+    def _sum(self, series: Sum, scope: _Scope, limits: Limits) -> list[_Term]:
+        body, inner = series.function, limits
+        for index, low, high in reversed(series.limits):
+            fresh = sp.Dummy(index.name, integer=True, positive=True)
+            body = body.xreplace({index: fresh})
+            inner = (*inner, (fresh, low.xreplace(dict(_pairs(inner))), high))
+        return self.terms(body, scope, inner)
+
+    def _divergence(self, kl: Expr, scope: _Scope, limits: Limits) -> list[_Term]:
+        q, p = kl.args
+        laws = densities(q)
+        if not laws:
+            return [self._leaf(kl, scope, limits)]
+        inner = scope.under(laws, limits)
+        difference = [self._logarithm(q, inner, limits), self._logarithm(p, inner, limits)]
+        return difference[0] + [t._replace(body=-t.body) for t in difference[1]]
+
+    def _logarithm(self, inside: Expr, scope: _Scope, limits: Limits) -> list[_Term]:
+        self._leaf(inside, scope, limits)
+        terms = []
+        for factor in Mul.make_args(inside):
+            base, power = factor.as_base_exp()
+            if isinstance(factor, sp.exp):
+                terms += self.terms(factor.args[0], scope, limits)
+            elif power != 1 and densities(base):
+                parts = self._logarithm(base, scope, limits)
+                terms += [t._replace(body=power * t.body) for t in parts]
+            elif isinstance(factor, Product):
+                terms += self._sum(Sum(_log(factor.function), *factor.limits), scope, limits)
+            elif isinstance(factor, Density):
+                terms += _log_density(factor, limits)
+            else:
+                terms.append(_Term(sp.log(factor), limits))
+        return terms
+
+    def _leaf(self, expression: Expr, scope: _Scope, limits: Limits) -> _Term:
+        """Notes the variables of an expression, which must be bound or given."""
+        if expression.has(KL) or any(_has_law(e) for e in expression.atoms(Expectation)):
+            raise LawError(f"{expression} is not linear in its expectations")
+        used = pieces_of(_used(expression, self.variables), limits)
+        unknown = minus(used, scope.known) if scope.known else []
+        unknown = [p for p in unknown if p.limits == limits]
+        if unknown:
+            raise LawError(f"{names(unknown)} is free in the expectation of {expression}")
+        self.leaves.append(_Leaf(scope, [] if scope.known else used))
+        return _Term(expression, limits)
+
+
+def _used(expression: Expr, variables: list[Expr]) -> list[Expr]:
+    """The variables of an expression but those in sums, which are looked at by themselves."""
+    inner = {series: sp.Integer(1) for series in expression.atoms(Product, Sum)}
+    return list(variables_in(expression.xreplace(inner), variables))
+
+
+def _pairs(limits: Limits) -> list[tuple[Symbol, Symbol]]:
+    return [(Symbol(s.name, integer=True, positive=True), s) for s, _, _ in limits]
+
+
+def _has_law(expectation: Expectation) -> bool:
+    laws = expectation.laws
+    return bool(laws) and all(isinstance(law, Density) for law in laws)
+
+
+def _is_linear_part(factor: Expr) -> bool:
+    """Whether a factor is one that is taken apart: a sum, an expectation, a log of densities."""
+    if isinstance(factor, Expectation):
+        return _has_law(factor)
+    if isinstance(factor, sp.log):
+        return bool(densities(factor))
+    return isinstance(factor, KL | Sum)
+
+
+def _into_sum(factor: Expr, series: Sum) -> Expr:
+    """A factor brought into a sum, whose indices are new so that they do not clash with it."""
+    fresh = {
+        limit[0]: sp.Dummy(limit[0].name, integer=True, positive=True) for limit in series.limits
+    }
+    renamed = series.xreplace(fresh)
+    return Sum(factor * renamed.function, *renamed.limits)
+
+
+def _log(product: Expr) -> Expr:
+    """Its logarithm, not touched by SymPy."""
+    return sp.log(product, evaluate=False)
+
+
+def _log_density(density: Density, limits: Limits) -> list[_Term]:
+    """Log n(A | B) = log n(A, B) - log n(B), each along the chain."""
+    given = pieces_of(density.given, limits)
+    both = pieces_of(density.variables, limits) + given
+    taken = [t._replace(body=-t.body) for t in _log_joint(density, given, limits)]
+    return _log_joint(density, both, limits) + taken
+
+
+def _log_joint(density: Density, pieces: list[Piece], limits: Limits) -> list[_Term]:
+    """The logarithm of a joint density as logs of single and of conditional densities."""
+    variables = (*density.variables, *density.given)
+    bases = {piece_of(v).base: v for v in variables}
+    if len({p.base for p in pieces}) > 1:
+        chosen = sorted((_variable(p, bases) for p in pieces), key=sp.default_sort_key)
+        return [_Term(sp.log(Density(density.name, chosen, ())), limits)]
+    ordered = in_order(pieces)
+    if not ordered:
+        return []
+    forward = str(density.name) == FORWARD
+    edge = ordered[0].lo if forward else ordered[-1].hi
+    like = Piece(ordered[0].base, edge, edge)
+    terms = [_Term(sp.log(Density(density.name, [_variable(like, bases)], ())), limits)]
+    for piece in ordered:
+        terms += _inside(density, piece, bases, limits)
+    for early, late in pairwise(ordered):
+        ends = (_point(early, early.hi, bases), _point(late, late.lo, bases))
+        terms.append(_Term(_transition(density, *ends), limits))
+    return terms
+
+
+def _inside(density: Density, piece: Piece, bases: dict[str, Expr], limits: Limits) -> list[_Term]:
+    """The steps within x_{lo:hi}, a sum from lo + 1 to hi."""
+    if piece.lo == piece.hi:
+        return []
+    s = sp.Dummy("s", integer=True, positive=True)
+    ends = (_point(piece, s - 1, bases), _point(piece, s, bases))
+    return [_Term(_transition(density, *ends), (*limits, (s, piece.lo + 1, piece.hi)))]
+
+
+def _point(piece: Piece, index: Expr, bases: dict[str, Expr]) -> Expr:
+    return _variable(Piece(piece.base, index, index), bases)
+
+
+def _transition(density: Density, early: Expr, late: Expr) -> Expr:
+    """Log q(late | early), or log p(early | late)."""
+    if str(density.name) == FORWARD:
+        return sp.log(Density(density.name, [late], [early]))
+    return sp.log(Density(density.name, [early], [late]))
+
+
+# --- The canonical form --------------------------------------------------------------------------
+
+
+def _collected(terms: list[_Term], variables: list[Expr]) -> Expr:
+    """All terms added up; sums of one kind of summand share their ranges."""
+    points: list[Expr] = []
+    families = _Families(variables)
+    for term in terms:
+        if not term.limits:
+            points += Add.make_args(sp.expand_mul(term.body))
+        elif len(term.limits) == 1:
+            families.add_sum(term.body, *term.limits[0])
+        else:
+            points.append(Sum(term.body, *reversed(term.limits)))
+    total = Add(*families.points, *points)
+    left = [families.add_point(point) for point in Add.make_args(total)]
+    return Add(*left, families.total())
+
+
+@dataclass
+class _Families:
+    """For each summand f(s), the coefficients of its partial sums up to various ends.
+
+    The sum from a to b is the partial sum up to b less that up to a - 1.
+    """
+
+    variables: list[Expr]
+    ends: dict[Expr, dict[Expr, Expr]] = field(default_factory=dict)
+    points: list[Expr] = field(default_factory=list)
+
+    def add_sum(self, body: Expr, index: Symbol, low: Expr, high: Expr) -> None:
+        """Notes the sum of `body` over the index."""
+        for part in Add.make_args(sp.expand_mul(body)):
+            factor, summand = part.as_independent(index, as_Add=False)
+            if summand == 1:
+                self.points.append(sp.expand(factor * (high - low + 1)))
+                continue
+            shift = self._shift(summand, index)
+            family = _at(summand.xreplace({index: INDEX}), INDEX - shift)
+            self._note(family, factor, low + shift, high + shift)
+
+    def _note(self, family: Expr, factor: Expr, low: Expr, high: Expr) -> None:
+        if self._starts_next_to_a_fixed_variable(family, low):
+            self.points.append(factor * family.xreplace({INDEX: low}))
+            low = low + 1
+        ends = self.ends.setdefault(family, {})
+        for end, sign in ((sp.expand(high), 1), (sp.expand(low - 1), -1)):
+            ends[end] = ends.get(end, sp.Integer(0)) + sign * factor
+
+    def _indices(self, summand: Expr) -> list[Expr]:
+        chain = {piece_of(v).base for v in self.variables}
+        found = [i for i in summand.atoms(Indexed) if str(i.base.label) in chain]
+        return [i.indices[0] for i in found or summand.atoms(Indexed)]
+
+    def _shift(self, summand: Expr, index: Symbol) -> Expr:
+        """By how much the latest variable of a summand is ahead of the index."""
+        offsets = [sp.expand(i - index) for i in self._indices(summand) if i.has(index)]
+        whole = [offset for offset in offsets if offset.is_Integer]
+        return max(whole) if whole else sp.Integer(0)
+
+    def _starts_next_to_a_fixed_variable(self, family: Expr, low: Expr) -> bool:
+        """q(x_s | x_0) is at s = 1 a step of the chain, and belongs to the family of steps."""
+        fixed = [i for i in self._indices(family) if not i.has(INDEX)]
+        return any(sp.expand(low - i) == 1 for i in fixed)
+
+    def add_point(self, point: Expr) -> Expr:
+        """Joins a single summand to its family; returns what belongs to none."""
+        factor, summand = point.as_independent(sp.log, as_Add=False)
+        indices = self._indices(summand) if isinstance(summand, sp.log) else []
+        for family in self.ends:
+            for index in indices:
+                beside = self._starts_next_to_a_fixed_variable(family, index)
+                if _at(family, index) == summand and not beside:
+                    self._note(family, factor, index, index)
+                    return sp.Integer(0)
+        return point
+
+    def total(self) -> Expr:
+        """The sums, between each end and the next."""
+        return Add(*(_segments(family, ends) for family, ends in sorted(
+            self.ends.items(), key=lambda item: sp.default_sort_key(item[0])
+        )))  # fmt: skip
+
+
+def _tidy(indexed: Expr) -> Expr:
+    return indexed.base[tuple(sp.expand(i) for i in indexed.indices)]
+
+
+def _segments(family: Expr, ends: dict[Expr, Expr]) -> Expr:
+    """From coefficients of partial sums back to sums from one end to the next."""
+    kept = {end: sp.expand(c) for end, c in ends.items()}
+    ordered = sorted((e for e, c in kept.items() if c != 0), key=cmp_to_key(_by_time))
+    parts, tail = [], sp.Integer(0)
+    for early, late in reversed(list(pairwise(ordered))):
+        tail = sp.expand(tail + kept[late])
+        parts.append(tail * _stretch(family, early + 1, late))
+    return Add(*parts)
+
+
+def _by_time(a: Expr, b: Expr) -> int:
+    if a == b:
+        return 0
+    if least(b - a, ()) >= 0:
+        return -1
+    keys = sp.default_sort_key(a), sp.default_sort_key(b)
+    return 1 if least(a - b, ()) >= 0 else (-1 if keys[0] < keys[1] else 1)
+
+
+def _stretch(family: Expr, low: Expr, high: Expr) -> Expr:
+    """The sum of the family from low to high; a few summands are written out."""
+    length = sp.expand(high - low + 1)
+    if length.is_Integer and 0 <= length <= 4:
+        return Add(*(_at(family, low + i) for i in range(int(length))))
+    return Sum(family, (INDEX, low, high))
+
+
+def _at(family: Expr, value: Expr) -> Expr:
+    return family.xreplace({INDEX: value}).replace(lambda e: isinstance(e, Indexed), _tidy)

@@ -1,0 +1,253 @@
+r"""The one table of symbols: LaTeX as it stands on the pages, the SymPy object, the meaning.
+
+The page reader knows these symbols and no others, and book/notation.md is printed from this table.
+A symbol is known by its LaTeX without indices, with braces around what carries an accent
+(`\bar{\alpha}`). Its `form` says what it may be:
+
+- "scalar": a number; with indices, as in \beta_t, an element of a family of numbers;
+- "vector": a vector of d coordinates in the diffusion chapters, where every step acts on each
+  coordinate alike. Written like a number: only its norm and its inner products are special;
+- "matrix": a MatrixSymbol; with two indices, an entry of it;
+- "function": applied to arguments in parentheses;
+- "density": p(x), q(x_t \mid x_0) and their kin.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+
+# The sizes: n rows of a vector in chapter 1, K states of a chain. Both are table symbols below.
+_n = sp.Symbol("n", integer=True, positive=True)
+_K = sp.Symbol("K", integer=True, positive=True)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the table."""
+
+    latex: str
+    """The symbol without indices, canonical: accents with braces, no spaces."""
+
+    shown: str
+    """As a reader meets it, indices included."""
+
+    meaning: str
+    chapter: int
+    """Number of the chapter in which it is first used."""
+
+    form: str = "scalar"
+    domain: str = "real"
+    """"real", "positive", "unit" (between 0 and 1) or "integer" (positive)."""
+
+    shape: tuple[Any, Any] | None = None
+    """Rows and columns of a matrix."""
+
+    @property
+    def assumptions(self) -> dict[str, bool]:
+        """What SymPy may assume of it."""
+        table = {
+            "real": {"real": True},
+            "positive": {"positive": True},
+            "unit": {"positive": True},
+            "integer": {"integer": True, "positive": True},
+        }
+        return table[self.domain]
+
+    def plain(self) -> sp.Expr:
+        """The symbol without an index."""
+        if self.form == "matrix":
+            assert self.shape is not None
+            matrix: sp.Expr = sp.MatrixSymbol(self.latex, *self.shape)
+            return matrix
+        return sp.Symbol(self.latex, **self.assumptions)
+
+    def indexed(self, *indices: sp.Expr) -> sp.Expr:
+        """The symbol with its indices: an entry of the matrix, or of the family."""
+        if self.form == "matrix":
+            entry: sp.Expr = self.plain()[indices]
+            return entry
+        element: sp.Expr = sp.IndexedBase(self.latex, **self.assumptions)[indices]
+        return element
+
+    def applied(self, *args: sp.Expr) -> sp.Expr:
+        """The function at its arguments."""
+        value: sp.Expr = sp.Function(self.latex, **self.assumptions)(*args)
+        return value
+
+
+def _scalars(rows: str, chapter: int, domain: str = "real", form: str = "scalar") -> list[Entry]:
+    """Entries from lines `symbol | as shown | meaning`."""
+    cells = [[c.strip() for c in row.split("|")] for row in rows.strip().splitlines()]
+    return [Entry(c[0], c[1], c[2], chapter, form, domain) for c in cells]
+
+
+INDICES = _scalars(
+    r"""
+    i | i | index of a coordinate or a state
+    j | j | index of a coordinate or a state
+    k | k | index of a state in between; a power
+    s | s | a time step, running index of sums and products
+    t | t | the time step, 1 to T
+    T | T | the number of steps
+    m | m | a number of steps
+    n | n | a number of steps of a chain; the number of coordinates of a vector
+    K | K | the number of states of a chain
+    d | d | the number of coordinates (pixels) of an image
+    """,
+    1,
+    "integer",
+)
+
+GAUSSIANS = [
+    *_scalars(
+        r"""
+        x | x | a value of a random variable; with a time index, the picture at that time
+        y | y | another value
+        z | z | a standard normal variable, or the standardised x
+        u | u | the argument of a characteristic function
+        \mu | \mu,\ \mu_i | mean
+        a | a | a factor
+        b | b | a shift
+        c | c | a constant
+        X | X | a random variable
+        Y | Y | a random variable
+        S | S | a fair sign: +1 or -1, each with probability 1/2
+        \rho | \rho | correlation
+        """,
+        1,
+    ),
+    *_scalars(
+        r"""
+        \sigma | \sigma,\ \sigma_i,\ \sigma_t | standard deviation
+        A | A | coefficient of a square
+        v | v | variance
+        r | r | distance from the centre
+        """,
+        1,
+        "positive",
+    ),
+    *_scalars(r"\varphi | \varphi(z) | density of the standard normal law", 1, form="function"),
+    *_scalars(
+        r"\Phi | \Phi(z) | distribution function of the standard normal law", 1, form="function"
+    ),
+    *_scalars(r"f | f(x) | a density, or any function", 1, form="function"),
+    *_scalars(r"g | g(x) | any function", 1, form="function"),
+    Entry(r"\mathbf{x}", r"\mathbf{x}", "a vector of n coordinates", 1, "matrix", shape=(_n, 1)),
+    Entry(r"\mathbf{z}", r"\mathbf{z}", "a standard normal vector", 1, "matrix", shape=(_n, 1)),
+    Entry(r"\mathbf{y}", r"\mathbf{y}", "another vector", 1, "matrix", shape=(_n, 1)),
+    Entry(r"\boldsymbol{\mu}", r"\boldsymbol{\mu}", "mean vector", 1, "matrix", shape=(_n, 1)),
+    Entry(r"\boldsymbol{\nu}", r"\boldsymbol{\nu}", "mean of y", 1, "matrix", shape=(_n, 1)),
+    Entry(r"\Sigma", r"\Sigma", "covariance matrix", 1, "matrix", shape=(_n, _n)),
+    Entry(r"\Lambda", r"\Lambda", "covariance matrix of y", 1, "matrix", shape=(_n, _n)),
+    Entry("L", "L", "a matrix with L L^T = Sigma", 1, "matrix", shape=(_n, _n)),
+    Entry("M", "M", "a square matrix", 1, "matrix", shape=(_n, _n)),
+]
+
+MARKOV = [
+    Entry("P", "P,\\ P_{ij}", "transition matrix", 2, "matrix", shape=(_K, _K)),
+    Entry("W", "W", "transition matrix of the weather chain", 2, "matrix", shape=(3, 3)),
+    Entry(r"\tilde{W}", r"\tilde{W}", "the weather chain reversed", 2, "matrix", shape=(3, 3)),
+    Entry(
+        r"\pi", r"\pi,\ \pi_i", "a distribution over the states, a row; without index also 3.14", 2
+    ),
+    Entry(r"\lambda", r"\lambda", "an eigenvalue", 2),
+]
+
+REPARAM = [
+    Entry(
+        r"\boldsymbol{\epsilon}", r"\boldsymbol{\epsilon}",
+        "a vector of n independent standard normal numbers", 3, "matrix", shape=(_n, 1),
+    ),
+    Entry("Q", "Q", "an orthogonal matrix, Q Q^T = I", 3, "matrix", shape=(_n, _n)),
+    Entry(r"\rho", r"\rho", "correlation of two coordinates", 3),
+]  # fmt: skip
+
+PROCESS = [
+    *_scalars(
+        r"""
+        \beta | \beta_t | variance of the noise of step t
+        \alpha | \alpha_t | 1 - beta_t, share of the variance kept in step t
+        \bar{\alpha} | \bar{\alpha}_t | product of alpha_1 to alpha_t; 1 for t = 0
+        """,
+        4,
+        "unit",
+    ),
+    *_scalars(
+        r"""
+        \tilde{\beta} | \tilde{\beta}_t | variance of the posterior q(x_{t-1} | x_t, x_0)
+        \mathrm{SNR} | \mathrm{SNR}_t | signal-to-noise ratio
+        """,
+        4,
+        "positive",
+    ),
+    *_scalars(
+        r"""
+        \epsilon | \epsilon,\ \epsilon_t | standard normal noise; with index t, that of step t
+        \tilde{\mu} | \tilde{\mu}_t | mean of the posterior
+        """,
+        3,
+        form="vector",
+    ),
+    *_scalars(
+        r"""
+        \mu_\theta | \mu_\theta(x_t, t) | mean of the learned reverse step
+        \epsilon_\theta | \epsilon_\theta(x_t, t) | the network's guess of the noise
+        """,
+        6,
+        form="function",
+    ),
+    *_scalars(
+        r"""
+        q | q(x_t \mid x_{t-1}) | density of the forward process
+        p | p(x) | a density
+        p_\theta | p_\theta(x_{t-1} \mid x_t) | density of the learned model
+        """,
+        1,
+        form="density",
+    ),
+    *_scalars(
+        "I | I | the identity matrix; a scalar times I acts on each coordinate alike", 1, "positive"
+    ),
+    *_scalars(r"L_{simple} | L_{\mathrm{simple}} | the loss without its weight", 6),
+]
+
+POSTERIOR = [
+    *_scalars(
+        r"""
+        S | S | the exponent of the posterior, times -2
+        C | C,\ C_1,\ C_2 | terms or factors without the variable looked for
+        """,
+        5,
+    ),
+    *_scalars(r"B | B | half of the linear coefficient of a square, a vector", 5, form="vector"),
+]
+
+ELBO = _scalars(
+    r"""
+    \mathrm{ELBO} | \mathrm{ELBO} | the evidence lower bound, a bound of log p(x_0) from below
+    \mathcal{L} | \mathcal{L}_t | a term of minus the ELBO, in nats
+    \mathcal{C} | \mathcal{C}_t | the consistency term at time t
+    \mathcal{K} | \mathcal{K}_t | a divergence that is not the consistency term
+    """,
+    6,
+)
+
+TABLE: dict[str, Entry] = {
+    e.latex: e for e in [*INDICES, *GAUSSIANS, *MARKOV, *REPARAM, *PROCESS, *POSTERIOR, *ELBO]
+}
+"""All rows by their LaTeX."""
+
+VECTORS = frozenset(
+    {"x", "B", "z", r"\epsilon", r"\tilde{\mu}", r"\mu", r"\mu_\theta", r"\epsilon_\theta"}
+)
+"""Symbols whose norms and inner products are expanded by linearity."""
+
+
+def is_vector(atom: sp.Expr) -> bool:
+    """Whether a symbol, an indexed symbol or a function value may stand for a vector."""
+    if isinstance(atom, sp.Indexed):
+        return str(atom.base.label) in VECTORS
+    if isinstance(atom, sp.Function):
+        return str(atom.func) in VECTORS
+    return isinstance(atom, sp.Symbol) and atom.name in VECTORS

@@ -1,0 +1,176 @@
+"""What the pages speak of and SymPy has no name for: densities, expectations, divergences, norms.
+
+All are SymPy expressions, so that they add, multiply and print; none of them evaluates by itself.
+`gaussians` and `expectations` say how they are worked out.
+"""
+
+from typing import Any
+
+import sympy as sp
+from sympy import Expr, Tuple
+from sympy.printing.latex import LatexPrinter
+
+
+def _list(printer: LatexPrinter, parts: Tuple) -> str:
+    return ", ".join(printer._print(part) for part in parts)
+
+
+class Formal(Expr):  # type: ignore[misc]  # SymPy is untyped
+    """A real expression that never changes by itself."""
+
+    is_commutative = True
+    is_real = True
+    is_extended_real = True
+
+    def __new__(cls, *args: Any) -> "Formal":
+        """Sympify the arguments; sequences become tuples."""
+        parts = [Tuple(*a) if isinstance(a, (tuple, list)) else sp.sympify(a) for a in args]
+        made: Formal = Expr.__new__(cls, *parts)
+        return made
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{type(self).__name__}({', '.join(map(printer._print, self.args))})"
+
+
+class Span(Formal):
+    """x_{a:b}: the variables x_a, ..., x_b together. Arguments: x_a and x_b, both indexed."""
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        first, last = self.args
+        return f"{first.base.label}_{{{printer._print(first.indices[0])}:" + (
+            f"{printer._print(last.indices[0])}}}"
+        )
+
+
+class Density(Formal):
+    """The density (or probability) name(variables | given), a positive number.
+
+    Arguments: a Symbol, a tuple of variables, a tuple of what is given (may be empty).
+    """
+
+    is_positive = True
+    is_extended_positive = True
+
+    name = property(lambda self: self.args[0])
+    variables = property(lambda self: self.args[1])
+    given = property(lambda self: self.args[2])
+
+    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
+        bar = rf" \mid {_list(printer, self.given)}" if self.given else ""
+        text = f"{printer._print(self.name)}({_list(printer, self.variables)}{bar})"
+        return rf"\left({text}\right)^{{{exp}}}" if exp else text
+
+
+class Gaussian(Formal):
+    r"""The normal density \mathcal N(x; mean, variance) at x, a positive number.
+
+    The variance may be a scalar, v * I (then x is a vector of d coordinates) or a matrix.
+    """
+
+    is_positive = True
+    is_extended_positive = True
+
+    x = property(lambda self: self.args[0])
+    mean = property(lambda self: self.args[1])
+    variance = property(lambda self: self.args[2])
+
+    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
+        x, mean, variance = map(printer._print, self.args)
+        text = rf"\mathcal{{N}}({x}; {mean}, {variance})"
+        return rf"\left({text}\right)^{{{exp}}}" if exp else text
+
+
+class Normal(Formal):
+    r"""The normal law \mathcal N(mean, variance) itself: what stands to the right of \sim."""
+
+    mean = property(lambda self: self.args[0])
+    variance = property(lambda self: self.args[1])
+
+    def _latex(self, printer: LatexPrinter) -> str:
+        return rf"\mathcal{{N}}({_list(printer, Tuple(*self.args))})"
+
+
+class Expectation(Formal):
+    r"""\mathbb{E}_{laws}[body | given]; `laws`, a tuple of densities, is empty if the text says."""
+
+    laws = property(lambda self: self.args[0])
+    body = property(lambda self: self.args[1])
+    given = property(lambda self: self.args[2])
+
+    def __new__(cls, laws: Any, body: Any, given: Any = ()) -> "Expectation":
+        """`given` is empty unless the brackets hold a bar."""
+        made = super().__new__(cls, laws, body, given)
+        assert isinstance(made, Expectation)
+        return made
+
+    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
+        law = "_{" + " ".join(map(printer._print, self.laws)) + "}" if self.laws else ""
+        bar = rf" \mid {_list(printer, self.given)}" if self.given else ""
+        text = rf"\mathbb{{E}}{law}\left[{printer._print(self.body)}{bar}\right]"
+        return rf"{text}^{{{exp}}}" if exp else text
+
+
+class _Bracketed(Formal):
+    """An operator with arguments in brackets, such as Var[x] and Cov[x, y]."""
+
+    word = ""
+
+    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
+        text = rf"\operatorname{{{self.word}}}\left[{_list(printer, Tuple(*self.args))}\right]"
+        return rf"{text}^{{{exp}}}" if exp else text
+
+
+class Variance(_Bracketed):
+    """Var[x]: the variance of a number, or the covariance matrix of a vector."""
+
+    word = "Var"
+
+
+class Covariance(_Bracketed):
+    """Cov[x, y]."""
+
+    word = "Cov"
+
+
+class KL(Formal):
+    r"""D_{KL}(q \| p), the Kullback-Leibler divergence of two densities of the same variable."""
+
+    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
+        q, p = map(printer._print, self.args)
+        text = rf"D_{{\mathrm{{KL}}}}\left({q} \,\|\, {p}\right)"
+        return rf"{text}^{{{exp}}}" if exp else text
+
+
+class Norm(Formal):
+    """The Euclidean norm of a vector, a linear combination of the table's vectors."""
+
+    is_nonnegative = True
+    is_extended_nonnegative = True
+
+    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
+        text = rf"\lVert {printer._print(self.args[0])} \rVert"
+        return rf"{text}^{{{exp}}}" if exp else text
+
+
+class Dot(Formal):
+    r"""The inner product \langle a, b \rangle of two vectors; the order does not matter."""
+
+    def __new__(cls, a: Any, b: Any) -> "Dot":
+        """Sort the two, so that equal products are the same object."""
+        made = super().__new__(
+            cls, *sorted((sp.sympify(a), sp.sympify(b)), key=sp.default_sort_key)
+        )
+        assert isinstance(made, Dot)
+        return made
+
+    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
+        text = rf"\langle {_list(printer, Tuple(*self.args))} \rangle"
+        return rf"{text}^{{{exp}}}" if exp else text
+
+
+class Hadamard(Formal):
+    r"""The product a \odot b, entry by entry."""
+
+    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
+        text = r" \odot ".join(map(printer.parenthesize_super, map(printer._print, self.args)))
+        return rf"\left({text}\right)^{{{exp}}}" if exp else text

@@ -1,0 +1,479 @@
+"""The page reader: LaTeX as it stands on a page, to SymPy.
+
+Nothing is guessed. A symbol outside the table, or LaTeX outside the grammar, is a ReadError with
+its position; a formula whose meaning is unclear (a sum without ends, a stray dot) is one too.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import sympy as sp
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedInput, VisitError
+from lark.visitors import Interpreter
+from sympy import Expr
+
+from ddpm_lite.symbolic import objects as ob
+from ddpm_lite.symbolic.notation import TABLE
+from ddpm_lite.symbolic.tokens import ReadError, Tokens
+
+_IDENTITY = TABLE["I"].plain()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One chain a = b <= c: the members and the relations between them (LaTeX, "=" or commands)."""
+
+    members: tuple[Expr, ...]
+    relations: tuple[str, ...]
+
+    @property
+    def lhs(self) -> Expr:
+        """The first member."""
+        return self.members[0]
+
+    @property
+    def rhs(self) -> Expr:
+        """The last member."""
+        return self.members[-1]
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex()}$"
+
+    def latex(self) -> str:
+        """As SymPy writes it."""
+        text = str(sp.latex(self.members[0]))
+        for relation, member in zip(self.relations, self.members[1:], strict=True):
+            text += f" {relation} {sp.latex(member)}"
+        return text
+
+
+def read_claims(latex: str) -> list[Claim]:
+    """All claims of a display, in order. Raises ReadError."""
+    try:
+        claims: list[Claim] = _Reader(latex).visit(_parser().parse(latex))
+    except UnexpectedInput as error:
+        raise _located(error, latex) from None
+    except VisitError as error:
+        raise error.orig_exc from None
+    return claims
+
+
+def read(latex: str) -> Any:
+    """One formula: an expression where there is no relation, a Claim else."""
+    claims = read_claims(latex)
+    if len(claims) != 1:
+        raise ReadError(f"{len(claims)} claims where one was expected", latex, 0)
+    return claims[0] if claims[0].relations else claims[0].members[0]
+
+
+def symbols(latex: str) -> tuple[Expr, ...]:
+    r"""Several expressions, separated by commas, as in `symbols(r"x_t, x_{t-1}, \alpha_t")`."""
+    return tuple(read(part) for part in _split(latex))
+
+
+def _split(latex: str) -> list[str]:
+    """Split at commas outside of brackets."""
+    parts, depth = [""], 0
+    for char in latex:
+        depth += (char in "({[") - (char in ")}]")
+        if char == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return [part for part in parts if part.strip()]
+
+
+@cache
+def _parser() -> Lark:
+    grammar = files("ddpm_lite.symbolic").joinpath("grammar.lark").read_text()
+    return Lark(grammar, parser="lalr", lexer=Tokens, maybe_placeholders=False)
+
+
+def _located(error: UnexpectedInput, latex: str) -> ReadError:
+    token = getattr(error, "token", None)
+    position = token.start_pos if token is not None and token.type != "$END" else len(latex)
+    word = repr(str(token)) if token is not None and token.type != "$END" else "the end"
+    return ReadError(f"{word} is not expected here", latex, position or 0)
+
+
+class _Reader(Interpreter[Any, Any]):
+    """One method a rule of grammar.lark; each returns SymPy."""
+
+    def __init__(self, latex: str):
+        super().__init__()
+        self.latex = latex
+
+    def fail(self, message: str, tree: Any) -> ReadError:
+        """The error, at the first token under `tree`."""
+        tokens = [tree] if isinstance(tree, Token) else tree.scan_values(lambda v: True)
+        position = next((t.start_pos for t in tokens if isinstance(t, Token)), 0)
+        return ReadError(message, self.latex, position or 0)
+
+    def parts(self, tree: Any) -> list[Any]:
+        """The values of all children that are not mere words."""
+        return [self.value(c) for c in tree.children if isinstance(c, Tree)]
+
+    def value(self, child: Any) -> Any:
+        """A subtree's value; for a lone token, that of a symbol or a number."""
+        if isinstance(child, Tree):
+            return self.visit(child)
+        return sp.Rational(str(child)) if child.type == "NUMBER" else _plain(str(child))
+
+    # --- Claims and sums ---------------------------------------------------------------------
+
+    def start(self, tree: Any) -> list[Claim]:
+        return [self.visit(c) for c in tree.children if isinstance(c, Tree)]
+
+    def claim(self, tree: Any) -> Claim:
+        relations = tuple(str(c) for c in tree.children if isinstance(c, Token) and c.type == "REL")
+        return Claim(tuple(_alike(self.parts(tree))), relations)
+
+    def add(self, tree: Any) -> Expr:
+        return self.safely(tree, lambda a, b: _sum(a, b))
+
+    def subtract(self, tree: Any) -> Expr:
+        return self.safely(tree, lambda a, b: _sum(a, -b))
+
+    def multiply(self, tree: Any) -> Expr:
+        return self.safely(tree, lambda a, b: _times(a, b))
+
+    def divide(self, tree: Any) -> Expr:
+        return self.safely(tree, lambda a, b: a / b)
+
+    def fraction(self, tree: Any) -> Expr:
+        return self.safely(tree, lambda a, b: _number(a) / b)
+
+    def negate(self, tree: Any) -> Expr:
+        return -self.parts(tree)[0]
+
+    def hadamard(self, tree: Any) -> Expr:
+        return ob.Hadamard(*self.parts(tree))
+
+    def safely(self, tree: Any, combine: Any) -> Any:
+        """Combine two parts; shapes that do not fit are an error of the page."""
+        try:
+            return combine(*self.parts(tree))
+        except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
+            if isinstance(error, ReadError):
+                raise
+            raise self.fail(f"the two sides do not fit together ({error})", tree) from None
+
+    # --- Dots --------------------------------------------------------------------------------
+
+    def sum_dots(self, tree: Any) -> Expr:
+        r"""x_1 + x_2 + \dots + x_n."""
+        terms = self.flat(tree.children[0], "add")
+        return self.dotted(tree, terms, sp.Sum, sp.Add)
+
+    def product_dots(self, tree: Any) -> Expr:
+        r"""a_1 a_2 \cdots a_n."""
+        factors = self.flat(tree.children[0], "multiply")
+        return self.dotted(tree, factors, sp.Product, sp.Mul)
+
+    def flat(self, tree: Any, rule: str) -> list[Expr]:
+        """The operands of nested sums or products, from left to right."""
+        if isinstance(tree, Tree) and tree.data == rule:
+            trees = [c for c in tree.children if isinstance(c, Tree)]
+            return [*self.flat(trees[0], rule), self.value(trees[1])]
+        return [self.value(tree)]
+
+    def dotted(self, tree: Any, before: list[Expr], whole: Any, join: Any) -> Expr:
+        """The operands before the dots that belong to the pattern of the last one, and the rest."""
+        last = self.value([c for c in tree.children if isinstance(c, Tree)][-1])
+        for start in range(len(before)):
+            found = _pattern(before[start:], last)
+            if found is not None:
+                template, index, first, end = found
+                series = whole(template, (index, first, end))
+                return join(*before[:start], series) if start else series
+        raise self.fail("the terms around the dots do not follow one pattern", tree)
+
+    # --- Sums, products, integrals over an index -----------------------------------------------
+
+    def sum_of(self, tree: Any) -> Expr:
+        bounds, body = self.parts(tree)
+        return sp.Sum(body, bounds)
+
+    def product_of(self, tree: Any) -> Expr:
+        bounds, body = self.parts(tree)
+        return sp.Product(body, bounds)
+
+    def range(self, tree: Any) -> tuple[Expr, ...]:
+        index = next(c for c in tree.children if isinstance(c, Token) and c.type == "SYMBOL")
+        return (_plain(str(index)), *self.parts(tree))
+
+    def integral(self, tree: Any) -> Expr:
+        *ends, body, variable = self.parts(tree)
+        low, high = ends[0] if ends else (-sp.oo, sp.oo)
+        return sp.Integral(body, (variable, low, high))
+
+    def ends(self, tree: Any) -> list[Expr]:
+        return self.parts(tree)
+
+    def limit(self, tree: Any) -> Expr:
+        variable, goal, body = self.parts(tree)
+        return sp.Limit(body, variable, goal)
+
+    def derivative(self, tree: Any) -> Expr:
+        *_, body = parts = self.parts(tree)
+        orders = [p for p in parts[:-1] if isinstance(p, tuple)]
+        variable = next(p for p in parts if not isinstance(p, tuple))
+        if len(set(orders)) > 1:
+            raise self.fail("the two orders of the derivative differ", tree)
+        return sp.Derivative(body, (variable, orders[0][0] if orders else 1))
+
+    def derivative_of(self, tree: Any) -> Expr:
+        return sp.Derivative(*self.parts(tree))
+
+    def order(self, tree: Any) -> tuple[Expr]:
+        return (self.parts(tree)[0],)
+
+    # --- Powers and functions ----------------------------------------------------------------
+
+    def raised(self, tree: Any) -> Expr:
+        return self.safely(
+            tree, lambda base, power: sp.Pow(base, power) if not _shape(base) else base**power
+        )
+
+    def transposed(self, tree: Any) -> Expr:
+        base = self.parts(tree)[0]
+        return base.T if _shape(base) else base
+
+    def factorial(self, tree: Any) -> Expr:
+        return sp.factorial(self.parts(tree)[0])
+
+    def root(self, tree: Any) -> Expr:
+        return sp.sqrt(self.parts(tree)[0])
+
+    def number(self, tree: Any) -> Expr:
+        return sp.Rational(str(tree.children[0]))
+
+    def infinity(self, tree: Any) -> Expr:
+        return sp.oo
+
+    def euler(self, tree: Any) -> Expr:
+        return sp.E
+
+    def elementary(self, tree: Any) -> Expr:
+        r"""A function of one factor; \log(x)^2 is the square of \log(x), \log x^2 is not."""
+        name, operand = str(tree.children[0])[1:], tree.children[1]
+        function = {"max": sp.Max, "min": sp.Min}.get(name) or getattr(sp, name)
+        if operand.data == "raised" and getattr(operand.children[0], "data", "") == "brackets":
+            base, power = self.parts(operand)
+            return function(_number(base)) ** power
+        return function(_number(self.value(operand)))
+
+    def applied(self, tree: Any) -> Expr:
+        name, items = str(tree.children[0]), self.parts(tree)[0]
+        return sp.diag(*items) if name == "diag" else TABLE[name].applied(*items)
+
+    def word(self, tree: Any) -> Expr:
+        inner = self.parts(tree)[0]
+        return sp.Determinant(inner) if tree.children[0] == r"\det" else sp.Trace(inner)
+
+    def modulus(self, tree: Any) -> Expr:
+        inner = self.parts(tree)[0]
+        return sp.Determinant(inner) if _shape(inner) else sp.Abs(inner)
+
+    def brackets(self, tree: Any) -> Expr:
+        return self.parts(tree)[0]
+
+    def entry(self, tree: Any) -> Expr:
+        base, indices = self.parts(tree)
+        return base[tuple(indices)]
+
+    def matrix(self, tree: Any) -> Expr:
+        try:
+            return sp.ImmutableMatrix(self.parts(tree))
+        except ValueError as error:
+            raise self.fail(str(error), tree) from None
+
+    def row(self, tree: Any) -> list[Expr]:
+        return self.parts(tree)
+
+    def items(self, tree: Any) -> list[Expr]:
+        if any(isinstance(c, Token) and c.type == "DOTS" for c in tree.children):
+            raise self.fail("dots in a list are not read", tree)
+        return self.parts(tree)
+
+    # --- Densities, expectations, norms --------------------------------------------------------
+
+    def density(self, tree: Any) -> Expr:
+        variables, *given = self.parts(tree)
+        name = sp.Symbol(str(tree.children[0]))
+        return ob.Density(name, variables, given[0] if given else ())
+
+    def events(self, tree: Any) -> list[Expr]:
+        return self.parts(tree)
+
+    def happens(self, tree: Any) -> Any:
+        return sp.Eq(*self.parts(tree), evaluate=False)
+
+    def given(self, tree: Any) -> Any:
+        return self.parts(tree)[0]
+
+    def gaussian(self, tree: Any) -> Expr:
+        return ob.Gaussian(*self.parts(tree))
+
+    def normal(self, tree: Any) -> Expr:
+        return ob.Normal(*self.parts(tree))
+
+    def drawn(self, tree: Any) -> Expr:
+        return ob.Gaussian(*self.parts(tree))
+
+    def laws(self, tree: Any) -> list[Expr]:
+        return self.parts(tree)
+
+    def law_name(self, tree: Any) -> list[Expr]:
+        return [self.value(tree.children[-1])]
+
+    def expectation(self, tree: Any) -> Expr:
+        parts = self.parts(tree)
+        laws = parts.pop(0) if isinstance(parts[0], list) else []
+        return ob.Expectation(laws, parts[0], parts[1] if len(parts) > 1 else [])
+
+    def operator(self, tree: Any) -> Expr:
+        items = self.parts(tree)[0]
+        made = {"Var": (ob.Variance, 1), "Cov": (ob.Covariance, 2)}[str(tree.children[0])]
+        if len(items) != made[1]:
+            raise self.fail(f"{tree.children[0]} takes {made[1]} argument(s)", tree)
+        return made[0](*items)
+
+    def kl(self, tree: Any) -> Expr:
+        return ob.KL(*self.parts(tree))
+
+    def norm(self, tree: Any) -> Expr:
+        return ob.Norm(*self.parts(tree))
+
+    def dot(self, tree: Any) -> Expr:
+        return ob.Dot(*self.parts(tree))
+
+    # --- Names -------------------------------------------------------------------------------
+
+    def name(self, tree: Any) -> Expr:
+        return _plain(str(tree.children[0]))
+
+    def indexed(self, tree: Any) -> Expr:
+        base, index = str(tree.children[0]), tree.children[-1]
+        entry = TABLE[base]
+        if isinstance(index, Tree) and index.data == "span":
+            first, last = self.parts(index)
+            return ob.Span(entry.indexed(first), entry.indexed(last))
+        return entry.indexed(*self.indices(index))
+
+    def indices(self, tree: Any) -> list[Expr]:
+        r"""P_{ij} has two indices, x_{t-1} one."""
+        children = [c for c in tree.children if not (isinstance(c, Token) and c in "{},")]
+        if len(children) > 1:
+            return [self.value(c) for c in children]
+        return self.flat(children[0], "multiply")
+
+    def index(self, tree: Any) -> list[Expr]:
+        return self.indices(tree)
+
+
+def _plain(name: str) -> Expr:
+    if name == r"\pi":
+        return sp.pi
+    return TABLE[name].plain()
+
+
+# --- Numbers and matrices ------------------------------------------------------------------------
+
+
+def _shape(value: Any) -> Any:
+    """(rows, columns) of a matrix, None of a number."""
+    return getattr(value, "shape", None) if getattr(value, "is_Matrix", False) else None
+
+
+def _number(value: Any) -> Any:
+    """A matrix with one entry, such as x^T A x, stands for that entry."""
+    if _shape(value) == (1, 1):
+        return value[0, 0] if isinstance(value, sp.MatrixBase) else sp.Trace(value)
+    return value
+
+
+def _times(a: Any, b: Any) -> Any:
+    if _shape(a) and _shape(b):
+        return a * b
+    return _number(a) * _number(b) if _shape(a) == (1, 1) or _shape(b) == (1, 1) else a * b
+
+
+def _sum(a: Any, b: Any) -> Any:
+    a, b = _alike([a, b])
+    if _shape(a) != _shape(b):
+        raise TypeError(f"shapes {_shape(a)} and {_shape(b)}")
+    return a + b
+
+
+def _alike(values: list[Any]) -> list[Any]:
+    """Beside a matrix, c I is c times the identity matrix; beside a number, x^T x is a number."""
+    shapes = [_shape(v) for v in values if _shape(v) and _shape(v) != (1, 1)]
+    if not shapes:
+        return [_number(v) for v in values] if any(not _shape(v) for v in values) else values
+    return [v if _shape(v) else _scaled_identity(v, shapes[0]) for v in values]
+
+
+def _scaled_identity(value: Any, shape: Any) -> Any:
+    factor = sp.sympify(value).coeff(_IDENTITY)
+    if sp.expand(value - factor * _IDENTITY) != 0 or factor == 0 or shape[0] != shape[1]:
+        return value
+    identity = (
+        sp.eye(shape[0]) if isinstance(shape[0], (int, sp.Integer)) else sp.Identity(shape[0])
+    )
+    return factor * identity
+
+
+# --- Dots ----------------------------------------------------------------------------------------
+
+
+def _pattern(before: list[Expr], last: Expr) -> tuple[Expr, Expr, Expr, Expr] | None:
+    """(template, index, first, end): the terms are the template at first, first +- 1, ... end."""
+    run = sp.Symbol("r", integer=True, positive=True)
+    places = _differences(before[0], last)
+    if not places:
+        return None
+    start, end = places
+    template = (
+        before[0].subs(start, run) if start.is_Symbol else _replace_index(before[0], start, run)
+    )
+    up = len(before) > 1 and template.subs(run, start + 1) == before[1]
+    down = len(before) > 1 and template.subs(run, start - 1) == before[1]
+    rising = up or (len(before) == 1 and bool((end - start).is_nonnegative))
+    falling = down or (len(before) == 1 and bool((start - end).is_nonnegative))
+    if (
+        template.subs(run, end) != last
+        or not (rising or falling)
+        or (len(before) > 2 and not _runs(template, run, before, start, 1 if rising else -1))
+    ):
+        return None
+    return (template, run, start, end) if rising else (template, run, end, start)
+
+
+def _runs(template: Expr, run: Expr, before: list[Expr], start: Expr, step: int) -> bool:
+    return all(template.subs(run, start + step * k) == b for k, b in enumerate(before))
+
+
+def _differences(a: Expr, b: Expr) -> tuple[Expr, Expr] | None:
+    """The one index in which two like terms differ: its value in `a` and in `b`."""
+    found = set()
+    for one, other in zip(_indices(a), _indices(b), strict=False):
+        if one != other:
+            found.add((one, other))
+    return found.pop() if len(found) == 1 and len(_indices(a)) == len(_indices(b)) else None
+
+
+def _indices(expression: Expr) -> list[Expr]:
+    found = [a for a in sp.preorder_traversal(expression) if isinstance(a, sp.Indexed)]
+    return [index for a in found for index in a.indices]
+
+
+def _replace_index(expression: Expr, old: Expr, new: Expr) -> Expr:
+    replaced: Expr = expression.replace(
+        lambda e: isinstance(e, sp.Indexed) and old in e.indices,
+        lambda e: e.base[tuple(new if i == old else i for i in e.indices)],
+    )
+    return replaced

@@ -1,0 +1,116 @@
+r"""Small slips of the pen in LaTeX: a formula with one of them is a mutant; checks must catch it.
+
+A slip changes one place: a sign, an index, \alpha for \bar\alpha, \alpha for \beta, a square root
+dropped, a factor 2, numerator and denominator swapped, a power or a transpose dropped, a number, an
+end of a sum, the two sides of a divergence.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_INDEX = r"(?:\{[^{}]*\}|[A-Za-z0-9])"
+
+
+class Slip(NamedTuple):
+    """What was changed, and the whole formula after the change."""
+
+    name: str
+    latex: str
+
+
+_SWAPS = (
+    ("a sign", r"(?<![\^_{(\[=&,;:|]\s)(?<![\^_{(\[=&,;:|])[ \t]*\+", " -"),
+    ("a sign", r"-(?!\d*\})", "+"),
+    ("t for t-1", r"(?<=[a-zT])\s*-\s*1(?=\s*[},:])", ""),
+    ("t-1 for t", r"_(?:t|\{t\})(?![a-zA-Z])", "_{t-1}"),
+    ("t-1 for t", r"_(?:s|\{s\})(?![a-zA-Z])", "_{s-1}"),
+    ("1 for 0", r"_(?:0|\{0\})", "_1"),
+    ("0 for 1", r"_(?:1|\{1\})", "_0"),
+    ("alpha for alpha_bar", r"\\bar\s*(?:\{\s*\\alpha\s*\}|\\alpha)", r"\\alpha"),
+    ("alpha_bar for alpha", r"(?<!\\bar)(?<!\\bar )(?<!\\bar\{)\\alpha", r"\\bar\\alpha"),
+    ("beta for alpha", r"(?<!\\bar)(?<!\\bar )(?<!\\bar\{)\\alpha", r"\\beta"),
+    ("alpha for beta", r"(?<!\\tilde)(?<!\\tilde )(?<!\\tilde\{)\\beta", r"\\alpha"),
+    ("beta for beta_tilde", r"\\tilde\s*(?:\{\s*\\beta\s*\}|\\beta)", r"\\beta"),
+    ("sigma for mu", r"(?<![a-z{])\\mu(?!_\\theta|_\{\\theta)", r"\\sigma"),
+    ("a square dropped", r"\^\s*(?:2|\{2\})", ""),
+    ("a transpose dropped", r"\^\s*(?:\\top|\{\\top\})", ""),
+    ("an inverse dropped", r"\^\s*\{-1\}", ""),
+    ("a factor 2", r"\\[td]?frac\s*12", "1 "),
+    ("a factor 2", r"(?<![\^_.\d])2(?=\s*(?:\\pi|\\sigma|\\log|v|\\|\())", ""),
+    ("a factor 2", r"=", "= 2 "),
+    ("a number", r"(?<![\d.^_])(\d)\.(\d)(?=\d*)", None),
+    ("an end of a sum", r"\\(?:sum|prod)_\{[a-z]=(\d)", None),
+    ("an end of a sum", r"\^(?:t|\{t\})(?![a-zA-Z])", "^{t-1}"),
+    ("an end of a sum", r"\^(?:T|\{T\})(?![a-zA-Z])", "^{T-1}"),
+    ("n+1 for n", r"\^\s*(?:n|\{n\})(?![a-zA-Z])", "^{n+1}"),
+    ("m for n", r"(?<=[\^+_{])n(?=[}+\s])", "m"),
+    ("j for i", r"(?<=_\{)i(?=[a-z]\})", "j"),
+    ("x_t for x_0", r"x_(?:0|\{0\})", "x_t"),
+    ("epsilon for x", r"(?<![a-zA-Z\\])x_(?=t|0|\{t)", r"\\epsilon_"),
+    ("q for p", r"(?<![a-zA-Z\\])p_\\theta(?=\()", "q"),
+)  # fmt: skip
+
+
+def slips(latex: str) -> Iterator[Slip]:
+    """Every formula that is one slip away, without repeats."""
+    seen = {_plain(latex)}
+    for slip in (*_swapped(latex), *_roots(latex), *_fractions(latex), *_divergences(latex)):
+        if _plain(slip.latex) not in seen:
+            seen.add(_plain(slip.latex))
+            yield slip
+
+
+def _plain(latex: str) -> str:
+    return re.sub(r"\s+", "", latex)
+
+
+def _swapped(latex: str) -> Iterator[Slip]:
+    for name, pattern, new in _SWAPS:
+        for match in re.finditer(pattern, latex):
+            text = _next_number(match) if new is None else match.expand(new)
+            yield Slip(name, latex[: match.start()] + text + latex[match.end() :])
+
+
+def _next_number(match: re.Match[str]) -> str:
+    """The same text with its last digit one higher."""
+    digit = match[match.lastindex or 0]
+    place = match.end(match.lastindex or 0) - match.start()
+    return match[0][: place - 1] + str((int(digit) + 1) % 10) + match[0][place:]
+
+
+def _roots(latex: str) -> Iterator[Slip]:
+    for match in re.finditer(r"\\sqrt\s*(?=\{)", latex):
+        yield Slip("a square root dropped", latex[: match.start()] + latex[match.end() :])
+
+
+def _fractions(latex: str) -> Iterator[Slip]:
+    for match in re.finditer(r"\\[td]?frac\s*(?=\{)", latex):
+        top = _group(latex, match.end())
+        bottom = _group(latex, top) if latex[top : top + 1] == "{" else top
+        if bottom > top and "partial" not in latex[match.end() : bottom]:
+            swapped = latex[top:bottom] + latex[match.end() : top]
+            changed = latex[: match.end()] + swapped + latex[bottom:]
+            yield Slip("numerator and denominator swapped", changed)
+
+
+def _group(latex: str, start: int) -> int:
+    """Where the group that opens at `start` has ended."""
+    depth = 0
+    for here in range(start, len(latex)):
+        depth += (latex[here] == "{") - (latex[here] == "}")
+        if depth == 0:
+            return here + 1
+    return start
+
+
+def _divergences(latex: str) -> Iterator[Slip]:
+    """D_KL(p || q) for D_KL(q || p)."""
+    sizes = r"(?:\\(?:[bB]ig+[lrm]?|left|right)\s*)?"
+    side = r"(?:[^()]|\([^()]*\))*?"
+    bars = r"\\[|,;! ]*\|[\\,;! ]*"
+    pattern = rf"KL\}}\}}{sizes}\((?P<a>{side}){bars}(?P<b>{side}){sizes}\)"
+    for match in re.finditer(pattern, latex):
+        a, b = match.span("a"), match.span("b")
+        changed = latex[: a[0]] + match["b"] + r"\,\|\," + match["a"] + latex[b[1] :]
+        yield Slip("the two sides of a divergence swapped", changed)

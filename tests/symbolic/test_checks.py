@@ -1,0 +1,214 @@
+"""check(): what passes, and above all what must not."""
+
+from pathlib import Path
+
+import pytest
+import sympy as sp
+
+from ddpm_lite.symbolic import (
+    CheckError,
+    PageError,
+    answer,
+    chain,
+    check,
+    cited,
+    definition,
+    proved,
+    symbols,
+    use_page,
+)  # fmt: skip
+from ddpm_lite.symbolic.checks import ledger
+from ddpm_lite.symbolic.page import Page, equations_of
+
+PAGE = r"""
+# A page
+
+% definition
+$$
+\alpha_t = 1 - \beta_t , \qquad \bar\alpha_0 = 1 .
+$$ (eq-alpha)
+
+% derived
+$$
+\alpha_t(1-\alpha_{t-1}) + (1-\alpha_t) = 1 - \alpha_t\alpha_{t-1} .
+$$ (eq-two)
+
+% derived
+$$
+\alpha_t \le 1 , \qquad x_0 = x_1 - \beta_t x_1 = \alpha_t x_1
+$$ (eq-mixed)
+
+% derived
+$$
+\alpha_t
+$$ (eq-nothing)
+
+% derived
+$$
+\alpha_t = \omega
+$$ (eq-strange)
+
+% cited
+$$
+x_t = 0
+$$ (eq-cited)
+
+```python
+$$
+not = math
+$$ (eq-in-code)
+```
+"""
+
+a, b, beta, x_0, x_1 = symbols(r"\alpha_t, \alpha_{t-1}, \beta_t, x_0, x_1")
+
+
+@pytest.fixture(autouse=True)
+def page(tmp_path: Path) -> Path:
+    path = tmp_path / "page.md"
+    path.write_text(PAGE)
+    use_page(path)
+    return path
+
+
+def test_a_derived_result_passes_and_is_noted() -> None:
+    check("eq-two", sp.expand(a * (1 - b) + (1 - a)), method="expanding")
+    entry = ledger.entries["eq-two"]
+    assert (entry.kind, entry.method) == ("derived", "expanding")
+    assert 'data-label="eq-two"' in entry._repr_html_()
+
+
+def test_every_claim_needs_its_result_and_its_relations() -> None:
+    check("eq-mixed", sp.Le(a, 1), sp.Eq(x_0, (1 - beta) * x_1), method="by definition")
+    check("eq-mixed", chain(a, "<=", 1), chain(x_0, "=", a * x_1), method="by definition")
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        (),
+        (1 - a,),
+        (1 - a * b, 1 - a * b),
+        (True,),
+        (sp.true,),
+        (None,),
+        (sp.Eq(1 - a * b, 1),),
+        (sp.Le(a * (1 - b) + 1 - a, 1 - a * b),),
+    ],
+)
+def test_what_must_not_pass(results: tuple[object, ...]) -> None:
+    with pytest.raises(CheckError):
+        check("eq-two", *results, method="wrong")
+    assert "eq-two" not in ledger.entries
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        (a, x_0),
+        (sp.Le(a, 1), sp.Eq(x_1, a * x_1)),
+        (sp.Ge(a, 1), sp.Eq(x_0, a * x_1)),
+        (sp.Le(a, 1), sp.Eq(x_0, beta * x_1)),
+        (sp.Eq(x_0, a * x_1), sp.Le(a, 1)),
+    ],
+)
+def test_relations_and_names_are_compared(results: tuple[object, ...]) -> None:
+    with pytest.raises(CheckError):
+        check("eq-mixed", *results, method="wrong")
+
+
+def test_the_message_shows_both_sides_and_numbers() -> None:
+    with pytest.raises(CheckError, match=r"(?s)page: .*derived: .*difference: .*at .*page"):
+        check("eq-two", 1 - a, method="wrong")
+
+
+def test_a_formula_that_claims_nothing_proves_nothing() -> None:
+    with pytest.raises(CheckError, match="claims nothing"):
+        check("eq-nothing", a, method="none")
+
+
+def test_no_method_no_check() -> None:
+    with pytest.raises(CheckError, match="method"):
+        check("eq-two", 1 - a * b, method=" ")
+
+
+def test_labels_of_another_page_are_refused() -> None:
+    with pytest.raises(PageError, match="no equation 'eq-elsewhere'"):
+        check("eq-elsewhere", a, method="none")
+    with pytest.raises(PageError, match="eq-in-code"):
+        check("eq-in-code", a, method="none")
+
+
+def test_kinds_are_kept_apart() -> None:
+    for wrong in (
+        lambda: check("eq-alpha", a, method="m"),
+        lambda: definition("eq-two"),
+        lambda: cited("eq-alpha"),
+    ):
+        with pytest.raises(PageError, match="is marked"):
+            wrong()
+
+
+def test_a_definition_comes_from_the_page() -> None:
+    first, second = definition("eq-alpha")
+    assert first.rhs == 1 - beta
+    assert second.rhs == 1
+
+
+def test_results_rest_only_on_what_was_checked() -> None:
+    with pytest.raises(PageError, match="not been checked"):
+        proved("eq-two")
+    check("eq-two", 1 - a * b, method="expanding")
+    assert proved("eq-two")[0].rhs == 1 - a * b
+
+
+def test_unreadable_latex_names_page_line_and_label(page: Path) -> None:
+    with pytest.raises(PageError, match=r"page.md, line \d+, eq-strange: .*omega.*position"):
+        check("eq-strange", a, method="none")
+
+
+def test_a_new_page_begins_an_empty_ledger(page: Path) -> None:
+    check("eq-two", 1 - a * b, method="expanding")
+    use_page(page)
+    assert ledger.entries == {}
+
+
+def test_a_changed_page_fails(page: Path) -> None:
+    page.write_text(PAGE.replace(r"1 - \alpha_t\alpha_{t-1}", r"1 - \alpha_t\alpha_t"))
+    use_page(page)
+    with pytest.raises(CheckError):
+        check("eq-two", 1 - a * b, method="expanding")
+
+
+@pytest.mark.parametrize(
+    ("text", "lacks"),
+    [("$$\nx = 1\n$$ (eq-a)\n", "kind"), ("% derived\n$$\nx = 1\n$$\n", "label")],
+)
+def test_a_display_without_kind_or_label_is_refused(tmp_path: Path, text: str, lacks: str) -> None:
+    (tmp_path / "bad.md").write_text(text)
+    with pytest.raises(PageError, match=f"no {lacks}"):
+        Page(tmp_path / "bad.md")
+
+
+def test_a_label_stands_once(tmp_path: Path) -> None:
+    (tmp_path / "bad.md").write_text("% derived\n$$\nx = 1\n$$ (eq-a)\n\n" * 2)
+    with pytest.raises(PageError, match="twice"):
+        Page(tmp_path / "bad.md")
+
+
+def test_a_missing_page_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(PageError, match="cannot read"):
+        use_page(tmp_path / "none.md")
+
+
+def test_lines_count_from_one() -> None:
+    first = equations_of(PAGE)[0]
+    assert PAGE.splitlines()[first.line - 1] == "$$"
+
+
+def test_answers_are_marked_with_a_hint_and_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer("ex-1", r"1 - \beta_t", a)
+    assert not answer("ex-1", a * b, a, hint="One step only.")
+    out = capsys.readouterr().out
+    assert "One step only." in out
+    assert "yours gives" in out

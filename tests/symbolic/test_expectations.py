@@ -1,0 +1,267 @@
+import contextlib
+
+import pytest
+import sympy as sp
+from sympy import IndexedBase, Product, Sum, Symbol, log
+
+from ddpm_lite.symbolic.expectations import (
+    LawError,
+    bayes,
+    expectation_difference,
+    expected,
+    integrand,
+    log_ratio,
+)
+from ddpm_lite.symbolic.objects import KL, Density, Expectation, Norm, Span
+
+x, eps, alpha = (IndexedBase(n, real=True) for n in ("x", r"\epsilon", r"\alpha"))
+t, s, T = (Symbol(n, integer=True, positive=True) for n in "tsT")
+Q, P, P_THETA = (Symbol(n) for n in ("q", "p", r"p_\theta"))
+X, Z = Symbol("x", real=True), Symbol("z", real=True)
+
+
+def q(variables, *given):
+    return Density(Q, _list(variables), given)
+
+
+def p(variables, *given):
+    return Density(P_THETA, _list(variables), given)
+
+
+def prior(variable):
+    return Density(P, [variable], ())
+
+
+def _list(variables):
+    return variables if isinstance(variables, tuple) else (variables,)
+
+
+def E(*parts):
+    return Expectation(parts[:-1], parts[-1])
+
+
+PATH = Span(x[1], x[T])
+ALL = Span(x[0], x[T])
+ELBO = E(q(PATH, x[0]), log(p(ALL) / q(PATH, x[0])))
+LAST = KL(q(x[T], x[0]), prior(x[T]))
+FIRST = E(q(x[1], x[0]), log(p(x[0], x[1])))
+
+
+def posterior(u):
+    return q(x[u - 1], x[u], x[0])
+
+
+def denoising(first=2, last=T, law=lambda u: q(x[u], x[0])):
+    kl = KL(posterior(t), p(x[t - 1], x[t]))
+    return Sum(E(law(t), kl), (t, first, last))
+
+
+def same(a, b):
+    return expectation_difference(a, b) == 0
+
+
+# --- The two decompositions ----------------------------------------------------------------------
+
+
+def test_the_bound_written_out():
+    steps = Product(p(x[t - 1], x[t]), (t, 1, T)) / Product(q(x[t], x[t - 1]), (t, 1, T))
+    assert same(ELBO, E(q(PATH, x[0]), log(prior(x[T]) * steps)))
+    assert not same(ELBO, E(q(PATH, x[0]), log(p(x[0]) * steps)))
+
+
+def test_the_denoising_form():
+    assert same(ELBO, FIRST - LAST - denoising())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        FIRST + LAST - denoising(),
+        FIRST - LAST + denoising(),
+        -FIRST - LAST - denoising(),
+        FIRST - LAST - denoising(first=3),
+        FIRST - LAST - denoising(last=T - 1),
+        FIRST - LAST,
+        FIRST - LAST - denoising() / 2,
+        E(q(x[1], x[0]), log(p(x[0]))) - LAST - denoising(),
+        FIRST - KL(q(x[T], x[0]), prior(x[0])) - denoising(),
+    ],
+)
+def test_slips_in_the_denoising_form(wrong):
+    with contextlib.suppress(LawError):
+        assert not same(ELBO, wrong)
+
+
+@pytest.mark.parametrize(
+    "law", [lambda u: q(x[u - 1], x[0]), lambda u: q(x[u + 1], x[0]), lambda u: q(x[u], x[u - 1])]
+)
+def test_the_denoising_form_under_a_wrong_law(law):
+    with pytest.raises(LawError):
+        expectation_difference(ELBO, FIRST - LAST - denoising(law=law))
+
+
+def test_the_posterior_starts_at_two():
+    with pytest.raises(LawError, match="overlap"):
+        integrand(denoising(first=1))
+
+
+def test_the_consistency_form():
+    end = E(q(x[T - 1], x[0]), KL(q(x[T], x[T - 1]), prior(x[T])))
+    ratio = log(q(x[t], x[t - 1]) / p(x[t], x[t + 1]))
+    three = E(q((x[t - 1], x[t], x[t + 1]), x[0]), ratio)
+    assert same(ELBO, FIRST - end - Sum(three, (t, 1, T - 1)))
+    assert not same(ELBO, FIRST - end - Sum(three, (t, 1, T)))
+    split = E(q(x[t - 1], x[0]), q(x[t], x[t - 1]), q(x[t + 1], x[t]), ratio)
+    assert same(ELBO, FIRST - end - Sum(split, (t, 1, T - 1)))
+
+
+def test_the_consistency_term_is_no_divergence_given_both_neighbours():
+    kl = KL(q(x[t], x[t - 1]), p(x[t], x[t + 1]))
+    with pytest.raises(LawError, match="tells something"):
+        integrand(Sum(E(q((x[t - 1], x[t + 1]), x[0]), kl), (t, 1, T - 1)))
+    with pytest.raises(LawError):
+        integrand(Sum(E(q(x[t - 1], x[0]), q(x[t + 1], x[t]), kl), (t, 1, T - 1)))
+
+
+def test_the_gap_is_a_divergence():
+    gap = KL(q(PATH, x[0]), p(PATH, x[0]))
+    assert same(log(p(x[0])), ELBO + gap)
+    assert not same(log(p(x[0])), ELBO - gap)
+    assert not same(log(p(x[0])), ELBO)
+    assert integrand(log(p(ALL)) - log(p(PATH, x[0])) - log(p(x[0]))) == 0
+
+
+def test_the_telescoping_sum():
+    ratio = log(q(x[t], x[0]) / q(x[t - 1], x[0]))
+    path = q(PATH, x[0])
+    assert same(E(path, Sum(ratio, (t, 2, T))), E(path, log(q(x[T], x[0]) / q(x[1], x[0]))))
+    assert not same(E(path, Sum(ratio, (t, 2, T))), E(path, log(q(x[T], x[0]))))
+
+
+def test_shifted_sums_and_end_terms():
+    path = q(PATH, x[0])
+    whole = Sum(log(p(x[t - 1], x[t])), (t, 1, T))
+    shifted = Sum(log(p(x[s], x[s + 1])), (s, 1, T - 1))
+    assert same(E(path, whole), E(path, shifted + log(p(x[0], x[1]))))
+    assert not same(E(path, whole), E(path, shifted))
+    assert integrand(E(path, whole)) == integrand(E(path, shifted + log(p(x[0], x[1]))))
+
+
+# --- Densities -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (q(PATH, x[0]), Product(q(x[t], x[t - 1]), (t, 1, T))),
+        (p(ALL), prior(x[T]) * Product(p(x[t - 1], x[t]), (t, 1, T))),
+        (q(x[t], x[t - 1], x[0]), q(x[t], x[t - 1])),
+        (posterior(t), q(x[t], x[t - 1]) * q(x[t - 1], x[0]) / q(x[t], x[0])),
+        (q((x[t - 1], x[t]), x[0]), q(x[t], x[0]) * posterior(t)),
+        (q((x[0], x[t])), q(x[0]) * q(x[t], x[0])),
+        (q(x[t - 1], x[t]), q(x[t], x[t - 1]) * q(x[t - 1]) / q(x[t])),
+        (p((X, Z)), p(X, Z) * prior(Z)),
+        (p(Z, X), p(X, Z) * prior(Z) / p(X)),
+    ],
+)
+def test_products_of_densities(left, right):
+    assert log_ratio(left, right) == 0
+    assert expectation_difference(left, right) == 0
+    assert log_ratio(left, right**2) != 0
+    assert log_ratio(left, right * q(x[2], x[1])) != 0
+
+
+def test_densities_that_differ():
+    assert log_ratio(q(x[t], x[t - 1]), q(x[t], x[0])) != 0
+    assert log_ratio(q(x[t - 1], x[t]), posterior(t)) != 0
+    assert log_ratio(q(x[t]), p(x[t])) != 0
+    assert log_ratio(q(PATH, x[0]), Product(q(x[t], x[t - 1]), (t, 2, T))) != 0
+
+
+# --- Autoencoders --------------------------------------------------------------------------------
+
+
+def test_the_bound_of_an_autoencoder():
+    law = q(Z, X)
+    bound = E(law, log(p((X, Z)) / law))
+    assert same(bound, E(law, log(p(X, Z))) - KL(law, prior(Z)))
+    assert same(bound, log(p(X)) - KL(law, p(Z, X)))
+    assert not same(bound, E(law, log(p(X, Z))) + KL(law, prior(Z)))
+
+
+def test_a_hierarchy_of_latents():
+    z = IndexedBase("z", real=True)
+    law, path = q(Span(z[1], z[T]), X), Span(z[1], z[T])
+    joint = prior(z[T]) * p(X, z[1]) * Product(p(z[t - 1], z[t]), (t, 2, T))
+    assert log_ratio(p((X, path)), joint) == 0
+    assert log_ratio(law, q(z[1], X) * Product(q(z[t], z[t - 1]), (t, 2, T))) == 0
+    assert same(log(p(X)), E(law, log(p((X, path)) / law)) + KL(law, p(path, X)))
+
+
+# --- Laws ----------------------------------------------------------------------------------------
+
+
+def test_the_data_may_be_integrated_too():
+    inner = E(q(PATH, x[0]), log(p(ALL) / q(PATH, x[0])))
+    assert same(E(q(x[0]), inner), E(q(ALL), log(p(ALL) / q(PATH, x[0]))))
+    with pytest.raises(LawError):
+        expectation_difference(E(q(x[0]), inner), inner)
+    with pytest.raises(LawError):
+        expectation_difference(E(q(x[0]), log(p(x[0]))), log(p(x[0])))
+
+
+def test_marginals():
+    f = Norm(x[t]) ** 2
+    assert same(E(q(x[t], x[0]), f), E(q(PATH, x[0]), f))
+    assert same(E(q(x[t - 1], x[0]), q(x[t], x[t - 1]), f), E(q(x[t], x[0]), f))
+    with pytest.raises(LawError):
+        expectation_difference(
+            E(posterior(t), Norm(x[t - 1])), E(q(x[t - 1], x[0]), Norm(x[t - 1]))
+        )
+    with pytest.raises(LawError):
+        expectation_difference(E(q(x[t], x[t - 1]), f), E(q(x[t], x[0]), f))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        E(q(x[t], x[0]), log(p(x[t - 1], x[t]))),
+        E(q(x[1], x[0]), Norm(x[2])),
+        E(q(x[t], x[0]), q(x[t], x[t - 1]), Norm(x[t])),
+        E(q(x[1], x[0]), p(x[2], x[1]), Norm(x[2])),
+        E(q(x[1], x[0]), log(p(x[0], x[1]))) * E(q(x[1], x[0]), log(p(x[0], x[1]))),
+        E(q(x[1], x[0]), q(x[3], x[0]), Norm(x[1])),
+    ],
+)
+def test_what_is_no_expectation_under_the_chain(wrong):
+    with pytest.raises(LawError):
+        integrand(wrong)
+
+
+def test_coefficients_and_other_terms():
+    weight = alpha[t] / (1 - alpha[t])
+    square = Norm(eps[t] - x[t]) ** 2
+    left = Sum(weight * E(q(x[t], x[0]), square + 1), (t, 2, T))
+    right = Sum(E(q(x[s], x[0]), alpha[s] / (1 - alpha[s]) * (square.subs(t, s) + 1)), (s, 2, T))
+    assert same(left, right)
+    assert not same(left, right - E(q(x[2], x[0]), Norm(x[2])))
+
+
+def test_law_times_ratio_integrates_to_the_marginal():
+    assert expected(E(q(PATH, x[0]), p(ALL) / q(PATH, x[0]))) == p(x[0])
+    assert expected(E(q(Z, X), p((X, Z)) / q(Z, X))) == p(X)
+    assert expected(E(q(Z, X), p(Z, X) / q(Z, X))) == 1
+    with pytest.raises(LawError):
+        expected(E(q(PATH, x[0]), q(PATH, x[0]) / p(ALL)))
+
+
+def test_bayes():
+    assert bayes(q(x[t], x[t - 1], x[0]), x[t - 1]) == posterior(t) * q(x[t], x[0]) / q(
+        x[t - 1], x[0]
+    )
+    with pytest.raises(ValueError, match="is not given"):
+        bayes(q(x[t], x[t - 1]), x[0])
+
+
+def test_expected_value_of_a_constant():
+    assert integrand(E(q(x[1], x[0]), sp.Integer(3))) == 3
