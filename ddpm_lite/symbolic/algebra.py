@@ -13,10 +13,21 @@ from typing import Any
 
 import sympy as sp
 from sympy import Expr
+from sympy.tensor.indexed import IndexException
 
 from ddpm_lite.symbolic.norms import expand_norms
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import Formal, Gaussian, Norm
+
+NOT_COMPARABLE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    IndexException,
+)
+"""What SymPy raises where two sides do not fit together: an index outside of a matrix, for one."""
 
 _UNIT = frozenset(name for name, entry in TABLE.items() if entry.domain == "unit")
 _ALPHA, _BETA, _ALPHA_BAR = r"\alpha", r"\beta", r"\bar{\alpha}"
@@ -264,8 +275,12 @@ def _named_roots(expression: Expr, roots: dict[Expr, sp.Dummy]) -> Expr:
 def _with_squares(base: Expr, roots: dict[Expr, sp.Dummy]) -> Expr:
     if base.has(sp.exp, sp.log) or base.has(sp.Sum, sp.Product, sp.Integral):
         return base
-    constant, factors = sp.factor_list(sp.numer(sp.together(base)))
-    below_constant, below = sp.factor_list(sp.denom(sp.together(base)))
+    whole = sp.together(base)
+    try:
+        constant, factors = sp.factor_list(sp.numer(whole))
+        below_constant, below = sp.factor_list(sp.denom(whole))
+    except sp.PolynomialError:  # a power with a symbolic exponent, say
+        return base
     out = sp.sympify(constant) / below_constant
     sign = sp.S.One
     for factor, power in [*factors, *((f, -p) for f, p in below)]:
@@ -350,13 +365,16 @@ def counterexample(a: Any, b: Any) -> tuple[dict[Expr, Expr], Expr, Expr] | None
     """
     try:
         pair = _without_sums(sp.Tuple(sp.sympify(a), sp.sympify(b)))
-    except (IndexError, TypeError, ValueError):  # an index outside of a matrix, for one
+    except NOT_COMPARABLE:
         return None
     if pair.has(Formal, sp.Derivative, sp.Integral, sp.MatrixExpr, sp.MatrixBase):
         return None
     for seed in range(4):
         values = _values(pair, seed)
-        left, right = (sp.sympify(e).xreplace(values) for e in pair)
+        try:
+            left, right = (sp.sympify(e).xreplace(values) for e in pair)
+        except NOT_COMPARABLE:
+            return None
         if left.is_number and right.is_number and abs(sp.N(left - right)) > 1e-9:
             return values, left, right
     return None

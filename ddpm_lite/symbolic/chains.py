@@ -10,6 +10,7 @@ is known: they are in no order.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import permutations
 
 import sympy as sp
 from sympy import Expr, Indexed, Symbol
@@ -79,14 +80,20 @@ class Piece:
 
     def without(self, other: "Piece") -> list["Piece"]:
         """What is left, at most: a part that may be empty counts as left."""
-        if self.same(other):
+        if self.inside(other):
             return []
-        if self.apart(other):
+        if self.lo == self.hi or self.apart(other):
             return [self]
         limits = self.limits + other.limits
         left = Piece(self.base, self.lo, other.lo - 1, limits)
         right = Piece(self.base, other.hi + 1, self.hi, limits)
         return [part for part in (left, right) if not part.surely_empty()]
+
+    def inside(self, other: "Piece") -> bool:
+        """Whether all of it surely belongs to the other."""
+        ends = (self.lo - other.lo, other.hi - self.hi)
+        limits = self.limits + other.limits
+        return self.base == other.base and all(least(end, limits) >= 0 for end in ends)
 
     def surely_empty(self) -> bool:
         """Whether hi < lo for all values of the symbols."""
@@ -95,9 +102,19 @@ class Piece:
 
 def minus(pieces: Iterable[Piece], taken: Iterable[Piece]) -> list[Piece]:
     """The pieces without those taken."""
-    left = list(pieces)
-    for other in taken:
+    left, taken = list(pieces), list(taken)
+    for other in (*taken, *joined(taken)):
         left = [part for piece in left for part in piece.without(other)]
+    return left
+
+
+def joined(pieces: Iterable[Piece]) -> list[Piece]:
+    """The same variables; pieces that follow each other become one."""
+    left = list(pieces)
+    for one, other in permutations(left, 2):
+        if one.base == other.base and sp.expand(other.lo - one.hi) == 1:
+            both = Piece(one.base, one.lo, other.hi, one.limits + other.limits)
+            return joined([both, *(p for p in left if p is not one and p is not other)])
     return left
 
 

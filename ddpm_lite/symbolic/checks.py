@@ -15,7 +15,7 @@ from typing import Any
 import sympy as sp
 from sympy import Expr
 
-from ddpm_lite.symbolic.algebra import counterexample, difference
+from ddpm_lite.symbolic.algebra import NOT_COMPARABLE, counterexample, difference
 from ddpm_lite.symbolic.expectations import LawError, expectation_difference
 from ddpm_lite.symbolic.objects import KL, Expectation
 from ddpm_lite.symbolic.page import Page, PageError
@@ -189,7 +189,7 @@ def _only_equalities(label: str, claim: Claim) -> None:
 def _same(label: str, member: Expr, wanted: Any) -> None:
     try:
         left = difference(member, wanted)
-    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
+    except NOT_COMPARABLE as error:
         raise CheckError(f"{label}: page and result cannot be compared: {error}") from error
     if left != 0 and _has_laws(member, wanted):
         left = _expectations(label, member, wanted)
@@ -222,15 +222,28 @@ def _disagreement(label: str, member: Expr, wanted: Any, left: Any) -> str:
 # --- Exercises -----------------------------------------------------------------------------------
 
 
-def answer(exercise: str, expression: Any, solution: Any, hint: str = "") -> bool:
-    """Mark a reader's answer: True and a tick where it equals `solution`, else a counterexample."""
+def answer(exercise: str, expression: Any, solution: Any, hint: str = "") -> "Mark":
+    """Mark a reader's answer: true and a tick where it equals `solution`, else a counterexample."""
     given = (
         read_claims(expression)[0].rhs if isinstance(expression, str) else sp.sympify(expression)
     )
     right = bool(difference(given, solution) == 0)
     text = f"{exercise}: right" if right else _not_yet(exercise, given, solution, hint)
     _show(_Line(text, right))
-    return right
+    return Mark(right)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Whether an answer was right; as the last line of a cell it shows nothing more."""
+
+    right: bool
+
+    def __bool__(self) -> bool:
+        return self.right
+
+    def _ipython_display_(self) -> None:
+        """The line beside the cell has said it."""
 
 
 def _not_yet(exercise: str, given: Expr, solution: Any, hint: str) -> str:

@@ -34,6 +34,7 @@ from ddpm_lite.symbolic.chains import (
     Piece,
     densities,
     in_order,
+    joined,
     least,
     minus,
     names,
@@ -139,15 +140,7 @@ def _union(pieces: Iterable[Piece]) -> list[Piece]:
     once: list[Piece] = []
     for piece in pieces:
         once = [*minus(once, [piece]), piece]
-    joined: list[Piece] = []
-    for base in sorted({piece.base for piece in once}):
-        for piece in in_order(p for p in once if p.base == base):
-            last = joined[-1] if joined else None
-            if last and last.base == base and sp.expand(piece.lo - last.hi) == 1:
-                joined[-1] = Piece(base, last.lo, piece.hi)
-            else:
-                joined.append(piece)
-    return joined
+    return joined(once)
 
 
 def _variable(piece: Piece, bases: dict[str, Expr]) -> Expr:
@@ -223,8 +216,8 @@ class _Scope:
             raise LawError(
                 f"{text_of(law)} is given {names(missing)}, which is not integrated over"
             )
-        for piece in new:
-            if not all(piece.apart(old) for old in self.bound):
+        for i, piece in enumerate(new):
+            if not all(piece.apart(old) for old in (*self.bound, *new[:i])):
                 raise LawError(f"{names([piece])} is integrated over twice")
             if not all(piece.apart(old, 0) for old in self.free):
                 raise LawError(f"{names([piece])} is integrated over and given")
@@ -363,7 +356,6 @@ class _Walk:
             raise LawError(f"{expression} is not linear in its expectations")
         used = pieces_of(_used(expression, self.variables), limits)
         unknown = minus(used, scope.known) if scope.known else []
-        unknown = [p for p in unknown if p.limits == limits]
         if unknown:
             raise LawError(f"{names(unknown)} is free in the expectation of {expression}")
         self.leaves.append(_Leaf(scope, [] if scope.known else used))

@@ -144,8 +144,12 @@ def _vector_quadratic(expression: sp.Expr, x: sp.Expr) -> Quadratic:
 
 def from_log(expression: sp.Expr, x: sp.Expr) -> Gaussian:
     """The Gaussian in x proportional to exp(expression); v * I if it has norms of vectors."""
-    square = complete_square(expression, x)
-    return _gaussian(x, square.center, tidy(1 / square.a), _has_norms(expression))
+    return _peak(complete_square(expression, x), x, _has_norms(expression))
+
+
+def _peak(square: Square, x: sp.Expr, isotropic: bool) -> Gaussian:
+    """The Gaussian proportional to the exponential of a square."""
+    return _gaussian(x, square.center, tidy(1 / square.a), isotropic)
 
 
 def tidy(expression: sp.Expr) -> sp.Expr:
@@ -239,8 +243,8 @@ def _combine(first: Gaussian, second: Gaussian, sign: int, x: sp.Expr) -> tuple[
 
     The Gaussian integrates to 1, so the factor is the integral of the product.
     """
-    square, isotropic = _joint_square(first, second, sign, x), is_isotropic(first)
-    gaussian = _gaussian(x, square.center, tidy(1 / square.a), isotropic)
+    square = _joint_square(first, second, sign, x)
+    gaussian = _peak(square, x, is_isotropic(first))
     inside = tidy(scale(first) * scale(second) ** sign * square.a) * (2 * sp.pi) ** sign
     return gaussian, square.rest - dimension(first) * sp.log(inside) / 2
 
@@ -255,8 +259,8 @@ def _joint_square(first: Gaussian, second: Gaussian, sign: int, x: sp.Expr) -> S
 def convolve(y_given_x: Gaussian, of_x: Gaussian) -> Gaussian:
     """The density of y: the integral of N(y; a x + b, v) N(x; mean, w) over x.
 
-    The integrand is a square in x; its integral is a square in y, which must leave no rest and
-    the normalising factor of a density.
+    The integrand is the exponential of a square in x over 2 pi sqrt(v w). By `gaussian_integral`
+    the integral is exp(rest) / sqrt(2 pi v w a), which must be a normalised density of y.
     """
     square = _joint_square(y_given_x, of_x, 1, of_x.x)
     factor = scale(y_given_x) * scale(of_x) * square.a
@@ -276,8 +280,9 @@ def affine(gaussian: Gaussian, a: sp.Expr, b: sp.Expr, y: sp.Expr) -> Gaussian:
 
 def _normalised(log: sp.Expr, y: sp.Expr, factor: sp.Expr) -> Gaussian:
     """The Gaussian in y that equals exp(log) / sqrt(2 pi factor)^n; an error if there is none."""
-    gaussian, rest = from_log(log, y), complete_square(log, y).rest
-    if difference(expand_norms(rest), 0) != 0 or difference(scale(gaussian), factor) != 0:
+    square = complete_square(log, y)
+    gaussian = _peak(square, y, _has_norms(log))
+    if difference(square.rest, 0) != 0 or difference(scale(gaussian), factor) != 0:
         raise ValueError(f"not a normalised density of {sp.latex(y)}: {sp.latex(log)}")
     return gaussian
 

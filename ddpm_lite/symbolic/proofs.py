@@ -49,7 +49,7 @@ def by_induction(
     left, right = _sides(claim, variable)
     before = right.subs(variable, variable - 1)
     _compare("base", base, evaluated(right.subs(variable, start)))
-    _compare("step", unrolled(step(before), variable), unrolled(right, variable))
+    _compare("step", step(before), unrolled(right, variable))
     _check_hypothesis_used(before, step)
     if not _is_only_named(left, base):
         _compare("start of the left side", evaluated(left.subs(variable, start)), base)
@@ -174,13 +174,13 @@ def telescope(f: sp.Expr, s: sp.Symbol, first: sp.Expr | int, last: sp.Expr | in
 
     f is an expression in s; last is at least first.
     """
-    n = sp.Dummy("n", integer=True, positive=True)
-    rise = f - f.subs(s, s - 1)
+    i, n = sp.symbols("i, n", integer=True, cls=sp.Dummy)
+    rise = (f - f.subs(s, s - 1)).subs(s, i)
     value = f.subs(s, n) - f.subs(s, sp.sympify(first) - 1)
     by_induction(
-        claim=(sp.Sum(rise, (s, first, n)), value),
-        base=rise.subs(s, first),
-        step=lambda previous: previous + rise.subs(s, n),
+        claim=(sp.Sum(rise, (i, first, n)), value),
+        base=rise.subs(i, first),
+        step=lambda previous: previous + rise.subs(i, n),
         variable=n,
         start=first,
     )

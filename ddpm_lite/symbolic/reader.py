@@ -266,6 +266,11 @@ class _Reader(Interpreter[Any, Any]):
             return function(_number(base)) ** power
         return function(_number(self.value(operand)))
 
+    def elementary_power(self, tree: Any) -> Expr:
+        r"""\tanh^2(x) is the square of \tanh(x)."""
+        power, inner = self.parts(tree)
+        return getattr(sp, str(tree.children[0])[1:])(_number(inner)) ** power
+
     def applied(self, tree: Any) -> Expr:
         name, items = str(tree.children[0]), self.parts(tree)[0]
         return sp.diag(*items) if name == "diag" else TABLE[name].applied(*items)
