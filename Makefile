@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: book test check serve train bench mutants clean
+.PHONY: book test check serve train bench mutants colab clean
 
 .venv/installed: requirements.txt pyproject.toml ddpm_lite/fused_norm.cpp
 	$(PYTHON) -m venv .venv
@@ -36,6 +36,10 @@ train: .venv/installed
 bench: .venv/installed
 	$(BIN)/pip install --quiet --no-deps -r benchmarks/requirements.txt
 	$(BIN)/python benchmarks/train_speed.py
+
+# The notebooks for Colab, from the chapters.
+colab: .venv/installed
+	$(BIN)/python tools/colab.py
 
 mutants: .venv/installed
 	$(BIN)/python -m ddpm_lite.symbolic.mutants book/*.md --output book/mutants.json

@@ -3,7 +3,7 @@
 x_0, x_1, ..., x_T is a Markov chain in both directions of time. A set of its variables is a list of
 pieces x_{lo:hi}, whose ends may hold symbols: t-1, t, T. What comes before what is decided by the
 least value of a difference: an index of a sum has its range, any other symbol lies between 2 and
-T-1, and T is 3 or more. Of two chains, or of the two variables x and z of an autoencoder, nothing
+T-1, and T is 2 or more. Of two chains, or of the two variables x and z of an autoencoder, nothing
 is known: they are in no order.
 """
 
@@ -23,7 +23,7 @@ Limits = tuple[Limit, ...]
 """The sums around an expression, the outermost first."""
 
 TOP = "T"
-LEAST_T = 3
+LEAST_T = 2
 
 
 class LawError(ValueError):

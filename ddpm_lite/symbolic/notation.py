@@ -160,7 +160,6 @@ REPARAM = [
         "a vector of n independent standard normal numbers", 3, "matrix", shape=(_n, 1),
     ),
     Entry("Q", "Q", "an orthogonal matrix, Q Q^T = I", 3, "matrix", shape=(_n, _n)),
-    Entry(r"\rho", r"\rho", "correlation of two coordinates", 3),
 ]  # fmt: skip
 
 PROCESS = [

@@ -25,8 +25,6 @@ BOOK = Path(__file__).parents[2] / "book"
 NAMES = symbols(
     r"\alpha_t, \beta_t, \bar\alpha_t, \bar\alpha_{t-1}, x_t, x_{t-1}, x_0, \epsilon, I"
 )
-    r"\alpha_t, \beta_t, \bar\alpha_t, \bar\alpha_{t-1}, x_t, x_{t-1}, x_0, \epsilon, I"
-)
 X_T, X_PREV, X_0, EPS = 0.7, -0.4, 0.3, 1.1
 TOLERANCE = 1e-10
 

@@ -1,5 +1,6 @@
 import contextlib
 
+import numpy as np
 import pytest
 import sympy as sp
 from sympy import IndexedBase, Product, Sum, Symbol, log
@@ -231,6 +232,8 @@ def test_marginals():
         E(q(x[1], x[0]), p(x[2], x[1]), Norm(x[2])),
         E(q(x[1], x[0]), log(p(x[0], x[1]))) * E(q(x[1], x[0]), log(p(x[0], x[1]))),
         E(q(x[1], x[0]), q(x[3], x[0]), Norm(x[1])),
+        E(q((x[t], x[t], x[t + 1]), x[0]), Norm(x[t])),
+        Sum(E(q((x[t], x[t + 1]), x[0]), log(q(x[t], x[t - 1]))), (t, 1, T - 1)),
     ],
 )
 def test_what_is_no_expectation_under_the_chain(wrong):
@@ -265,3 +268,84 @@ def test_bayes():
 
 def test_expected_value_of_a_constant():
     assert integrand(E(q(x[1], x[0]), sp.Integer(3))) == 3
+
+
+# --- A chain of four variables with two states: every accepted expression has the value it says ---
+
+N = 4
+
+
+def _random_chain(rng):
+    table = rng.dirichlet((2, 2))
+    for _ in range(N - 1):
+        table = table[..., None] * rng.dirichlet((2, 2), 2)
+    return table
+
+
+TABLES = {name: _random_chain(np.random.default_rng(seed)) for seed, name in enumerate("qp")}
+
+
+def _places(variables):
+    return {int(v.indices[0]) for v in variables}
+
+
+def _sum(array, over):
+    shape = np.broadcast_shapes(np.shape(array), tuple(2 if i in over else 1 for i in range(N)))
+    return np.broadcast_to(array, shape).sum(axis=tuple(over), keepdims=True)
+
+
+def _density(density):
+    given = _places(density.given)
+    both, table = given | _places(density.variables), TABLES[str(density.name)[0]]
+    return _sum(table, set(range(N)) - both) / _sum(table, set(range(N)) - given)
+
+
+def value(e):
+    """The numbers of an expression over a grid of the states of all its free variables."""
+    if isinstance(e, Density):
+        return _density(e)
+    if isinstance(e, KL):
+        return value(Expectation([e.args[0]], log(e.args[0] / e.args[1])))
+    if isinstance(e, Expectation):
+        law = np.prod(np.broadcast_arrays(*map(_density, e.laws)), axis=0)
+        return _sum(law * value(e.body), _places([v for one in e.laws for v in one.variables]))
+    if isinstance(e, sp.log):
+        return np.log(value(e.args[0]))
+    if isinstance(e, sp.Pow):
+        return value(e.base) ** float(e.exp)
+    if isinstance(e, sp.Add | sp.Mul):
+        parts = np.broadcast_arrays(*map(value, e.args))
+        return np.sum(parts, axis=0) if isinstance(e, sp.Add) else np.prod(parts, axis=0)
+    return float(e)
+
+
+def random_expectation(rng):
+    """A divergence, often one that is not allowed, within an expectation given one variable."""
+    places = [int(i) for i in rng.permutation(N)]
+    split = rng.integers(2, N)
+    law = Density(Symbol("q"), [x[i] for i in places[1:split]], [x[places[0]]])
+    new, known = places[split], rng.choice(places[:split], rng.integers(1, 3), replace=False)
+    p_given = [x[int(i)] for i in rng.choice(places[:split], rng.integers(0, 3), replace=False)]
+    kl = KL(
+        Density(Symbol("q"), [x[new]], [x[int(i)] for i in known]),
+        Density(Symbol("p"), [x[new]], p_given),
+    )
+    return Expectation([law], kl + 2 * log(q(x[places[1]], x[places[0]])))
+
+
+def test_accepted_expressions_have_the_value_of_their_integrand():
+    rng, accepted = np.random.default_rng(5), 0
+    for _ in range(80):
+        e = random_expectation(rng)
+        try:
+            inside = integrand(e)
+        except LawError:
+            continue
+        accepted += 1
+        laws = [*e.laws, *(kl.args[0] for kl in e.atoms(KL))]
+        bound = _places([v for law in laws for v in law.variables])
+        free = _places(e.atoms(sp.Indexed)) - bound
+        joint = _sum(TABLES["q"], set(range(N)) - bound - free)
+        right = _sum(joint / _sum(joint, bound) * value(inside), bound)
+        np.testing.assert_allclose(value(e), right, atol=1e-12, err_msg=str(e))
+    assert 20 < accepted < 70

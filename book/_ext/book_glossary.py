@@ -1,0 +1,204 @@
+"""The directive `term-list`: each term in bold at its first use in a chapter, with its sentence."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from book_tables import equation_link, reading_order
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.docutils import SphinxDirective
+
+ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z“\"(])")
+LONGEST = 4
+"""Words in a term; a bold phrase of more is there for stress."""
+
+
+class TermPlace(nodes.General, nodes.Element):
+    """Where the glossary will stand once all pages are read."""
+
+
+class TermList(SphinxDirective):
+    """Puts a placeholder, and has the page read in each build."""
+
+    def run(self) -> list[nodes.Node]:
+        """The placeholder alone."""
+        self.env.note_reread()
+        return [TermPlace("", nodes.math())]  # the formula has MathJax loaded on this page
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word, the sentence that says what it means, and the section of it."""
+
+    word: str
+    sentence: list[nodes.Node]
+    section: str
+
+
+def terms(env: BuildEnvironment) -> dict[str, list[Term]]:
+    """Terms by page, kept with the environment."""
+    kept: dict[str, list[Term]] = env.__dict__.setdefault("book_terms", {})
+    return kept
+
+
+# --- Collecting ----------------------------------------------------------------------------------
+
+
+BETWEEN = (nodes.target, nodes.comment)
+"""What may stand between a sentence and its equation."""
+
+
+def is_chapter(page: str) -> bool:
+    """Chapters are numbered; other pages define no terms."""
+    return PurePosixPath(page).name[:1].isdigit()
+
+
+def is_term(strong: nodes.strong) -> bool:
+    """Bold words in running text; a bold sentence is a heading of its paragraph."""
+    words = strong.astext().strip('"“” ')
+    running = isinstance(strong.parent, nodes.paragraph)
+    return running and len(words.split()) <= LONGEST and not words.endswith((".", "?", "!", ":"))
+
+
+def section_of(node: nodes.Node) -> str:
+    """The anchor of the section around a node."""
+    while not isinstance(node, nodes.section):
+        node = node.parent
+    return str(node["ids"][0])
+
+
+def sentences(paragraph: nodes.paragraph) -> Iterator[list[nodes.Node]]:
+    """The children of a paragraph, cut at the ends of its sentences."""
+    current: list[nodes.Node] = []
+    for child in paragraph.children:
+        pieces = ENDS.split(child.astext()) if isinstance(child, nodes.Text) else []
+        for piece in pieces[:-1]:
+            yield [*current, nodes.Text(piece)]
+            current = []
+        current.append(nodes.Text(pieces[-1]) if pieces else child)
+    yield current
+
+
+def sentence_with(strong: nodes.strong) -> list[nodes.Node]:
+    """A copy of the sentence around a term, without its citations.
+
+    A sentence that leads over to an equation has that one's number, and so has one that speaks of
+    the equation before. A cell of a table is read together with its row.
+    """
+    if isinstance(strong.parent.parent, nodes.entry):
+        return row_with(strong.parent.parent.parent)
+    whole = list(sentences(strong.parent))
+    place = next(i for i, s in enumerate(whole) if any(n is strong for n in s))
+    found, label = whole[place], ""
+    if found[0].astext().startswith(("This ", "It ")):
+        found = [*whole[place - 1], nodes.Text(" "), *found] if place else found
+        label = "" if place else equation_beside(strong.parent, -1)
+    if place == len(whole) - 1 and not found[-1].astext().rstrip().endswith("."):
+        label = equation_beside(strong.parent, 1)
+    number = [nodes.Text(" "), equation_link(label, "")] if label else []
+    return [*(node.deepcopy() for node in found if not is_citation(node)), *number]
+
+
+def row_with(row: nodes.row) -> list[nodes.Node]:
+    """The cells of a table's row, one after the other."""
+    cells = [[*cell[0].children, nodes.Text("; ")] for cell in row.children if cell.children]
+    return [n.deepcopy() for cell in cells for n in cell if not is_citation(n)][:-1]
+
+
+def equation_beside(node: nodes.Element, step: int) -> str:
+    """The label of the equation just after a paragraph, or just before it."""
+    place = node.parent.index(node) + step
+    while 0 <= place < len(node.parent) and isinstance(node.parent[place], BETWEEN):
+        place += step
+    found = node.parent[place] if 0 <= place < len(node.parent) else None
+    return str(found.get("label") or "") if isinstance(found, nodes.math_block) else ""
+
+
+def is_citation(node: nodes.Node) -> bool:
+    """Whether a node refers to the bibliography."""
+    return isinstance(node, addnodes.pending_xref) and node["refdomain"] == "cite"
+
+
+def read(app: Sphinx, doctree: nodes.document) -> None:
+    """Keeps the terms of a chapter."""
+    if is_chapter(app.env.docname):
+        terms(app.env)[app.env.docname] = [
+            Term(strong.astext(), sentence_with(strong), section_of(strong))
+            for strong in doctree.findall(nodes.strong)
+            if is_term(strong)
+        ]
+
+
+def purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+    """Forgets a page that is read anew."""
+    terms(env).pop(docname, None)
+
+
+def merge(app: Sphinx, env: BuildEnvironment, docnames: set[str], other: BuildEnvironment) -> None:
+    """Takes over what another process has read."""
+    terms(env).update({name: terms(other)[name] for name in docnames if name in terms(other)})
+
+
+def first_uses(env: BuildEnvironment) -> dict[str, tuple[str, Term]]:
+    """Each term with the page that has it first."""
+    found: dict[str, tuple[str, Term]] = {}
+    for page in reading_order(env):
+        for term in terms(env).get(page, []):
+            found.setdefault(term.word.casefold(), (page, term))
+    return found
+
+
+# --- The page ------------------------------------------------------------------------------------
+
+
+class FillTerms(SphinxPostTransform):
+    """Replaces the placeholder by the terms in alphabetical order."""
+
+    default_priority = 5  # before the references are resolved
+
+    def run(self, **kwargs: Any) -> None:
+        """Fills each placeholder of the page."""
+        for place in list(self.document.findall(TermPlace)):
+            found = first_uses(self.env)
+            items = [self.item(*found[word]) for word in sorted(found)]
+            place.replace_self(nodes.definition_list("", *items, classes=["book-terms"]))
+
+    def item(self, page: str, term: Term) -> nodes.definition_list_item:
+        """One term, its sentence and a link to it."""
+        sentence = [self.moved(node) for node in term.sentence]
+        words = nodes.paragraph("", "", *sentence, nodes.Text(" "), self.link(page, term))
+        definition = nodes.definition("", words)
+        return nodes.definition_list_item("", nodes.term("", term.word), definition)
+
+    def moved(self, node: nodes.Node) -> nodes.Node:
+        """The node as it has to be on this page."""
+        copy = node.deepcopy()
+        for link in copy.findall(addnodes.pending_xref):
+            link["refdoc"] = self.env.docname
+        for part in copy.findall(nodes.Element):
+            part["ids"] = []
+        return copy
+
+    def link(self, page: str, term: Term) -> nodes.reference:
+        """A link to the section, under the chapter's title."""
+        assert self.app.builder is not None
+        uri = self.app.builder.get_relative_uri(self.env.docname, page)
+        title = self.env.titles[page].astext()
+        return nodes.reference("", title, refuri=f"{uri}#{term.section}", internal=True)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Registers the directive and the collecting."""
+    app.add_node(TermPlace)
+    app.add_directive("term-list", TermList)
+    app.add_post_transform(FillTerms)
+    app.connect("doctree-read", read)
+    app.connect("env-purge-doc", purge)
+    app.connect("env-merge-info", merge)
+    return {"version": "1", "env_version": 1, "parallel_read_safe": True}

@@ -1,0 +1,144 @@
+"""The directive `proof-ledger`: every displayed equation of the book, and what stands behind it."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from book_proofs import ProofLine, pages
+from book_tables import equation_link, page_link, reading_order, row, table
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.docutils import SphinxDirective
+
+
+class LedgerPlace(nodes.General, nodes.Element):
+    """Where the ledger will stand once all pages are read."""
+
+
+class ProofLedger(SphinxDirective):
+    """Puts a placeholder, and has the page read in each build."""
+
+    def run(self) -> list[nodes.Node]:
+        """The placeholder alone."""
+        self.env.note_reread()
+        self.env.note_dependency("book/mutants.json")
+        return [LedgerPlace("", nodes.math())]  # the formula has MathJax loaded on this page
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the ledger."""
+
+    page: str
+    line: ProofLine
+
+
+def entries(env: BuildEnvironment) -> Iterator[Entry]:
+    """The equations of all pages in the order of the book, each with its line."""
+    kept = pages(env)
+    for name in reading_order(env):
+        lines = {line.label: line for line in kept[name].lines} if name in kept else {}
+        for equation in kept[name].equations if name in kept else []:
+            label = equation.label or ""
+            yield Entry(name, lines.get(label, ProofLine(label, equation.kind or "")))
+
+
+# --- Totals --------------------------------------------------------------------------------------
+
+
+def totals(found: list[Entry]) -> str:
+    """The first sentence of the ledger."""
+    kinds = Counter(entry.line.kind for entry in found)
+    seconds = [entry.line.seconds for entry in found]
+    share = 100 * kinds["cited"] / max(1, len(found))
+    return (
+        f"{len(found)} displayed equations: {kinds['derived']} derived, {kinds['definition']} "
+        f"definitions, {kinds['cited']} cited ({share:.1f} %). All checks together took "
+        f"{sum(seconds):.1f} seconds, the longest {max(seconds, default=0):.1f}."
+    )
+
+
+def mutation_totals(run: dict[str, Any]) -> str:
+    """How many slips of the pen the checks have caught."""
+    caught, mutants = run["caught"], run["mutants"]
+    share = 100 * caught / max(1, mutants)
+    slips = f"Of {mutants} slips put into the derived equations"
+    return f"{slips}, {caught} were caught ({share:.1f} %)."
+
+
+def mutation_run(env: BuildEnvironment) -> dict[str, Any] | None:
+    """The last run of the mutation test, if there has been one."""
+    file = Path(env.srcdir) / "book" / "mutants.json"
+    return json.loads(file.read_text()) if file.is_file() else None
+
+
+# --- The page ------------------------------------------------------------------------------------
+
+
+def survivors(run: dict[str, Any], page: str) -> nodes.table:
+    """The slips that were not caught, each with the reason."""
+    header = ["Equation", "Slip", "What it became", "Why it is no error"]
+    rows = [
+        row(
+            [
+                equation_link(one["label"], page),
+                one["slip"],
+                nodes.math(one["formula"], one["formula"]),
+                one["reason"],
+            ]
+        )
+        for one in run.get("survivors", [])
+    ]
+    return table(header, rows)
+
+
+def ledger_row(entry: Entry, page: str) -> nodes.row:
+    """An equation's number, kind, method and time."""
+    line = entry.line
+    time = f"{line.seconds:.3f} s" if line.kind == "derived" else ""
+    return row([equation_link(line.label, page), line.kind, line.method, time])
+
+
+def page_tables(found: list[Entry], page: str) -> Iterator[nodes.Node]:
+    """A table for each page that has equations, under the page's title."""
+    header = ["Equation", "Kind", "Method", "Time"]
+    for name in dict.fromkeys(entry.page for entry in found):
+        yield nodes.paragraph("", "", nodes.strong("", "", page_link(name, page)))
+        yield table(header, [ledger_row(e, page) for e in found if e.page == name])
+
+
+def mutation_part(run: dict[str, Any] | None, page: str) -> Iterator[nodes.Node]:
+    """The totals of the mutation run and its survivors."""
+    if run is not None:
+        yield nodes.paragraph("", mutation_totals(run))
+        if run.get("survivors"):
+            yield nodes.paragraph("", "The others are formulas that say the same:")
+            yield survivors(run, page)
+
+
+class FillLedger(SphinxPostTransform):
+    """Replaces the placeholder when all equations have their numbers."""
+
+    default_priority = 5  # before the references are resolved
+
+    def run(self, **kwargs: Any) -> None:
+        """Fills each placeholder of the page."""
+        for place in list(self.document.findall(LedgerPlace)):
+            found, page = list(entries(self.env)), self.env.docname
+            mutation = mutation_part(mutation_run(self.env), page)
+            head = nodes.paragraph("", totals(found))
+            place.replace_self([head, *mutation, *page_tables(found, page)])
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Registers the directive."""
+    app.setup_extension("book_proofs")
+    app.add_node(LedgerPlace)
+    app.add_directive("proof-ledger", ProofLedger)
+    app.add_post_transform(FillLedger)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,117 @@
+"""The notebooks for Colab: those of the chapters, without raw directives, running by themselves."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import colab  # noqa: E402
+
+NAMES = [page.stem for page in colab.chapters()]
+SITE = ROOT / "_build" / "html" / "book"
+
+
+def load(name: str) -> Any:
+    return nbformat.read(ROOT / "book" / "colab" / f"{name}.ipynb", 4)  # type: ignore[no-untyped-call]
+
+
+def prose(name: str) -> str:
+    text = "\n\n".join(c.source for c in load(name).cells if c.cell_type == "markdown")
+    return re.sub(r"```.*?```", "", text, flags=re.S)
+
+
+def test_the_committed_notebooks_are_those_of_the_chapters() -> None:
+    assert colab.main(["--check"]) == 0, "run `make colab`"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_is_valid_and_has_no_outputs(name: str) -> None:
+    notebook = load(name)
+    nbformat.validate(notebook)
+    assert all(not c.get("outputs") for c in notebook.cells)
+    assert len({c.id for c in notebook.cells}) == len(notebook.cells)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_raw_directive_role_or_comment_is_left(name: str) -> None:
+    left = re.findall(r"\{[a-z:-]+\}`|^:::|^`{3,}\{|^% |^:[a-z]+:|\{solution", prose(name), re.M)
+    assert left == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_code_of_the_chapter_is_there(name: str) -> None:
+    cells = [c.source for c in load(name).cells if c.cell_type == "code"]
+    text = (ROOT / "book" / f"{name}.md").read_text()
+    for match in colab.CELL.finditer(text):
+        assert any(match["code"].strip() in cell for cell in cells)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_pins_torch_or_numpy(name: str) -> None:
+    installs = [c.source for c in load(name).cells if "%pip" in c.source]
+    assert len(installs) == 1
+    assert not re.search(r"torch|numpy|==", installs[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_equations_have_the_numbers_of_the_book(name: str) -> None:
+    page = SITE / f"{name}.html"
+    if not page.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail("the book is not built")
+        pytest.skip("the book is not built; `make book` builds it")
+    shown = dict(
+        re.findall(
+            r'id="equation-(eq-[a-z0-9-]+)">\s*<span class="eqno">\(([\d.]+)\)', page.read_text()
+        )
+    )
+    assert shown
+    assert {label: colab.numbers()[label] for label in shown} == shown
+
+
+# --- Running them --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wheel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package as a wheel, unpacked away from the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
+    subprocess.run([*pip, *build], check=True, capture_output=True, timeout=300)
+    (wheel,) = folder.glob("*.whl")
+    target = ["install", "--no-deps", "--target", str(folder / "site"), str(wheel)]
+    subprocess.run([*pip, *target], check=True, capture_output=True, timeout=300)
+    return folder / "site"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_without_a_checkout(name: str, wheel_folder: Path, tmp_path: Path) -> None:
+    """From start to end, in an empty folder, with nothing of the repository but the wheel."""
+    notebook = load(name)
+    check = "import ddpm_lite\nassert '/site/' in ddpm_lite.__file__, ddpm_lite.__file__"
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(check))  # type: ignore[no-untyped-call]
+    path = tmp_path / "run.ipynb"
+    path.write_text(json.dumps(notebook))
+    run = [
+        sys.executable,
+        "-m",
+        "nbconvert",
+        "--execute",
+        "--to",
+        "notebook",
+        "--stdout",
+        str(path),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(wheel_folder), "MPLBACKEND": "agg"}
+    done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, timeout=900)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
