@@ -4,7 +4,6 @@ The LaTeX is read from the chapters under its label, where a cell proves it, and
 digits from the schedule's betas. What the package computes in float64 must agree to 1e-10 relative.
 """
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -14,9 +13,14 @@ import sympy as sp
 import torch
 
 from ddpm_lite.diffusion import (
-    eps_from_x_0, q_marginal, q_posterior, q_sample, q_step, x_0_from_eps,
+    eps_from_x_0,
+    q_marginal,
+    q_posterior,
+    q_sample,
+    q_step,
+    x_0_from_eps,
 )  # fmt: skip
-from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, linear
+from ddpm_lite.schedule import SCHEDULES, linear
 from ddpm_lite.symbolic.objects import Gaussian
 from ddpm_lite.symbolic.page import Page
 from ddpm_lite.symbolic.reader import read_claims, symbols
