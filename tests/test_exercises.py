@@ -1,0 +1,127 @@
+"""The marks: right code passes, and each typical slip gets its own sentence."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ddpm_lite import exercises as ex
+from ddpm_lite.diffusion import q_posterior, q_sample
+from ddpm_lite.evaluate import frechet_distance
+from ddpm_lite.sample import ddim_step
+from ddpm_lite.schedule import NoiseSchedule
+from ddpm_lite.unet import ResidualBlock, attend, sinusoidal_embedding
+
+
+def block(inputs: int, outputs: int, time: int) -> nn.Module:
+    return ResidualBlock(inputs, outputs, time, ex.small_config())
+
+
+def guided(one: Tensor, other: Tensor, scale: float) -> Tensor:
+    return other + scale * (one - other)
+
+
+RIGHT = [
+    (ex.check_q_sample, q_sample),
+    (ex.check_posterior, q_posterior),
+    (ex.check_time_embedding, sinusoidal_embedding),
+    (ex.check_residual_block, block),
+    (ex.check_attention, attend),
+    (ex.check_ddim_step, ddim_step),
+    (ex.check_guidance, guided),
+    (ex.check_frechet, frechet_distance),
+]
+
+
+@pytest.mark.parametrize(("check", "function"), RIGHT)
+def test_right_code_gets_a_tick(check: Callable[..., ex.Mark], function: Any) -> None:
+    assert "✓" in check(function)._repr_html_()
+
+
+def early(schedule: NoiseSchedule, x_0: Tensor, t: int, eps: Tensor) -> Tensor:
+    return q_sample(schedule, x_0, max(t - 1, 1), eps)
+
+
+def no_root(schedule: NoiseSchedule, x_0: Tensor, t: int, eps: Tensor) -> Tensor:
+    bar = schedule.alpha_bar[t - 1]
+    return bar.sqrt() * x_0 + (1 - bar) * eps
+
+
+def minus(schedule: NoiseSchedule, x_0: Tensor, t: int, eps: Tensor) -> Tensor:
+    return q_sample(schedule, x_0, t, -eps)
+
+
+def wide(schedule: NoiseSchedule, x_0: Tensor, x_t: Tensor, t: int) -> tuple[Tensor, Tensor]:
+    return q_posterior(schedule, x_0, x_t, t).mean, schedule.beta[t - 1]
+
+
+def swapped(schedule: NoiseSchedule, x_0: Tensor, x_t: Tensor, t: int) -> Any:
+    return q_posterior(schedule, x_t, x_0, t)
+
+
+def cosines_first(t: Tensor, width: int) -> Tensor:
+    return torch.cat(sinusoidal_embedding(t, width).chunk(2, dim=1)[::-1], dim=1)
+
+
+class NoZero(ResidualBlock):
+    def __init__(self, inputs: int, outputs: int, time: int) -> None:
+        super().__init__(inputs, outputs, time, ex.small_config())
+        nn.init.ones_(self.conv2.weight)
+
+
+class NoTime(ResidualBlock):
+    def __init__(self, inputs: int, outputs: int, time: int) -> None:
+        super().__init__(inputs, outputs, time, ex.small_config())
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        return super().forward(x, torch.zeros_like(time))
+
+
+def unscaled(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (q @ k.transpose(-1, -2)).softmax(-1) @ v
+
+
+def over_queries(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-2) @ v
+
+
+def no_noise(schedule: NoiseSchedule, *rest: Any) -> Any:
+    return ddim_step(schedule, *rest[:-1], 0.0)
+
+
+def means_only(a: Tensor, b: Tensor) -> float:
+    return float((a.mean(0) - b.mean(0)).square().sum())
+
+
+WRONG = [
+    (ex.check_q_sample, early, "index t - 1"),
+    (ex.check_q_sample, no_root, "take the root"),
+    (ex.check_q_sample, minus, "x_t at t = 1 is off by"),
+    (ex.check_q_sample, lambda *a: None, "return"),
+    (ex.check_q_sample, lambda s, x: x, "raises TypeError"),
+    (ex.check_posterior, wide, "beta_tilde"),
+    (ex.check_posterior, swapped, "the mean"),
+    (ex.check_time_embedding, cosines_first, "changed places"),
+    (ex.check_time_embedding, lambda t, width: t[:, None] * 1.0, "shape"),
+    (ex.check_residual_block, NoZero, "zero"),
+    (ex.check_residual_block, NoTime, "does not depend on the time"),
+    (ex.check_attention, unscaled, "root of the width"),
+    (ex.check_attention, over_queries, "over the keys"),
+    (ex.check_attention, lambda q, k, v: v, "attention is off by"),
+    (ex.check_ddim_step, no_noise, "the variance from t = 50 to 49"),
+    (ex.check_guidance, lambda a, b, s: (1 + s) * a - s * b, "label alone"),
+    (ex.check_guidance, lambda a, b, s: guided(b, a, s), "scale 0"),
+    (ex.check_frechet, means_only, "covariances"),
+    (ex.check_frechet, lambda a, b: frechet_distance(a, b) ** 0.5, "squared"),
+    (ex.check_frechet, lambda a, b: 1.0, "should be"),
+]
+
+
+@pytest.mark.parametrize(("check", "function", "sentence"), WRONG)
+def test_each_slip_gets_its_sentence(
+    check: Callable[..., ex.Mark], function: Any, sentence: str
+) -> None:
+    with pytest.raises(AssertionError, match=sentence):
+        check(function)
