@@ -78,8 +78,8 @@ def check_time_embedding(function: Callable[..., Tensor]) -> Mark:
 def check_residual_block(make: Callable[..., nn.Module]) -> Mark:
     """`make(inputs, outputs, time)` builds a block of the package's shapes.
 
-    It maps x (B, inputs, H, W) and time (B, time) to (B, outputs, H, W). It must start as the identity (or a 1x1 convolution), depend on the time once trained, and let
-    gradients reach both inputs.
+    It maps x (B, inputs, H, W) and time (B, time) to (B, outputs, H, W). It must start as the
+    identity (or a 1x1 convolution), depend on the time once trained, and let gradients reach both.
     """
     x, time = _images(1, channels=8).float(), torch.randn(2, 12)
     block = make(8, 8, 12)

@@ -62,7 +62,8 @@ def _matrix_difference(a: Any, b: Any) -> Any:
         left = (a - b).applyfunc(reduce_to_zero)
         return sp.S.Zero if left.is_zero_matrix else left
     left = sp.expand((a - b).doit()).doit()
-    return sp.S.Zero if getattr(left, "is_zero_matrix", None) else left
+    zero = isinstance(left, sp.ZeroMatrix) or getattr(left, "is_zero_matrix", None)
+    return sp.S.Zero if zero else left
 
 
 def _scalar_difference(a: Expr, b: Expr) -> Expr:

@@ -232,13 +232,54 @@ ELBO = _scalars(
     6,
 )
 
+TRAINING = [
+    *_scalars(
+        r"""
+        \mathrm{v} | \mathrm{v},\ \mathrm{v}_w | the velocity; with index w, the guided guess of it
+        \hat{x} | \hat{x}_0 | the guess of the clean picture
+        """,
+        8,
+        form="vector",
+    ),
+    *_scalars(
+        r"\mathrm{v}_\theta | \mathrm{v}_\theta(x_t, t) | the network's guess of the velocity",
+        8,
+        form="function",
+    ),
+    *_scalars(
+        r"""
+        \theta | \theta,\ \theta_k | the network's weights; with index k, after k updates
+        \bar{\theta} | \bar{\theta}_k | running average of the weights
+        w | w,\ w_t | scale of the guidance; with index t, weight of that time in a loss
+        \varnothing | \varnothing | the label "none"
+        """,
+        8,
+    ),
+    *_scalars(r"\delta | \delta | decay of the running average", 8, "unit"),
+]
+
+BEYOND = _scalars("h | h | the time that one step takes", 12, "positive")
+
 TABLE: dict[str, Entry] = {
-    e.latex: e for e in [*INDICES, *GAUSSIANS, *MARKOV, *REPARAM, *PROCESS, *POSTERIOR, *ELBO]
+    e.latex: e
+    for e in [*INDICES, *GAUSSIANS, *MARKOV, *REPARAM, *PROCESS, *POSTERIOR, *ELBO, *TRAINING, *BEYOND]
 }
 """All rows by their LaTeX."""
 
 VECTORS = frozenset(
-    {"x", "B", "z", r"\epsilon", r"\tilde{\mu}", r"\mu", r"\mu_\theta", r"\epsilon_\theta"}
+    {
+        "x",
+        "B",
+        "z",
+        r"\epsilon",
+        r"\tilde{\mu}",
+        r"\mu",
+        r"\mu_\theta",
+        r"\epsilon_\theta",
+        r"\mathrm{v}",
+        r"\mathrm{v}_\theta",
+        r"\hat{x}",
+    }
 )
 """Symbols whose norms and inner products are expanded by linearity."""
 
