@@ -16,11 +16,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Cold, because a page that has not changed is not read again, and its warnings are lost.
 book: .venv/installed
-	rm -rf _build
+	rm -rf $(filter-out _build/vendor,$(wildcard _build/* _build/.[a-z]*))
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
 test: .venv/tested
+	$(BIN)/python tests/browser/chromium.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

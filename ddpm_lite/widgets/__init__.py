@@ -1,0 +1,1 @@
+"""Widgets: each a small class here and a small ES module beside it, alive on a static page."""

@@ -1,0 +1,157 @@
+"""The shipped model, drawing in the reader's browser; before it is loaded, a run by PyTorch."""
+
+import base64
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ddpm_lite.data import mnist, to_float, to_uint8
+from ddpm_lite.draw import DrawConfig, make_denoiser
+from ddpm_lite.draw import Sampler as SamplerName
+from ddpm_lite.model import PRETRAINED, DiffusionModel
+from ddpm_lite.sample import Denoiser, State, ddim, ddim_step, dpm_solver, timesteps
+from ddpm_lite.schedule import NoiseSchedule
+from ddpm_lite.widgets.base import Widget
+
+MODEL_FILE = "models/mnist.onnx"
+"""Where below _static/ the page finds the model: book/_ext/book_model.py puts it there."""
+RUNTIME_FILES = {
+    "runtime": "vendor/ort/ort.wasm.bundle.min.mjs",
+    "wasm": "vendor/ort/ort-wasm-simd-threaded.wasm",
+}
+"""Where it finds onnxruntime."""
+RUNTIME_BYTES = 14_239_897
+"""Size of the larger of them, in the version that book/vendor/package.json names."""
+FRAMES = 10
+"""Pictures of the recorded run, besides its first noise."""
+
+
+class Sampler(Widget):
+    """The MNIST model draws in the page: any digit, any sampler, also from the reader's own sketch.
+
+    The page fetches the model and onnxruntime from its own `_static/` when the reader asks for
+    them. Until then, and where they cannot be had, it shows the run that these arguments describe,
+    drawn by PyTorch when the widget was made; the browser draws the same picture from the same
+    seed.
+
+    `digit` None lets the model choose. `own_digit` is the test digit that stands on the sketching
+    pad at first, `own_t` the time it is noised to. `static_root` is the address of the folder that
+    holds the files, for pages that Sphinx has not made.
+    """
+
+    module = "sampler.js"
+    height = 790
+
+    def __init__(
+        self,
+        *,
+        digit: int | None = 3,
+        guidance: float = 1.3,
+        sampler: SamplerName = "dpm_solver",
+        steps: int = 20,
+        seed: int = 0,
+        own_digit: int = 7,
+        own_t: int = 500,
+        static_root: str | None = None,
+    ):
+        """Draws the recorded run, in `steps` steps. Raises ValueError for a choice out of range."""
+        model = DiffusionModel.load()
+        classes, T = model.config.unet.classes, model.schedule.T
+        if digit is not None and not 0 <= digit < classes:
+            raise ValueError(f"digit must lie in 0..{classes - 1} or be None, not {digit}")
+        if not 1 <= own_t <= T:
+            raise ValueError(f"own_t must lie in 1..{T}, not {own_t}")
+        config = DrawConfig(sampler, steps, guidance_scale=guidance, precision="float32")
+        x_T = page_noise(seed, model.config.image_shape)
+        label = None if digit is None else torch.tensor([digit])
+        denoise = make_denoiser(model, label, config)
+        run = list(page_states(denoise, model.schedule, x_T, sampler, steps, seed))
+        picks = dict.fromkeys(round((k + 1) * len(run) / FRAMES) - 1 for k in range(FRAMES))
+        frames = [run[k] for k in picks if k >= 0]
+        what = "a digit" if digit is None else f"the digit {digit}"
+        super().__init__(
+            f"A diffusion model draws {what} from noise in {steps} steps: at every step the noisy "
+            "picture, and the clean one that the model predicts.",
+            betas=model.schedule.beta.tolist(),
+            target=model.config.target,
+            side=model.config.side,
+            none=classes,
+            digit=digit,
+            guidance=guidance,
+            sampler=sampler,
+            steps=steps,
+            seed=seed,
+            own_digit=own_digit,
+            own_t=own_t,
+            frames=[
+                {"t": T, "x": _grey(x_T), "x0": None},
+                *({"t": s.t, "x": _grey(s.x_t), "x0": _grey(s.x_0)} for s in frames),
+            ],
+            digits=[_grey(to_float(image)) for image in _test_digits()],
+            static_root=static_root,
+            files={**RUNTIME_FILES, "model": MODEL_FILE},
+            sizes={"total": RUNTIME_BYTES + PRETRAINED.stat().st_size},
+            worker=files(__package__).joinpath("sampler_worker.js").read_text(encoding="utf-8"),
+        )
+
+
+def page_noise(seed: int, shape: tuple[int, ...], draws: int = 1) -> Tensor:
+    """The normal numbers that the page draws from a seed, (draws, *shape), float32.
+
+    mulberry32 and Box-Muller, as in shared.js.
+    """
+    count = draws * int(np.prod(shape))
+    u = _mulberry32(seed, 2 * count)
+    z = np.sqrt(-2 * np.log(1 - u[::2])) * np.cos(2 * np.pi * u[1::2])
+    return torch.from_numpy(z).float().reshape(draws, *shape)
+
+
+def _mulberry32(seed: int, count: int) -> NDArray[np.float64]:
+    """Uniform numbers in [0, 1); the k-th depends on seed and k alone. Arithmetic modulo 2^32."""
+    k = np.arange(1, count + 1, dtype=np.uint32)
+    a = np.uint32(seed % 2**32) + k * np.uint32(0x6D2B79F5)
+    z = (a ^ (a >> 15)) * (a | 1)
+    z = (z + (z ^ (z >> 7)) * (z | 61)) ^ z
+    uniform: NDArray[np.float64] = (z ^ (z >> 14)) / 4294967296
+    return uniform
+
+
+def page_states(
+    denoise: Denoiser,
+    schedule: NoiseSchedule,
+    x_T: Tensor,
+    sampler: SamplerName,
+    steps: int,
+    seed: int = 0,
+) -> Iterator[State]:
+    """The states that the page goes through; `ancestral` in `steps` steps is DDIM with eta = 1."""
+    if sampler == "dpm_solver":
+        yield from dpm_solver(denoise, schedule, x_T, steps)
+        return
+    if sampler == "ddim":
+        yield from ddim(denoise, schedule, x_T, steps)
+        return
+    x, times = x_T, timesteps(schedule.T, steps)
+    noise = page_noise(seed + 0x9E3779B9, tuple(x_T.shape), steps)
+    for t, before, eps in zip(times[:-1], times[1:], noise, strict=True):
+        x_0 = denoise(x, t)
+        mean, variance = ddim_step(schedule, x_0, x, t, before, eta=1.0)
+        x = mean + variance.sqrt() * eps
+        yield State(before, x, x_0)
+
+
+@cache
+def _test_digits() -> Tensor:
+    """The first picture of each digit in MNIST's test set, uint8 (10, 1, 28, 28)."""
+    images = mnist(train=False)
+    return torch.stack([images.pixels[(images.labels == k).nonzero()[0, 0]] for k in range(10)])
+
+
+def _grey(image: Tensor) -> str:
+    """An image in [-1, 1] as one byte a pixel, in base64."""
+    return base64.b64encode(to_uint8(image).numpy().tobytes()).decode()

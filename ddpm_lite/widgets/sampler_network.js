@@ -1,0 +1,73 @@
+// A network in a worker, so that the page never freezes. The worker's text comes with the widget;
+// onnxruntime and the weights lie in the page's own _static/ and are fetched when `load` is called.
+
+// Where this page's static files are: Sphinx writes it into <html>. Null in a notebook.
+export function staticRoot(given) {
+  let root = given ?? null;
+  if (root === null) {
+    const content = document.documentElement.dataset.content_root ?? urlRoot();
+    if (content === undefined) return null;
+    root = content + "_static/";
+  }
+  return new URL(root.endsWith("/") ? root : root + "/", document.baseURI).href;
+}
+
+function urlRoot() {
+  return typeof DOCUMENTATION_OPTIONS === "undefined" ? undefined : DOCUMENTATION_OPTIONS.URL_ROOT;
+}
+
+// Why the network cannot run on this page; an empty text if it can.
+export function obstacle(root) {
+  if (root === null) return "The model's file comes with the built book, not with a notebook.";
+  if (root.startsWith("file:"))
+    return "A page opened from a file may not load the model; any web server will do: python -m http.server";
+  if (typeof WebAssembly !== "object" || typeof Worker === "undefined" || !WebAssembly.validate(SIMD))
+    return "This browser has no WebAssembly with SIMD, or has it switched off; the model needs it.";
+  return "";
+}
+
+// The smallest module that uses a 128 bit number.
+const SIMD = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0],
+  ...[10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11],
+);
+
+// `evaluate(x, t, labels)` for samplers.js. `files` are addresses below `root`, `pixels` is the size
+// of one image; `progress` is told how many bytes have come, all together. Rejects with a reason in
+// words.
+export async function loadNetwork({ text, root, files, pixels, progress }) {
+  const blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  const worker = new Worker(blob, { type: "module" });
+  const waiting = new Map();
+  let bytes = 0;
+  const ready = new Promise((resolve, reject) => waiting.set(undefined, { resolve, reject }));
+  worker.onmessage = ({ data }) => {
+    if (data.loaded) return progress((bytes += data.loaded));
+    const { resolve, reject } = waiting.get(data.id);
+    waiting.delete(data.id);
+    return data.error ? reject(new Error(data.error)) : resolve(data.output);
+  };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    const error = new Error(event.message || "the worker could not start");
+    for (const { reject } of waiting.values()) reject(error);
+    waiting.clear();
+  };
+  const address = (file) => new URL(file, root).href;
+  const [runtime, wasm, model] = [files.runtime, files.wasm, files.model].map(address);
+  worker.postMessage({ load: { runtime, wasm, model, pixels } });
+  try {
+    await ready;
+  } catch (error) {
+    worker.terminate();
+    throw error;
+  } finally {
+    URL.revokeObjectURL(blob);
+  }
+  let id = 0;
+  return (x, t, labels) =>
+    new Promise((resolve, reject) => {
+      waiting.set(++id, { resolve, reject });
+      worker.postMessage({ id, x, t, labels });
+    });
+}

@@ -1,0 +1,56 @@
+// A worker that holds the network: it fetches onnxruntime and the weights, and evaluates.
+// {load: {runtime, wasm, model, pixels}} -> {loaded: bytes}..., {ready: true}
+// {id, x, t, labels} -> {id, output};   anything may end in {id, error}.
+let ort = null;
+let session = null;
+
+async function fetched(url) {
+  let reply;
+  try {
+    reply = await fetch(url);
+  } catch {
+    throw new Error(`${url} cannot be reached`);
+  }
+  if (!reply.ok) throw new Error(`${url} is not there (${reply.status})`);
+  const parts = [];
+  const reader = reply.body.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    parts.push(part.value);
+    postMessage({ loaded: part.value.length });
+  }
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+async function load({ runtime, wasm, model, pixels }) {
+  const [code, binary, graph] = await Promise.all([import(runtime), fetched(wasm), fetched(model)]);
+  ort = code;
+  ort.env.logLevel = "error";
+  ort.env.wasm.numThreads = 1; // more need headers that a plain static server does not send
+  ort.env.wasm.wasmBinary = binary.buffer;
+  session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
+  await evaluate({ x: new Float32Array(pixels), t: 1, labels: [0, 0] }); // the first run is slower
+  postMessage({ ready: true });
+}
+
+async function evaluate({ x, t, labels }) {
+  const count = labels.length;
+  const side = Math.sqrt(x.length);
+  const images = new Float32Array(count * x.length);
+  labels.forEach((_, i) => images.set(x, i * x.length));
+  const integers = (values) => new ort.Tensor("int64", BigInt64Array.from(values, BigInt), [count]);
+  const outputs = await session.run({
+    x: new ort.Tensor("float32", images, [count, 1, side, side]),
+    t: integers(labels.map(() => t)),
+    label: integers(labels),
+  });
+  return outputs[session.outputNames[0]].data;
+}
+
+onmessage = async ({ data }) => {
+  try {
+    if (data.load) await load(data.load);
+    else postMessage({ id: data.id, output: await evaluate(data) });
+  } catch (error) {
+    postMessage({ id: data.id, error: error.message });
+  }
+};

@@ -1,0 +1,114 @@
+// The samplers of ddpm_lite/sample.py, for one image as a Float32Array. Same times, same formulas;
+// only the network is asked asynchronously, and noise comes from a function that gives one number.
+
+// What the samplers take from a schedule; index t - 1 of each table holds time t.
+export function makeSchedule(betas) {
+  const alphaBar = [];
+  const oneMinus = [];
+  let product = 1;
+  let logarithm = 0;
+  for (const beta of betas) {
+    product *= 1 - beta;
+    logarithm += Math.log1p(-beta);
+    alphaBar.push(product);
+    oneMinus.push(-Math.expm1(logarithm)); // without the cancellation of 1 - alphaBar near t = 1
+  }
+  return { T: betas.length, alphaBar, oneMinus };
+}
+
+// `steps` + 1 times from `from` down to 0, as evenly spaced as integers can be.
+export function timesteps(from, steps) {
+  if (!(steps >= 1 && steps <= from)) throw new RangeError(`steps must lie in 1..${from}, not ${steps}`);
+  return Array.from({ length: steps + 1 }, (_, i) => roundHalfEven((from * (steps - i)) / steps));
+}
+
+// As Python rounds: halves go to the even neighbour.
+export function roundHalfEven(x) {
+  const below = Math.floor(x);
+  if (x - below !== 0.5) return Math.round(x);
+  return below % 2 === 0 ? below : below + 1;
+}
+
+// x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps.
+export function noised(schedule, x0, t, noise) {
+  const [signal, rest] = factors(schedule, t);
+  return x0.map((x) => signal * x + rest * noise());
+}
+
+// The predicted x_0 from what a network trained on `target` puts out.
+export function predictX0(schedule, output, x, t, target) {
+  const [signal, rest] = factors(schedule, t);
+  if (target === "v") return output.map((v, i) => signal * x[i] - rest * v);
+  return target === "eps" ? output.map((eps, i) => (x[i] - rest * eps) / signal) : output;
+}
+
+// The function (x, t) -> predicted x_0 of a network, guided towards `label`. `evaluate(x, t, labels)`
+// gives the network's output for x once for each label, one after another; `none` is the label of
+// no class. Both halves of a guided prediction come out of one run.
+export function makeDenoiser({ schedule, evaluate, target, label, none, guidance = 1, clip = true }) {
+  const guided = label !== none && guidance !== 1;
+  return async (x, t) => {
+    let output = await evaluate(x, t, guided ? [label, none] : [label]);
+    if (guided) {
+      const without = output.subarray(x.length);
+      output = output.slice(0, x.length).map((o, i) => without[i] + guidance * (o - without[i]));
+    }
+    const x0 = predictX0(schedule, output, x, t, target);
+    return clip ? x0.map((value) => Math.min(1, Math.max(-1, value))) : x0;
+  };
+}
+
+// DDIM: eta = 0 adds no noise; eta = 1 in all T steps is DDPM's ancestral sampling with the
+// posterior variance, in fewer steps the same chain with times left out.
+export async function* ddim(denoise, schedule, x, { from = schedule.T, steps, eta = 0, noise }) {
+  for (const [t, before] of pairs(from, steps)) {
+    const x0 = await denoise(x, t);
+    x = ddimStep(schedule, x0, x, t, before, eta, noise);
+    yield { t: before, x, x0 };
+  }
+}
+
+// DPM-Solver++(2M): the last two predictions give the straight line that a step follows.
+export async function* dpmSolver(denoise, schedule, x, { from = schedule.T, steps }) {
+  let older = null;
+  for (const [t, before] of pairs(from, steps)) {
+    const x0 = await denoise(x, t);
+    const straight = older && before > 0 ? extrapolate(schedule, x0, t, before, older) : x0;
+    x = ddimStep(schedule, straight, x, t, before, 0);
+    older = { t, x0 };
+    yield { t: before, x, x0 };
+  }
+}
+
+export function ddimStep(schedule, x0, x, t, before, eta, noise) {
+  if (before === 0) return x0;
+  const [signal, rest] = factors(schedule, t);
+  const [signalBefore, restBefore] = factors(schedule, before);
+  const ratio = schedule.alphaBar[t - 1] / schedule.alphaBar[before - 1];
+  const variance = ((eta * restBefore) / rest) ** 2 * (1 - ratio);
+  const direction = Math.sqrt(Math.max(0, restBefore ** 2 - variance));
+  const spread = Math.sqrt(variance);
+  return x.map((value, i) => {
+    const mean = signalBefore * x0[i] + (direction * (value - signal * x0[i])) / rest;
+    return eta > 0 ? mean + spread * noise() : mean;
+  });
+}
+
+function pairs(from, steps) {
+  const times = timesteps(from, steps);
+  return times.slice(1).map((before, i) => [times[i], before]);
+}
+
+function factors(schedule, t) {
+  return [Math.sqrt(schedule.alphaBar[t - 1]), Math.sqrt(schedule.oneMinus[t - 1])];
+}
+
+function halfLogSnr(schedule, t) {
+  return Math.log(schedule.alphaBar[t - 1] / schedule.oneMinus[t - 1]) / 2;
+}
+
+function extrapolate(schedule, x0, t, before, older) {
+  const now = halfLogSnr(schedule, t);
+  const ratio = (halfLogSnr(schedule, before) - now) / (now - halfLogSnr(schedule, older.t));
+  return x0.map((value, i) => value + ((value - older.x0[i]) * ratio) / 2);
+}

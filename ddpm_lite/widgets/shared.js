@@ -1,0 +1,285 @@
+// What all widgets share: the palette, controls with labels, drawing on a canvas, exact numbers.
+
+export const COLOURS = ["#2b7bba", "#cf6a17", "#1a9270", "#9467c8", "#cc4058", "#8a7433"];
+
+// An element with properties, style and children: h("div", { className: "x" }, child, "text").
+export function h(tag, properties = {}, ...children) {
+  const { style, dataset, ...rest } = properties;
+  const node = Object.assign(document.createElement(tag), rest);
+  Object.assign(node.style, style);
+  Object.assign(node.dataset, dataset);
+  for (const [key, value] of Object.entries(rest))
+    if (key.startsWith("aria-") || key === "role" || key === "for") node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
+
+// The widget's own frame and style; every widget puts its parts into what this returns.
+export function frame(el) {
+  el.classList.add("book-widget"); // a live widget's element has no class yet
+  el.append(
+    h("style", {
+      textContent: `
+.book-widget{--line:color-mix(in srgb,currentColor 30%,transparent);margin:1rem 0;max-width:100%}
+.book-widget .w-row{display:flex;flex-wrap:wrap;gap:.5rem 1.25rem;align-items:center;margin:.35rem 0}
+.book-widget label{display:inline-flex;align-items:center;gap:.5rem;font-size:.9rem;margin:0}
+.book-widget input[type=range]{width:min(14rem,45vw);accent-color:${COLOURS[0]}}
+.book-widget button,.book-widget select{font:inherit;font-size:.9rem;padding:.3rem .8rem;min-height:2rem;
+ border:1px solid var(--line);border-radius:.4rem;background:transparent;color:inherit;cursor:pointer}
+.book-widget select option{color:#222;background:#fff}
+.book-widget button[aria-pressed=true]{background:${COLOURS[0]};color:#fff}
+.book-widget button:disabled{opacity:.5;cursor:default}
+.book-widget :focus-visible{outline:3px solid ${COLOURS[1]};outline-offset:2px}
+.book-widget canvas{max-width:100%;display:block;touch-action:manipulation}
+.book-widget output{font-variant-numeric:tabular-nums;min-width:3.2em;display:inline-block}
+.book-widget .w-numbers{font-size:.9rem;display:flex;flex-wrap:wrap;gap:.25rem 1.25rem}
+.book-widget .w-note{font-size:.85rem;opacity:.85;margin:.25rem 0}`,
+    }),
+  );
+  const box = h("div");
+  el.append(box);
+  return box;
+}
+
+export function row(...children) {
+  return h("div", { className: "w-row" }, ...children);
+}
+
+// A labelled slider. `show` writes its value; `change` is called at once on every move.
+export function slider({ label, min, max, step, value, change, show = String, name = label }) {
+  const input = h("input", { type: "range", min, max, step, value });
+  input.dataset.name = name;
+  const text = h("output", { textContent: show(+value) });
+  input.addEventListener("input", () => {
+    text.textContent = show(+input.value);
+    change(+input.value);
+  });
+  const node = h("label", {}, label, input, text);
+  node.set = (v) => {
+    input.value = v;
+    text.textContent = show(+input.value);
+  };
+  node.input = input;
+  return node;
+}
+
+export function button(label, action, name = label) {
+  const node = h("button", { type: "button", textContent: label, onclick: action });
+  node.dataset.name = name;
+  return node;
+}
+
+// A labelled choice of strings, or of [value, text] pairs.
+export function choice({ label, options, value, change, name = label }) {
+  const pairs = options.map((o) => (Array.isArray(o) ? o : [o, o]));
+  const select = h("select", {}, ...pairs.map(([v, text]) => h("option", { value: v, textContent: text })));
+  select.value = value;
+  select.dataset.name = name;
+  select.addEventListener("change", () => change(select.value));
+  const node = h("label", {}, label, select);
+  node.set = (v) => (select.value = v);
+  node.select = select;
+  return node;
+}
+
+// Numbers beside the picture: numbers.set({ alpha_bar: 0.5 }) shows four digits, and keeps all of
+// them in data-number, where a test can read them.
+export function numbers(labels) {
+  const node = h("div", { className: "w-numbers", role: "status" });
+  const cells = {};
+  for (const [name, label] of Object.entries(labels)) {
+    cells[name] = h("output", { dataset: { name } });
+    node.append(h("span", {}, label + " ", cells[name]));
+  }
+  node.set = (values) => {
+    for (const [name, value] of Object.entries(values)) {
+      cells[name].textContent = short(value);
+      cells[name].dataset.number = String(value);
+    }
+  };
+  return node;
+}
+
+// Four significant digits, with a power of ten only where it is needed.
+export function short(value) {
+  if (typeof value !== "number") return String(value);
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : String(value);
+  const size = Math.abs(value);
+  return size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : String(+value.toPrecision(4));
+}
+
+// A canvas of `width` x `height` CSS pixels that shrinks with the page and stays sharp. `draw` gets
+// the 2d context, already scaled, and is called again when the theme or the size changes.
+export function canvas({ width, height, label, draw }) {
+  const node = h("canvas", { role: "img", "aria-label": label });
+  const context = node.getContext("2d");
+  node.redraw = () => {
+    const wide = Math.min(width, node.parentElement?.clientWidth || width);
+    const scale = window.devicePixelRatio || 1;
+    node.width = Math.round(wide * scale);
+    node.height = Math.round(height * scale);
+    node.style.width = wide + "px";
+    node.style.height = height + "px";
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    context.clearRect(0, 0, wide, height);
+    draw(context, wide, height, ink(node));
+  };
+  onTheme(node.redraw);
+  new ResizeObserver(() => node.redraw()).observe(node.parentElement ?? document.body);
+  return node;
+}
+
+// The colour of the text around: lines and letters take it, in the light and in the dark.
+export function ink(node) {
+  return getComputedStyle(node).color || "#555";
+}
+
+export function onTheme(f) {
+  new MutationObserver(f).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+}
+
+export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+// A square of a colour, for a legend.
+export function swatch(colour) {
+  const size = { display: "inline-block", width: ".8em", height: ".8em", marginRight: ".4em" };
+  return h("span", { style: { ...size, background: colour }, "aria-hidden": "true" });
+}
+
+// Pictures side by side, below each other where there is no room.
+export function flexed(...nodes) {
+  return h("div", { style: { display: "flex", flexWrap: "wrap", gap: "8px" } }, ...nodes);
+}
+
+// A place for a canvas in such a row: at least `basis` pixels wide, and `grow` parts of the rest.
+export function flexible(node, basis, grow) {
+  return h("div", { style: { flex: `${grow} 1 ${basis}px`, minWidth: "0" } }, node);
+}
+
+// A linear map from [a, b] to [A, B].
+export const scale = (a, b, A, B) => (x) => A + ((x - a) / (b - a)) * (B - A);
+
+// Axes with ticks, in the colour of the text. x and y are scales made by `scale`.
+export function axes(context, { x, y, xTicks = [], yTicks = [], colour, xLabel = "", yLabel = "", left, bottom }) {
+  context.save();
+  context.strokeStyle = context.fillStyle = colour;
+  context.font = "12px system-ui, sans-serif";
+  context.globalAlpha = 0.8;
+  context.textAlign = "center";
+  for (const tick of xTicks) context.fillText(short(tick), x(tick), bottom + 16);
+  context.textAlign = "right";
+  for (const tick of yTicks) context.fillText(short(tick), left - 6, y(tick) + 4);
+  context.textAlign = "left";
+  if (yLabel) context.fillText(yLabel, left, 12);
+  context.textAlign = "right";
+  if (xLabel) context.fillText(xLabel, x(xTicks.at(-1) ?? 0), bottom + 30);
+  context.restore();
+}
+
+export function spot(context, x, y, radius, colour) {
+  context.save();
+  context.beginPath();
+  context.arc(x, y, radius, 0, 2 * Math.PI);
+  context.fillStyle = colour;
+  context.fill();
+  context.restore();
+}
+
+export function line(context, points, colour, width = 2) {
+  context.save();
+  context.beginPath();
+  points.forEach(([px, py], k) => (k ? context.lineTo(px, py) : context.moveTo(px, py)));
+  context.strokeStyle = colour;
+  context.lineWidth = width;
+  context.stroke();
+  context.restore();
+}
+
+// Random numbers that a seed repeats (mulberry32), uniform in [0, 1).
+export function uniform(seed) {
+  let a = seed >>> 0;
+  return () => {
+    a = (a + 0x6d2b79f5) >>> 0;
+    let z = Math.imul(a ^ (a >>> 15), 1 | a);
+    z = (z + Math.imul(z ^ (z >>> 7), 61 | z)) ^ z;
+    return ((z ^ (z >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+// Standard normal numbers from uniform ones (Box and Muller).
+export function normal(random) {
+  return () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+}
+
+// A schedule as ddpm_lite.schedule makes it: index t - 1 of each table holds time t.
+export function tables(betas) {
+  const [alphaBar, oneMinusAlphaBar] = [[], []];
+  let [product, logarithm] = [1, 0];
+  for (const beta of betas) {
+    product *= 1 - beta;
+    logarithm += Math.log1p(-beta);
+    alphaBar.push(product);
+    oneMinusAlphaBar.push(-Math.expm1(logarithm)); // 1 - alphaBar would lose digits near t = 1
+  }
+  const snr = alphaBar.map((a, k) => a / oneMinusAlphaBar[k]);
+  return { beta: betas, alpha: betas.map((b) => 1 - b), alphaBar, oneMinusAlphaBar, snr };
+}
+
+// The schedules of ddpm_lite.schedule by their names, and their betas by the same formulas.
+export const SCHEDULE_NAMES = ["linear", "cosine", "quadratic", "sigmoid"];
+
+export function betasOf(name, T) {
+  const [first, last] = [0.1 / T, 20 / T]; // 1e-4 and 0.02, scaled by 1000 / T
+  const spaced = (from, to) => Array.from({ length: T }, (_, k) => from + ((to - from) * k) / (T - 1));
+  if (name === "linear") return spaced(first, last);
+  if (name === "quadratic") return spaced(Math.sqrt(first), Math.sqrt(last)).map((root) => root ** 2);
+  const logistic = (z) => 1 / (1 + Math.exp(-z));
+  const alphaBar = {
+    cosine: (u) => Math.cos((((u + 0.008) / 1.008) * Math.PI) / 2) ** 2,
+    sigmoid: (u) => (logistic(3) - logistic(6 * u - 3)) / (logistic(3) - logistic(-3)),
+  }[name];
+  return Array.from({ length: T }, (_, k) => Math.min(1 - alphaBar((k + 1) / T) / alphaBar(k / T), 0.999));
+}
+
+// The state lives in the model, so that a live widget's traits follow: `refresh` is called after
+// each change of one of these keys, and what this returns changes them: put({ mu: 1 }).
+export function follow(model, keys, refresh) {
+  for (const key of keys) model.on("change:" + key, refresh);
+  return (changes) => {
+    for (const [key, value] of Object.entries(changes)) model.set(key, value);
+    model.save_changes();
+  };
+}
+
+// Dragging on a canvas, in its CSS pixels: pick(x, y) says what lies there, an object, or null for
+// nothing; move(what, x, y) moves it. A finger that picks nothing, or something `loose`, can still
+// scroll the page up and down: what is loose moves once a finger goes sideways, or by a tap.
+export function drag(node, pick, move) {
+  let [held, waits, from] = [null, false, 0];
+  const at = ({ clientX, clientY }) => {
+    const box = node.getBoundingClientRect();
+    return [clientX - box.left, clientY - box.top];
+  };
+  node.style.touchAction = "pan-y pinch-zoom";
+  const grip = (event) => {
+    const found = pick(...at(event.touches[0]));
+    if (found && !found.loose) event.preventDefault();
+  };
+  node.addEventListener("touchstart", grip, { passive: false });
+  node.addEventListener("pointerdown", (event) => {
+    if (!(held = pick(...at(event)))) return;
+    node.setPointerCapture(event.pointerId);
+    [waits, from] = [held.loose && event.pointerType === "touch", event.clientX];
+    if (!waits) move(held, ...at(event));
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (!held) return (node.style.cursor = pick(...at(event)) ? "grab" : "");
+    waits &&= Math.abs(event.clientX - from) < 5;
+    if (!waits) move(held, ...at(event));
+  });
+  node.addEventListener("pointerup", (event) => {
+    if (held && waits) move(held, ...at(event));
+    held = null;
+  });
+  node.addEventListener("pointercancel", () => (held = null));
+}

@@ -1,0 +1,68 @@
+// A pad to sketch on with mouse, pen or finger. `pad.read()` gives side x side numbers in [-1, 1],
+// `pad.put(pixels)` shows such numbers, `pad.clear()` wipes; `changed` is called after each.
+export function sketchPad({ side, size, label, changed }) {
+  const fine = 10; // points of the pad for one pixel of the image
+  const pad = document.createElement("canvas");
+  pad.width = pad.height = side * fine;
+  pad.setAttribute("role", "img");
+  pad.setAttribute("aria-label", label);
+  pad.style.cssText = `width:${size}px;height:${size}px;touch-action:none;cursor:crosshair`;
+  const context = pad.getContext("2d", { willReadFrequently: true });
+  Object.assign(context, { lineWidth: 2.2 * fine, lineCap: "round", lineJoin: "round" });
+  Object.assign(context, { strokeStyle: "#fff", imageSmoothingEnabled: false });
+
+  pad.clear = () => {
+    context.fillStyle = "#000";
+    context.fillRect(0, 0, pad.width, pad.height);
+    changed();
+  };
+  pad.put = (pixels) => {
+    context.drawImage(picture(pixels, side), 0, 0, pad.width, pad.height);
+    changed();
+  };
+  pad.read = () => blockMeans(context.getImageData(0, 0, pad.width, pad.height).data, side, fine);
+
+  let last = null;
+  const stroke = (event) => {
+    const box = pad.getBoundingClientRect();
+    const scaled = pad.width / box.width;
+    const point = [(event.clientX - box.left) * scaled, (event.clientY - box.top) * scaled];
+    context.beginPath();
+    context.moveTo(...(last ?? point));
+    context.lineTo(...point);
+    context.stroke();
+    last = point;
+    changed();
+  };
+  pad.addEventListener("pointerdown", (event) => {
+    event.preventDefault();
+    pad.setPointerCapture(event.pointerId);
+    stroke(event);
+  });
+  pad.addEventListener("pointermove", (event) => last && stroke(event));
+  for (const end of ["pointerup", "pointercancel"]) pad.addEventListener(end, () => (last = null));
+  return pad;
+}
+
+// Numbers in [-1, 1] as a small canvas of greys.
+export function picture(pixels, side) {
+  const small = document.createElement("canvas");
+  small.width = small.height = side;
+  const image = new ImageData(side, side);
+  pixels.forEach((value, i) => {
+    const grey = (value + 1) * 127.5; // the array clamps and rounds
+    image.data.set([grey, grey, grey, 255], 4 * i);
+  });
+  small.getContext("2d").putImageData(image, 0, 0);
+  return small;
+}
+
+// The mean brightness of each block of fine x fine points, in [-1, 1].
+function blockMeans(data, side, fine) {
+  const sums = new Float32Array(side * side);
+  const wide = side * fine;
+  for (let y = 0; y < wide; y++)
+    for (let x = 0; x < wide; x++)
+      sums[Math.floor(y / fine) * side + Math.floor(x / fine)] += data[4 * (y * wide + x)];
+  return sums.map((sum) => sum / (fine * fine * 127.5) - 1);
+}

@@ -1,0 +1,62 @@
+"""The model's file in the built site: written once, after good builds to HTML, never in the way."""
+
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import book_model
+import pytest
+
+from ddpm_lite.export import ExportError
+from ddpm_lite.widgets.sampler import MODEL_FILE
+
+
+@pytest.fixture
+def exports(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Where files have been exported to; the export itself takes long and has tests of its own."""
+    done: list[Path] = []
+
+    def export(model: object, path: Path) -> int:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"onnx")
+        done.append(path)
+        return 4
+
+    monkeypatch.setattr(book_model, "export", export)
+    return done
+
+
+def finish(outdir: Path, form: str = "html", error: Exception | None = None) -> None:
+    app = SimpleNamespace(builder=SimpleNamespace(format=form), outdir=str(outdir))
+    book_model.write_model(app, error)
+
+
+def test_it_is_written_once_and_again_when_the_weights_are_newer(
+    exports: list[Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "_static" / MODEL_FILE
+    finish(tmp_path)
+    finish(tmp_path)
+    assert exports == [path]
+    os.utime(path, (0, 0))
+    finish(tmp_path)
+    assert exports == [path, path]
+    assert path.stat().st_mtime > time.time() - 60
+
+
+def test_other_builds_and_failed_ones_get_no_model(exports: list[Path], tmp_path: Path) -> None:
+    finish(tmp_path, form="gettext")
+    finish(tmp_path, error=ValueError("a page is wrong"))
+    assert exports == []
+
+
+def test_without_the_exporter_the_build_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(model: object, path: Path) -> int:
+        raise ExportError("export needs the package onnx")
+
+    monkeypatch.setattr(book_model, "export", refuse)
+    finish(tmp_path)
+    assert not list(tmp_path.iterdir())

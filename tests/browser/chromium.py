@@ -1,0 +1,121 @@
+"""Finding Chromium, and what a page asks for and complains about while it is open in it.
+
+`python tests/browser/chromium.py` installs Chromium where it is missing and can be installed.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Response
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+MISSING = (
+    "Chromium is missing, and the browser tests need it: install it "
+    "(Debian: apt-get install chromium), or say where it is in CHROMIUM"
+)
+
+
+def find_chromium() -> str | None:
+    """The program: what CHROMIUM names, or else the first in the path."""
+    if named := os.environ.get("CHROMIUM"):
+        return shutil.which(named)
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def provide_chromium() -> None:
+    """Install it where that is allowed and known how; else say in one line what to do."""
+    if find_chromium():
+        return
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        print("installing chromium")
+        settings = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        apt = partial(subprocess.run, env=settings, stdout=subprocess.DEVNULL, check=False)
+        apt(["apt-get", "update", "-q"])
+        apt(["apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium"])
+    if not find_chromium():
+        print(MISSING)
+
+
+# --- Serving -------------------------------------------------------------------------------------
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        """Tests see the requests in the browser."""
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *args: Any) -> None:
+        """A browser that has left the page does not read on."""
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """Serve a folder as any plain static server would; gives the address."""
+    server = _Server(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+# --- Watching ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Log:
+    """What pages have asked for, and what went wrong."""
+
+    requests: list[str] = field(default_factory=list)
+    """Addresses, in order; of every frame and worker."""
+
+    faults: list[str] = field(default_factory=list)
+    """Console errors and warnings, uncaught exceptions, failed requests and HTTP errors."""
+
+    def watch(self, context: "BrowserContext") -> None:
+        """Listen to all pages of a context."""
+        context.on("request", lambda request: self.requests.append(request.url))
+        context.on("requestfailed", lambda failed: self._fault(f"{failed.failure} {failed.url}"))
+        context.on("response", self._answered)
+        context.on("weberror", lambda raised: self._fault(f"exception: {raised.error}"))
+        context.on("console", self._said)
+
+    def _fault(self, what: str) -> None:
+        self.faults.append(what)
+
+    def _answered(self, reply: "Response") -> None:
+        if reply.status >= 400:
+            self._fault(f"{reply.status} {reply.url}")
+
+    def _said(self, message: "ConsoleMessage") -> None:
+        if message.type in ("error", "warning"):
+            self._fault(f"console {message.type}: {message.text}")
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """The requests to other hosts."""
+        addresses = [(urlsplit(url), url) for url in self.requests]
+        return [
+            url
+            for parts, url in addresses
+            if parts.scheme not in ("blob", "data") and parts.hostname != "127.0.0.1"
+        ]
+
+
+if __name__ == "__main__":
+    provide_chromium()

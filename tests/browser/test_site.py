@@ -1,0 +1,172 @@
+"""Every page of the built site, opened by a fresh visitor with the network cut."""
+
+import gzip
+import json
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from playwright.sync_api import Page
+
+from .chromium import Log
+from .conftest import PHONE, ROOT, SITE, WIDE, missing
+
+LIMIT = 1_500_000
+"""Bytes that a page may bring, compressed, before a click."""
+
+AXE = ROOT / "_build" / "vendor" / "node_modules" / "axe-core" / "axe.min.js"
+PAGES = sorted(page.relative_to(SITE).as_posix() for page in SITE.glob("**/*.html"))
+PAGES = [page for page in PAGES if page != "index.html" and not page.startswith("_static/")]
+
+STILL = "*, ::before, ::after { transition: none !important; animation: none !important; }"
+"""Colours are what they will be, at once."""
+
+SETTLED = """async () => {
+  await window.MathJax?.startup?.promise;
+  await document.fonts.ready;
+}"""
+"""Mathematics is set, and its letters are there."""
+
+PAINT = """async (theme) => {
+  document.documentElement.dataset.theme = theme;
+  for (let k = 0; k < 2; k++) await new Promise(requestAnimationFrame);
+}"""
+
+UNFOLD = """() => {
+  document.querySelectorAll("details").forEach((folded) => (folded.open = true));
+  document.querySelectorAll(".toggle-button-hidden").forEach((button) => button.click());
+}"""
+
+TOO_WIDE = """() => {
+  const edge = document.documentElement.clientWidth + 1;
+  const scrolls = (node) => getComputedStyle(node).overflowX !== "visible";
+  const boxed = (node) => {
+    for (let box = node.parentElement; box?.closest("article"); box = box.parentElement)
+      if (scrolls(box) && box.getBoundingClientRect().right <= edge) return true;
+    return false;
+  };
+  const wide = [...document.querySelectorAll("article.bd-article *")].filter(
+    (node) => node.getBoundingClientRect().right > edge && !boxed(node),
+  );
+  const page = document.scrollingElement;
+  const found = wide.map((node) => node.outerHTML.slice(0, 100));
+  return page.scrollWidth > edge ? [`the page is ${page.scrollWidth} wide`, ...found] : found;
+}"""
+"""Elements beyond the right edge that no box of their own scrolls or cuts."""
+
+PLAIN = """() =>
+  [...document.querySelectorAll("mjx-container")]
+    .slice(20)
+    .forEach((node) => node.replaceChildren("x"))"""
+"""One letter for a formula, of the same colour, but for the first twenty, which speak for all: the
+parts of formulas are most of a page, and would take axe most of the time."""
+
+HEADINGS = """() =>
+  [...document.querySelectorAll("article h1, article h2, article h3, article h4, article h5")]
+    .map((node) => +node.tagName[1])"""
+
+FINDINGS = """async (rules) => {
+  const only = rules.length ? { runOnly: { type: "rule", values: rules } } : {};
+  const { violations } = await axe.run(document, { ...only, resultTypes: ["violations"] });
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .flatMap(({ id, nodes }) => nodes.map((n) => `${id}: ${n.target} ${n.failureSummary}`));
+}"""
+
+
+@cache
+def compressed(path: Path) -> int:
+    """The size of a file as a server would send it."""
+    return len(gzip.compress(path.read_bytes(), 6))
+
+
+def size(addresses: list[str]) -> int:
+    """All files behind some addresses, each once."""
+    paths = {unquote(urlsplit(url).path) for url in addresses if url.startswith("http")}
+    files = [SITE / path.lstrip("/") for path in paths]
+    return sum(compressed(file / "index.html" if file.is_dir() else file) for file in files)
+
+
+def visit(page: Page, address: str) -> None:
+    """Open a page and let it settle."""
+    page.goto(address, wait_until="load")
+    page.add_style_tag(content=STILL)
+    page.evaluate(SETTLED)
+    page.wait_for_load_state("networkidle")
+
+
+def paint(page: Page, theme: str) -> None:
+    """Change the theme, and wait until it is on the screen."""
+    page.evaluate(PAINT, theme)
+
+
+def findings(page: Page, *rules: str) -> list[str]:
+    """What axe calls serious or critical; by all its rules, or by some."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    found: list[str] = page.evaluate(FINDINGS, list(rules))
+    return found
+
+
+@pytest.mark.parametrize("name", PAGES or ["book/index.html"])
+def test_a_page(site_url: str, page: Page, log: Log, name: str) -> None:
+    """One visit answers for everything, because setting mathematics takes most of the time."""
+    if not AXE.exists():
+        missing("axe-core is not there; `make book` installs it")
+    visit(page, f"{site_url}/{name}")
+    assert log.elsewhere == []
+    assert log.faults == []
+    assert size(log.requests) < LIMIT
+    levels = page.evaluate(HEADINGS)
+    assert levels[:1] in ([1], [])
+    assert [pair for pair in pairwise(levels) if pair[1] > pair[0] + 1] == []
+
+    page.evaluate(UNFOLD)
+    page.set_viewport_size(PHONE)
+    assert page.evaluate(TOO_WIDE) == []
+    paint(page, "dark")
+    assert page.evaluate(TOO_WIDE) == []
+    assert findings(page, "scrollable-region-focusable", "target-size") == []
+
+    page.evaluate(PLAIN)
+    page.set_viewport_size(WIDE)
+    assert findings(page, "color-contrast", "link-in-text-block") == []
+    paint(page, "light")
+    assert findings(page) == []
+    assert log.faults == []
+
+
+def test_the_theme_follows_the_system(site_url: str, page: Page, log: Log) -> None:
+    themes: list[Literal["light", "dark"]] = ["dark", "light"]
+    for theme in themes:
+        page.emulate_media(color_scheme=theme)
+        visit(page, f"{site_url}/book/index.html")
+        assert page.get_attribute("html", "data-theme") == theme
+    assert log.faults == []
+
+
+def test_search_finds_a_word_and_asks_nobody(site_url: str, page: Page, log: Log) -> None:
+    visit(page, f"{site_url}/search.html?q=gaussian")
+    page.wait_for_selector("#search-results li a")
+    assert log.elsewhere == []
+    assert log.faults == []
+
+
+def test_the_root_leads_to_the_book(site_url: str, page: Page, log: Log) -> None:
+    page.goto(f"{site_url}/")
+    page.wait_for_url("**/book/index.html")
+    assert log.elsewhere == []
+    assert log.faults == []
+
+
+def test_what_is_brought_is_what_the_lock_file_names() -> None:
+    """The lock file fixes each version exactly, with a checksum, and names no host."""
+    packages = json.loads((ROOT / "book" / "vendor" / "package-lock.json").read_text())["packages"]
+    asked = packages.pop("")
+    for name, version in {**asked["dependencies"], **asked["devDependencies"]}.items():
+        assert packages[f"node_modules/{name}"]["version"] == version
+    assert all(entry["integrity"].startswith("sha512-") for entry in packages.values())
+    assert [name for name, entry in packages.items() if "resolved" in entry] == []

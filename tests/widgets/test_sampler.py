@@ -1,0 +1,112 @@
+"""The sampler widget's first state: a recorded run, and what the browser needs to go on itself."""
+
+import base64
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from ddpm_lite.classifier import load_classifier
+from ddpm_lite.draw import DrawConfig, make_denoiser
+from ddpm_lite.model import DiffusionModel
+from ddpm_lite.sample import ancestral_step, last
+from ddpm_lite.schedule import linear
+from ddpm_lite.widgets.sampler import Sampler, page_noise, page_states
+
+
+@pytest.fixture(scope="module")
+def widget() -> Sampler:
+    return Sampler()
+
+
+def image(text: str) -> torch.Tensor:
+    """A picture of the state as the classifier takes it."""
+    greys = np.frombuffer(base64.b64decode(text), np.uint8).reshape(1, 1, 28, 28)
+    return torch.from_numpy(greys.astype(np.float32)) / 127.5 - 1
+
+
+def seen(text: str) -> int:
+    return int(load_classifier()(image(text)).argmax())
+
+
+def test_the_recorded_run_ends_in_the_digit(widget: Sampler) -> None:
+    frames = widget.state["frames"]
+    times = [frame["t"] for frame in frames]
+    assert len(frames) == 11
+    assert (times[0], times[-1]) == (1000, 0)
+    assert all(before > after for before, after in pairwise(times))
+    assert frames[0]["x0"] is None
+    assert seen(frames[-1]["x"]) == seen(frames[-1]["x0"]) == 3
+    assert image(frames[0]["x"]).abs().mean() > 0.5
+
+
+def test_the_recorded_run_is_the_samplers(widget: Sampler) -> None:
+    model = DiffusionModel.load()
+    config = DrawConfig(guidance_scale=1.3, precision="float32")
+    denoise = make_denoiser(model, torch.tensor([3]), config)
+    x_0 = last(page_states(denoise, model.schedule, page_noise(0, (1, 28, 28)), "dpm_solver", 20))
+    assert (image(widget.state["frames"][-1]["x"]) - x_0).abs().max() < 0.01
+
+
+def test_the_state_is_the_packages(widget: Sampler) -> None:
+    model = DiffusionModel.load()
+    assert widget.state["betas"] == model.schedule.beta.tolist()
+    assert widget.state["target"] == model.config.target
+    assert [seen(text) for text in widget.state["digits"]] == list(range(10))
+    assert "postMessage" in widget.state["worker"]
+    json.dumps(widget.state)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ancestral"])
+def test_other_samplers_and_few_steps(sampler: str) -> None:
+    widget = Sampler(digit=None, sampler=sampler, steps=4)  # type: ignore[arg-type]
+    assert [frame["t"] for frame in widget.state["frames"]] == [1000, 750, 500, 250, 0]
+    assert "a digit" in widget.description
+
+
+def test_choices_out_of_range_are_refused() -> None:
+    with pytest.raises(ValueError, match="digit must lie in"):
+        Sampler(digit=10)
+    with pytest.raises(ValueError, match="own_t must lie in"):
+        Sampler(own_t=0)
+    with pytest.raises(ValueError, match="sampler 'euler'"):
+        Sampler(sampler="euler")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="number of steps"):
+        Sampler(steps=1001)
+
+
+def test_html_stands_by_itself(widget: Sampler) -> None:
+    text = widget._repr_html_()
+    assert "http://" not in text
+    assert "https://" not in text
+    assert 'data-widget="sampler"' in text
+    assert "draws the digit 3 from noise in 20 steps" in text
+    assert len(text) < 150_000
+
+
+# --- noise ---------------------------------------------------------------------------------------
+
+
+def test_noise_is_normal_and_follows_the_seed() -> None:
+    noise = page_noise(5, (1, 28, 28), draws=100)
+    assert noise.shape == (100, 1, 28, 28)
+    assert noise.dtype == torch.float32
+    assert abs(noise.mean()) < 0.02
+    assert abs(noise.std() - 1) < 0.01
+    assert torch.equal(noise[:3], page_noise(5, (1, 28, 28), draws=3))
+    assert not torch.equal(noise[:1], page_noise(6, (1, 28, 28)))
+    assert torch.equal(page_noise(5 + 2**32, (4,)), page_noise(5, (4,)))
+
+
+def test_ancestral_in_all_steps_is_ddpms() -> None:
+    schedule, x_T = linear(30), page_noise(1, (1, 4, 4))
+    states = list(page_states(lambda x, t: torch.tanh(x), schedule, x_T, "ancestral", 30, seed=1))
+    noise = page_noise(1 + 0x9E3779B9, (1, 1, 4, 4), draws=30)
+    x = x_T
+    for t, eps, state in zip(range(30, 0, -1), noise, states, strict=True):
+        p = ancestral_step(schedule, torch.tanh(x), x, t, "posterior")
+        x = p.mean + p.variance.sqrt() * eps
+        assert state.t == t - 1
+        assert torch.allclose(state.x_t, x, atol=1e-5)
