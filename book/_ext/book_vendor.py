@@ -103,7 +103,9 @@ def run_npm(folder: Path) -> None:
         except subprocess.TimeoutExpired:
             reason = f"npm took more than {SECONDS} seconds"
         except (OSError, subprocess.CalledProcessError) as error:
-            reason = f"npm failed ({getattr(error, 'returncode', error)}); is there a network?"
+            reason = (
+                f"npm failed ({getattr(error, 'returncode', error)}), perhaps without a network"
+            )
         else:
             return
     raise VendorError(reason)
@@ -114,11 +116,17 @@ def run_npm(folder: Path) -> None:
 
 def copy(modules: Path, target: Path) -> None:
     """What the pages need, and nothing else."""
-    shutil.rmtree(target, ignore_errors=True)
+    remove(target)
     for source, place in WANTED.items():
         (target / place).parent.mkdir(parents=True, exist_ok=True)
         put = shutil.copytree if (modules / source).is_dir() else shutil.copyfile
         put(modules / source, target / place)
+
+
+def remove(target: Path) -> None:
+    """What an earlier build brought; the theme has a folder of its own beside it."""
+    for name in {place.split("/")[0] for place in WANTED.values()}:
+        shutil.rmtree(target / name, ignore_errors=True)
 
 
 def bring(app: Sphinx) -> None:
@@ -130,7 +138,7 @@ def bring(app: Sphinx) -> None:
     try:
         copy(install(source / "book" / "vendor" / LOCK, source / "_build" / "vendor"), target)
     except (VendorError, OSError) as error:
-        shutil.rmtree(target, ignore_errors=True)
+        remove(target)
         logger.info("The pages will load MathJax from its CDN, and no model: %s.", error)
         app.config.mathjax_path = MATHJAX_URL
         # pages that were written with the other address have to be written again

@@ -122,7 +122,7 @@ GAUSSIANS = [
         \sigma | \sigma,\ \sigma_i,\ \sigma_t | standard deviation
         A | A | coefficient of a square
         v | v | variance
-        r | r | distance from the centre
+        r | r | distance from the centre; the last step's length over this one's
         """,
         1,
         "positive",
@@ -151,7 +151,7 @@ MARKOV = [
     Entry(
         r"\pi", r"\pi,\ \pi_i", "a distribution over the states, a row; without index also 3.14", 2
     ),
-    Entry(r"\lambda", r"\lambda", "an eigenvalue", 2),
+    Entry(r"\lambda", r"\lambda,\ \lambda_t", "an eigenvalue; half the logarithm of the SNR", 2),
 ]
 
 REPARAM = [
@@ -232,6 +232,33 @@ ELBO = _scalars(
     6,
 )
 
+UNET = [
+    *_scalars(
+        r"""
+        N | N | how many there are: frequencies, numbers of a group, pixels
+        H | H_j | side of a picture, in pixels, after layer j
+        F | F,\ F_j | side of a filter
+        U | U,\ U_j | stride: how far a filter moves at a time
+        Z | Z | width of the border of zeros put round a picture
+        R | R_j | receptive field after layer j
+        J | J_j | distance of two neighbours after layer j, in pixels of the picture
+        """,
+        7,
+        "integer",
+    ),
+    *_scalars(r"\omega | \omega_i | a frequency of the time embedding", 7, "positive"),
+    *_scalars(
+        r"""
+        \mathbf{q} | \mathbf{q}_i | query of pixel i
+        \mathbf{k} | \mathbf{k}_j | key of pixel j
+        \mathbf{v} | \mathbf{v}_j | value of pixel j
+        \mathbf{o} | \mathbf{o}_i | what attention gives to pixel i
+        """,
+        7,
+        form="vector",
+    ),
+]
+
 TRAINING = [
     *_scalars(
         r"""
@@ -260,9 +287,41 @@ TRAINING = [
 
 BEYOND = _scalars("h | h | the time that one step takes", 12, "positive")
 
+SAMPLING = [
+    *_scalars(
+        r"""
+        \eta | \eta | share of the posterior's noise that a DDIM step adds: 0 none, 1 all
+        \kappa | \kappa,\ \kappa_t | standard deviation of the noise over that of the signal
+        h | h | length of one step: in lambda (chapter 9), in time (chapter 12)
+        """,
+        9,
+        "positive",
+    ),
+    *_scalars(
+        r"""
+        \Delta | \Delta(h) | error of one step of first order
+        \hat{\Delta} | \hat\Delta(h) | error of one step of second order
+        """,
+        9,
+        form="function",
+    ),
+]
+
 TABLE: dict[str, Entry] = {
     e.latex: e
-    for e in [*INDICES, *GAUSSIANS, *MARKOV, *REPARAM, *PROCESS, *POSTERIOR, *ELBO, *TRAINING, *BEYOND]
+    for e in [
+        *INDICES,
+        *GAUSSIANS,
+        *MARKOV,
+        *REPARAM,
+        *PROCESS,
+        *POSTERIOR,
+        *ELBO,
+        *UNET,
+        *TRAINING,
+        *BEYOND,
+        *SAMPLING,
+    ]
 }
 """All rows by their LaTeX."""
 

@@ -21,6 +21,7 @@ class BoundExplorer(Widget):
 
     module = "elbo.js"
     height = 410
+    narrow_height = 705
     LIMITS: ClassVar[Limits] = {
         "mean": (-3, 3),
         "deviation": (0.1, 2.5),
@@ -62,7 +63,8 @@ class BoundTerms(Widget):
     """
 
     module = "elbo_terms.js"
-    height = 340
+    height = 325
+    narrow_height = 555
 
     def __init__(
         self,

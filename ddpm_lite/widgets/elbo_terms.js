@@ -125,7 +125,8 @@ function render({ model, el }) {
     facts.set({ term, so_far, share, total });
     plots.forEach((node) => node.redraw());
   };
-  const note = h("p", { className: "w-note", textContent: "In bits a pixel; both pictures over t = 1, 2, …" });
+  facts.style.margin = ".2rem 0 .5rem";
+  const note = h("p", { className: "w-note", textContent: "In bits a pixel; t on a logarithmic axis." });
   frame(el).append(row(knob), facts, flexed(...plots.map((node) => flexible(node, 260, 1))), note);
   refresh();
 }

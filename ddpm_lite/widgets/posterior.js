@@ -126,7 +126,7 @@ function lawTable() {
     const live = { ...contents, "aria-live": name === "posterior" ? "polite" : "off" };
     return h("div", live, lawTitle(name), ...columns.map((key) => cell(`${name}_${key}`)));
   };
-  const heads = ["", ...Object.values(COLUMNS)];
+  const heads = ["law of xₜ₋₁", ...Object.values(COLUMNS)];
   const faint = { role: "columnheader", style: { opacity: 0.8 } };
   const head = heads.map((textContent) => h("span", { ...faint, textContent }));
   const rows = [h("div", contents, ...head), ...Object.keys(PAINT).map(lawRow)];

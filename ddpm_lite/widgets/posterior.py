@@ -21,6 +21,7 @@ class PosteriorExplorer(Widget):
 
     module = "posterior.js"
     height = 600
+    narrow_height = 650
     LIMITS: ClassVar[Limits] = {"x_0": (-2, 2), "x_t": (-3, 3), "beta": (0.001, 0.999)}
 
     def __init__(

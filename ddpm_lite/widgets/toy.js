@@ -10,7 +10,7 @@ const MOST = 400; // points that a reader can draw
 const GAP = 0.09; // their least distance
 const SECONDS = 4; // from one end of time to the other
 const [WALK, CLOUD, PROBE, FIRST] = [COLOURS[0], COLOURS[1], COLOURS[2], COLOURS[4]];
-const NONE = "–";
+const NONE = "none";
 const CLOUDS = {
   moons: "two moons",
   ring: "ring",

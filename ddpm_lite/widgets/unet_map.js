@@ -49,7 +49,7 @@ function boxes(blocks, width) {
     const last = Math.min(block.row, ROWS.length - 1);
     const y = ROWS[last] + 60 * (block.row - last);
     const side = Math.min(SIDES[last], SPACES[last] * cell);
-    const [high, wide] = block.name === "time" ? [20, 60] : [side, side];
+    const [high, wide] = block.name === "embed" ? [20, 60] : [side, side];
     const edge = wide / 2 + 1;
     const x = Math.min(width - edge, Math.max(edge, (block.column + 0.5) * cell));
     return { x, y, wide, high, left: x - wide / 2, top: y - high / 2, cell };
@@ -101,7 +101,7 @@ function bridge(context, from, to, depth, colour, width) {
 }
 
 function connections(context, blocks, at, chosen, colour) {
-  const time = blocks.findIndex((block) => block.name === "time");
+  const time = blocks.findIndex((block) => block.name === "embed");
   const path = blocks.map((_, k) => k).filter((k) => k !== time);
   quietly(context, 0.55, () => {
     path.slice(1).forEach((k, i) => step(context, at[path[i]], at[k], colour));
@@ -133,9 +133,9 @@ function letters(context, blocks, at, colour, { side, target }) {
   };
   blocks.forEach((block, k) => {
     const { x, y, high } = at[k];
-    const names = { x_t: "xₜ", output: NAMES[target], x_0: "x̂₀", time: "t" };
+    const names = { x_t: "xₜ", output: NAMES[target], x_0: "x̂₀" };
     const text = names[block.name] ?? String(block.channels);
-    if (block.name === "time") write("time, label", x, y - high / 2 - 5, small ? 11 : 12);
+    if (block.name === "embed") write("time, label", x, y - high / 2 - 5, small ? 11 : 12);
     else write(text, x, y + high / 2 + 12, small ? 10 : 12);
   });
   const sides = (text, x, y) => quietly(context, 0.85, () => write(text, x, y + 4, small ? 11 : 13));
@@ -143,7 +143,7 @@ function letters(context, blocks, at, colour, { side, target }) {
   for (let k = 1; k <= rows; k++) {
     const inRow = blocks.map((block, i) => i).filter((i) => blocks[i].row === k);
     const across = blocks[inRow[0]].shape.join("×");
-    const gap = k < rows ? at[blocks.findIndex((block) => block.name === "time")].x : at[inRow[0]].left / 2;
+    const gap = k < rows ? at[blocks.findIndex((block) => block.name === "embed")].x : at[inRow[0]].left / 2;
     sides(across, gap, at[inRow[0]].y);
   }
   sides(`${side}×${side}`, at[0].left + at[0].wide + 30, at[0].y);
@@ -181,7 +181,7 @@ function captions(block, target) {
   if (block.name === "x_0") return ["x̂₀", "true x₀"];
   if (block.name === "x_t") return ["xₜ"];
   if (block.name === "output") return [NAMES[target]];
-  if (block.name === "time") return [`${block.shape[0] * block.shape[1]} numbers`];
+  if (block.name === "embed") return [`${block.shape[0] * block.shape[1]} numbers`];
   return block.kept.map((channel) => `channel ${channel + 1}`);
 }
 
@@ -210,9 +210,9 @@ function gallery() {
     cells.forEach(({ map, text, cell }, k) => {
       const used = k < maps.length;
       cell.style.visibility = used ? "visible" : "hidden";
-      map.style.width = used && block.name === "time" ? "calc(100% - 16px)" : "100%"; // no higher than others
-      cell.style.gridColumn = used && block.name === "time" ? "span 3" : "";
-      cell.style.display = block.name === "time" && (k === 1 || k === 2) ? "none" : "";
+      map.style.width = used && block.name === "embed" ? "calc(100% - 16px)" : "100%"; // no higher than others
+      cell.style.gridColumn = used && block.name === "embed" ? "span 3" : "";
+      cell.style.display = block.name === "embed" && (k === 1 || k === 2) ? "none" : "";
       map.style.aspectRatio = used ? `${block.shape[1]} / ${block.shape[0]}` : "1";
       text.textContent = used ? names[k] : "\u00a0";
       if (used) map.setAttribute("aria-label", `${block.title}, ${names[k]}`);

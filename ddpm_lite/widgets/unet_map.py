@@ -53,6 +53,7 @@ class UNetMap(Widget):
 
     module = "unet_map.js"
     height = 580
+    narrow_height = 810
     MAX_FRAMES: ClassVar[int] = 12
 
     def __init__(
@@ -203,7 +204,7 @@ def _exit(net: UNet, last: Block, target: str) -> list[Block]:
             column - 3,
             0,
         ),
-        Block("time", "Time and label", time, column // 2, 0, (net.embed,)),
+        Block("embed", "Time and label", time, column // 2, 0, (net.embed,)),
     ]
 
 
@@ -238,7 +239,7 @@ def record(
     seen["fold"] = _fold(model.net, x_t)
     said = predict(model.schedule, seen["output"], x_t, t, model.config.target)
     seen["x_0"] = torch.cat([said.x_0, x_0], dim=1)
-    seen["time"] = seen["time"].reshape(len(t), 1, 8, -1)
+    seen["embed"] = seen["embed"].reshape(len(t), 1, 8, -1)
     return seen
 
 

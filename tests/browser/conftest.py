@@ -64,7 +64,7 @@ def site_url() -> Iterator[str]:
     """The address of the built book."""
     if not (SITE / "book" / "index.html").exists():
         missing("the book is not built; `make book` builds it")
-    if not (SITE / "_static" / "vendor").exists():
+    if not (SITE / "_static" / "vendor" / "mathjax").exists():
         missing("the book was built without npm or network; `make book` builds it")
     with serve(SITE) as url:
         yield url

@@ -41,7 +41,7 @@ def agrees(page: Page, schedule: NoiseSchedule, x_0: float, x_t: float, t: int) 
 def test_numbers_are_those_of_q_posterior(widget_page: Show, name: str) -> None:
     page = widget_page(PosteriorExplorer())
     control(page, "schedule").select_option(name)
-    for T in (25, 50, 100, 250, 1000):
+    for T in (25, 100, 1000):
         control(page, "T").select_option(str(T))
         schedule = SCHEDULES[name](T)
         for t, x_0, x_t in ((1, 0.3, 1), (2, -2, 2.5), (T // 2, 0.85, -3), (T, 2, 0.01)):

@@ -38,7 +38,7 @@ def test_it_says_what_it_shows() -> None:
 
 def test_every_step_count_leads_through_the_schedule() -> None:
     assert ToyDiffusion().state["step_choices"] == [1, 2, 5, 10, 20, 50, 200]
-    assert ToyDiffusion(T=40).state["step_choices"] == [1, 2, 5, 10, 20, 40]
+    assert ToyDiffusion(T=40, t=10).state["step_choices"] == [1, 2, 5, 10, 20, 40]
 
 
 @pytest.mark.parametrize(
