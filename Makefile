@@ -43,7 +43,8 @@ colab: .venv/installed
 	$(BIN)/python tools/colab.py
 
 mutants: .venv/installed
-	$(BIN)/python -m ddpm_lite.symbolic.mutants book/*.md --output book/mutants.json
+	$(BIN)/python -m ddpm_lite.symbolic.mutants book/*.md --output book/mutants.json \
+	  --reasons book/mutants_reasons.json
 
 clean:
 	rm -rf .venv _build build dist runs *.egg-info ddpm_lite/*.so

@@ -219,7 +219,7 @@ function paintForward(context, width, height, colour, { cloud, noisy, law, probe
 function paintBackward(context, width, height, colour, { cloud, run, t, sampler }) {
   const view = plane(width, height);
   border(context, width, height, colour);
-  faintly(context, 0.35, () => dots(context, view, cloud.flat(), 2.1, CLOUD));
+  faintly(context, 0.5, () => dots(context, view, cloud.flat(), 2.1, CLOUD));
   if (!run) return words(context, "Walkers need points to walk to.", width, height / 2, colour);
   const past = run.filter((state) => state.t >= t);
   const trail = (k) => past.map(({ x }) => view.to(x[2 * k], x[2 * k + 1]));

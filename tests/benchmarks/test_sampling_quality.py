@@ -1,0 +1,158 @@
+"""The few-step digits of chapter 9: the committed file, recomputed in part, says what is read."""
+
+import importlib.util
+import json
+import math
+import shlex
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from ddpm_lite.data import to_uint8
+from ddpm_lite.evaluate import frechet_distance
+from ddpm_lite.model import DiffusionModel
+from ddpm_lite.sample import ancestral, ddim, last
+from ddpm_lite.schedule import SCHEDULES
+
+ROOT = Path(__file__).parents[2]
+
+
+@cache
+def benchmark() -> ModuleType:
+    """The script as a module."""
+    path = ROOT / "benchmarks" / "sampling_quality.py"
+    spec = importlib.util.spec_from_file_location("sampling_quality", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["sampling_quality"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def committed() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(benchmark().OUT.read_text())
+    return found
+
+
+def row(sampler: str, steps: int, scale: float = 1.0) -> dict[str, Any]:
+    rows = committed()["quality"] + committed()["guidance"]
+    key = (sampler, steps, scale)
+    return next(r for r in rows if (r["sampler"], r["steps"], r["scale"]) == key)
+
+
+def apart(a: dict[str, Any], b: dict[str, Any]) -> float:
+    """How many standard errors the first distance lies above the second."""
+    error = math.hypot(a["frechet_se"], b["frechet_se"])
+    return float((a["frechet"] - b["frechet"]) / error)
+
+
+# --- The file ------------------------------------------------------------------------------------
+
+
+def test_the_command_gives_the_settings_in_the_file() -> None:
+    python, script, *words = shlex.split(committed()["command"])
+    assert (python, script) == ("python", "benchmarks/sampling_quality.py")
+    options = benchmark().parse(words)
+    assert options.n * len(options.seeds) == committed()["n"]
+    assert options.seeds == committed()["seeds"]
+    assert (options.batch, options.error_images) == (
+        committed()["batch"],
+        committed()["error_images"],
+    )
+
+
+def test_every_sampler_is_there_at_every_number_of_steps() -> None:
+    found = [(r["sampler"], r["steps"]) for r in committed()["quality"]]
+    assert found == [(name, n) for name in benchmark().SAMPLERS for n in benchmark().STEPS]
+
+
+@pytest.mark.parametrize("sampler", ["ancestral, beta", "DPM-Solver++(2M)"])
+def test_the_first_batch_comes_out_again(sampler: str) -> None:
+    count, seed = committed()["batch"], benchmark().batch_seeds(benchmark().parse([]))[0]
+    precision = committed()["precision"]
+    model = DiffusionModel.load()
+    images = benchmark().draw_batch(model, sampler, 5, count, seed, 1.0, precision)
+    grey = float(to_uint8(images).float().mean())
+    assert grey == pytest.approx(row(sampler, 5)["grey"][0], abs=0.1)
+
+
+def test_the_floor_comes_out_again() -> None:
+    module = benchmark()
+    reference = module.features(module.mnist(train=False).pixels)
+    floor = module.floor(committed()["n"], reference, draws=5)
+    assert floor["frechet"] == pytest.approx(committed()["floor"]["frechet"], rel=0.01)
+
+
+# --- What the chapter reads from it --------------------------------------------------------------
+
+
+def test_too_much_noise_is_costly() -> None:
+    for steps in (5, 10, 20):
+        assert apart(row("ancestral, beta", steps), row("ancestral, beta tilde", steps)) > 2
+    assert apart(row("ancestral, beta", 50), row("ancestral, beta tilde", 50)) < 2
+
+
+def test_ten_steps_with_beta_tilde_reach_the_floor() -> None:
+    ten, floor = row("ancestral, beta tilde", 10), committed()["floor"]
+    assert abs(ten["frechet"] - floor["frechet"]) < ten["frechet_se"] + floor["spread"]
+
+
+def test_without_noise_more_than_ten_steps_gain_nothing() -> None:
+    for sampler in ("DDIM", "DPM-Solver++(2M)"):
+        assert abs(apart(row(sampler, 10), row(sampler, 50))) < 1
+
+
+def test_the_second_order_falls_faster_but_not_in_full() -> None:
+    error = {(r["sampler"], r["steps"]): r["rms"] for r in committed()["error"]}
+    first, second = (error[name, 20] / error[name, 50] for name in ("DDIM", "DPM-Solver++(2M)"))
+    assert first < second < 2.5**2
+
+
+def test_a_little_guidance_helps_and_more_harms() -> None:
+    none, little, more = (row("DPM-Solver++(2M)", 10, w) for w in (1.0, 1.3, 2.0))
+    assert little["frechet"] < none["frechet"] < more["frechet"]
+    assert none["label_accuracy"] < little["label_accuracy"] < more["label_accuracy"]
+
+
+# --- Its parts -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_on_the_coarse_chain_ancestral_is_ddim_with_eta_1(name: str) -> None:
+    schedule = SCHEDULES[name](100)
+    chain, times = benchmark().coarse(schedule, 7)
+    x_T = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
+        return torch.sin(x + t / 30)
+
+    mine = last(ancestral(lambda x, k: denoise(x, times[k - 1]), chain, x_T, "posterior", 3))
+    theirs = last(ddim(denoise, schedule, x_T, 7, eta=1.0, seed=3))
+    torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
+    values = torch.randn(400, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    error = benchmark().jackknife(lambda rows: float(rows.mean()), values, blocks=400)
+    assert error == pytest.approx(float(values.std()) / 20, rel=1e-6)
+
+
+def test_the_jackknife_tells_the_spread_of_the_frechet_distance() -> None:
+    generator = torch.Generator().manual_seed(0)
+    reference = torch.randn(4000, 3, generator=generator)
+    sets = [0.5 + torch.randn(400, 3, generator=generator) for _ in range(60)]
+    spread = torch.tensor([frechet_distance(s, reference) for s in sets]).std()
+    error = benchmark().jackknife(lambda rows: frechet_distance(rows, reference), sets[0])
+    assert error == pytest.approx(float(spread), rel=0.5)
+
+
+def test_a_share_of_all_still_has_an_error() -> None:
+    assert 0 < benchmark().share_error(1.0, 500) < 0.01
+    assert benchmark().share_error(0.5, 10_000) == pytest.approx(0.005, rel=0.01)
