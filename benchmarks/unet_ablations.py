@@ -92,7 +92,7 @@ def train(net: UNet, images: Images, plan: TrainConfig, updates: int) -> list[fl
         loss = training_loss(schedule, net, x_0, t, eps, target="eps").mean()
         optimizer.param_groups[0]["lr"] = learning_rate_at(plan, step)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), plan.clip_norm)
         optimizer.step()
         losses.append(loss.item())

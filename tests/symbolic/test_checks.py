@@ -45,7 +45,7 @@ $$ (eq-nothing)
 
 % derived
 $$
-\alpha_t = \omega
+\alpha_t = \zeta
 $$ (eq-strange)
 
 % cited
@@ -163,7 +163,7 @@ def test_results_rest_only_on_what_was_checked() -> None:
 
 
 def test_unreadable_latex_names_page_line_and_label(page: Path) -> None:
-    with pytest.raises(PageError, match=r"page.md, line \d+, eq-strange: .*omega.*position"):
+    with pytest.raises(PageError, match=r"page.md, line \d+, eq-strange: .*zeta.*position"):
         check("eq-strange", a, method="none")
 
 

@@ -140,8 +140,8 @@ def test_what_it_cannot_read_is_an_error(latex: str) -> None:
 
 
 def test_the_error_names_symbol_and_position() -> None:
-    with pytest.raises(ReadError, match=r"\\omega is not in the table of symbols, at position 6"):
-        read(r"x_t + \omega")
+    with pytest.raises(ReadError, match=r"\\zeta is not in the table of symbols, at position 6"):
+        read(r"x_t + \zeta")
 
 
 @settings(max_examples=300, deadline=1000)
