@@ -3,6 +3,7 @@
 import html
 import os
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -92,18 +93,20 @@ def widget_page(page: Page, log: Log, tmp_path: Path) -> Iterator[Callable[..., 
 
     The test fails if the page asks another host for something, or complains, even later on.
     """
+    names = count()
     with serve(tmp_path) as url:
 
         def show(widget: Any, theme: str = "light", width: int = 1280, calm: bool = False) -> Page:
             title = html.escape(type(widget).__name__)
             text = BARE.format(title=title, theme=theme, body=widget._repr_html_())
-            (tmp_path / "index.html").write_text(text, encoding="utf-8")
+            name = f"{next(names)}.html"  # a new name each time: browsers keep what they know
+            (tmp_path / name).write_text(text, encoding="utf-8")
             page.set_viewport_size({"width": width, "height": 800})
             page.emulate_media(
                 color_scheme="dark" if theme == "dark" else "light",
                 reduced_motion="reduce" if calm else "no-preference",
             )
-            page.goto(url)
+            page.goto(f"{url}/{name}")
             page.wait_for_selector(".book-widget[data-ready]")
             return page
 
