@@ -1,4 +1,4 @@
-"""What Jupyter Book leaves to mend in a finished page: doubled scripts, names, a dead button."""
+"""What Jupyter Book leaves to mend in a finished page: doubled scripts, names, dead buttons."""
 
 from pathlib import Path
 from typing import Any
@@ -35,31 +35,33 @@ def mend_names(
         context["body"] = context.get("body", "").replace(wrong, right)
 
 
-def point_colab_at_notebook(
+def point_at_notebook(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """Colab opens notebooks only: link the generated one, or show no button where there is none."""
-    notebook = Path("book/colab") / f"{Path(page).name}.ipynb"
-    exists = (Path(app.srcdir) / notebook).is_file()
+    """Colab and Binder open the generated notebook; a page without one has no such buttons."""
     theme: dict[str, Any] = app.config.html_theme_options
     place = theme.get("repository_url", "").removeprefix("https://github.com/").strip("/")
     branch = theme.get("repository_branch") or "main"
-    groups = []
+    launch = theme.get("launch_buttons", {})
+    notebook = f"book/colab/{Path(page).name}.ipynb"
+    lab = f"lab/tree/{notebook}"
+    addresses = {
+        "Colab": f"{launch.get('colab_url')}/github/{place}/blob/{branch}/{notebook}",
+        "Binder": f"{launch.get('binderhub_url')}/v2/gh/{place}/{branch}?urlpath={lab}",
+    }
+    exists = (Path(app.srcdir) / notebook).is_file()
     for group in context.get("header_buttons", []):
         if group.get("label") == "launch-buttons":
-            group["buttons"] = [b for b in group["buttons"] if exists or b.get("text") != "Colab"]
+            group["buttons"] = [b for b in group["buttons"] if exists or b["text"] not in addresses]
             for button in group["buttons"]:
-                if button.get("text") == "Colab":
-                    colab = app.config.html_theme_options["launch_buttons"]["colab_url"]
-                    button["url"] = f"{colab}/github/{place}/blob/{branch}/{notebook.as_posix()}"
-        if group.get("buttons") != []:
-            groups.append(group)
-    context["header_buttons"] = groups
+                button["url"] = addresses.get(button["text"], button["url"])
+    groups = context.get("header_buttons", [])
+    context["header_buttons"] = [group for group in groups if group.get("buttons") != []]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connects them after the theme's own handlers."""
     app.connect("html-page-context", mend_names)
-    app.connect("html-page-context", point_colab_at_notebook, priority=600)
+    app.connect("html-page-context", point_at_notebook, priority=600)
     app.connect("html-page-context", drop_doubled_scripts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

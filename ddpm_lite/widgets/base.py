@@ -65,7 +65,7 @@ class Widget:
         )
 
     def live(self) -> "anywidget.AnyWidget":
-        """The same as an anywidget (pip install anywidget): its traits follow the reader's hand."""
+        """The same as an anywidget (`ddpm-lite[live]`): its traits follow the reader's hand."""
         import anywidget
         import traitlets
 

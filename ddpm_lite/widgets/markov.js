@@ -419,7 +419,7 @@ function render({ model, el }) {
     const style = { fontSize: ".9rem", width: "3.8rem" };
     Object.assign(node.style, { columnGap: ".6rem" });
     const whole = row(h("span", { textContent: text, style }), node);
-    Object.assign(whole.style, { columnGap: "0", margin: ".15rem 0" });
+    Object.assign(whole.style, { columnGap: ".6rem", margin: ".15rem 0" });
     return whole;
   };
   const left = h("div", { style: { flex: "1 1 280px", maxWidth: "320px" } }, people);

@@ -19,8 +19,6 @@ function urlRoot() {
 // Why the network cannot run on this page; an empty text if it can.
 export function obstacle(root) {
   if (root === null) return "The model's file comes with the built book, not with a notebook.";
-  if (root.startsWith("file:"))
-    return "A page opened from a file may not load the model; any web server will do: python -m http.server";
   if (typeof WebAssembly !== "object" || typeof Worker === "undefined" || !WebAssembly.validate(SIMD))
     return "This browser has no WebAssembly with SIMD, or has it switched off; the model needs it.";
   return "";
@@ -32,12 +30,29 @@ const SIMD = Uint8Array.of(
   ...[10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11],
 );
 
+// A page opened from a file may not fetch, but it may run scripts: beside each file lies one that puts
+// it into `bookFiles`, in base64. Gives a blob, which the worker takes in the place of an address.
+async function unwrapped(root, file) {
+  const script = document.createElement("script");
+  script.src = new URL(file + ".js", root).href;
+  await new Promise((resolve, reject) => {
+    script.onload = resolve;
+    script.onerror = () => reject(new Error(`${script.src} is not there`));
+    document.head.append(script);
+  });
+  const type = file.endsWith("js") ? "text/javascript" : "application/octet-stream";
+  const reply = await fetch(`data:${type};base64,${globalThis.bookFiles[file]}`);
+  return reply.blob();
+}
+
 // `evaluate(x, t, labels)` for samplers.js. `files` are addresses below `root`, `pixels` is the size
 // of one image; `progress` is told how many bytes have come, all together. Rejects with a reason in
 // words.
 export async function loadNetwork({ text, root, files, pixels, progress }) {
+  const source = (file) => (root.startsWith("file:") ? unwrapped(root, file) : new URL(file, root).href);
+  const [runtime, wasm, model] = await Promise.all([files.runtime, files.wasm, files.model].map(source));
   const blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-  const worker = new Worker(blob, { type: "module" });
+  const worker = new Worker(blob);
   const waiting = new Map();
   let bytes = 0;
   const ready = new Promise((resolve, reject) => waiting.set(undefined, { resolve, reject }));
@@ -53,8 +68,6 @@ export async function loadNetwork({ text, root, files, pixels, progress }) {
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
   };
-  const address = (file) => new URL(file, root).href;
-  const [runtime, wasm, model] = [files.runtime, files.wasm, files.model].map(address);
   worker.postMessage({ load: { runtime, wasm, model, pixels } });
   try {
     await ready;

@@ -1,10 +1,14 @@
 // A worker that holds the network: it fetches onnxruntime and the weights, and evaluates.
-// {load: {runtime, wasm, model, pixels}} -> {loaded: bytes}..., {ready: true}
+// {load: {runtime, wasm, model, pixels}} -> {loaded: bytes}..., {ready: true}; the first three are
+// addresses, or the files themselves as blobs
 // {id, x, t, labels} -> {id, output};   anything may end in {id, error}.
 let ort = null;
 let session = null;
 
-async function fetched(url) {
+const address = (source) => (source instanceof Blob ? URL.createObjectURL(source) : source);
+
+async function fetched(source) {
+  const url = address(source);
   let reply;
   try {
     reply = await fetch(url);
@@ -22,7 +26,7 @@ async function fetched(url) {
 }
 
 async function load({ runtime, wasm, model, pixels }) {
-  const [code, binary, graph] = await Promise.all([import(runtime), fetched(wasm), fetched(model)]);
+  const [code, binary, graph] = await Promise.all([import(address(runtime)), fetched(wasm), fetched(model)]);
   ort = code;
   ort.env.logLevel = "error";
   ort.env.wasm.numThreads = 1; // more need headers that a plain static server does not send

@@ -1,16 +1,14 @@
 """The few-step digits of chapter 9: the committed file, recomputed in part, says what is read."""
 
-import importlib.util
 import json
 import math
 import shlex
-import sys
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import sampling_quality as script
 import torch
 
 from ddpm_lite.data import to_uint8
@@ -23,21 +21,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @cache
-def benchmark() -> ModuleType:
-    """The script as a module."""
-    path = ROOT / "benchmarks" / "sampling_quality.py"
-    spec = importlib.util.spec_from_file_location("sampling_quality", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["sampling_quality"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@cache
 def committed() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(benchmark().OUT.read_text())
+    found: dict[str, Any] = json.loads(script.OUT.read_text())
     return found
 
 
@@ -57,9 +42,9 @@ def apart(a: dict[str, Any], b: dict[str, Any]) -> float:
 
 
 def test_the_command_gives_the_settings_in_the_file() -> None:
-    python, script, *words = shlex.split(committed()["command"])
-    assert (python, script) == ("python", "benchmarks/sampling_quality.py")
-    options = benchmark().parse(words)
+    python, file, *words = shlex.split(committed()["command"])
+    assert (python, file) == ("python", "benchmarks/sampling_quality.py")
+    options = script.parse(words)
     assert options.n * len(options.seeds) == committed()["n"]
     assert options.seeds == committed()["seeds"]
     assert (options.batch, options.error_images) == (
@@ -70,23 +55,22 @@ def test_the_command_gives_the_settings_in_the_file() -> None:
 
 def test_every_sampler_is_there_at_every_number_of_steps() -> None:
     found = [(r["sampler"], r["steps"]) for r in committed()["quality"]]
-    assert found == [(name, n) for name in benchmark().SAMPLERS for n in benchmark().STEPS]
+    assert found == [(name, n) for name in script.SAMPLERS for n in script.STEPS]
 
 
 @pytest.mark.parametrize("sampler", ["ancestral, beta", "DPM-Solver++(2M)"])
 def test_the_first_batch_comes_out_again(sampler: str) -> None:
-    count, seed = committed()["batch"], benchmark().batch_seeds(benchmark().parse([]))[0]
+    count, seed = committed()["batch"], script.batch_seeds(script.parse([]))[0]
     precision = committed()["precision"]
     model = DiffusionModel.load()
-    images = benchmark().draw_batch(model, sampler, 5, count, seed, 1.0, precision)
+    images = script.draw_batch(model, sampler, 5, count, seed, 1.0, precision)
     grey = float(to_uint8(images).float().mean())
     assert grey == pytest.approx(row(sampler, 5)["grey"][0], abs=0.1)
 
 
 def test_the_floor_comes_out_again() -> None:
-    module = benchmark()
-    reference = module.features(module.mnist(train=False).pixels)
-    floor = module.floor(committed()["n"], reference, draws=5)
+    reference = script.features(script.mnist(train=False).pixels)
+    floor = script.floor(committed()["n"], reference, draws=5)
     assert floor["frechet"] == pytest.approx(committed()["floor"]["frechet"], rel=0.01)
 
 
@@ -127,7 +111,7 @@ def test_a_little_guidance_helps_and_more_harms() -> None:
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_on_the_coarse_chain_ancestral_is_ddim_with_eta_1(name: str) -> None:
     schedule = SCHEDULES[name](100)
-    chain, times = benchmark().coarse(schedule, 7)
+    chain, times = script.coarse(schedule, 7)
     x_T = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     def denoise(x: torch.Tensor, t: int) -> torch.Tensor:
@@ -140,7 +124,7 @@ def test_on_the_coarse_chain_ancestral_is_ddim_with_eta_1(name: str) -> None:
 
 def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     values = torch.randn(400, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    error = benchmark().jackknife(lambda rows: float(rows.mean()), values, blocks=400)
+    error = script.jackknife(lambda rows: float(rows.mean()), values, blocks=400)
     assert error == pytest.approx(float(values.std()) / 20, rel=1e-6)
 
 
@@ -149,10 +133,10 @@ def test_the_jackknife_tells_the_spread_of_the_frechet_distance() -> None:
     reference = torch.randn(4000, 3, generator=generator)
     sets = [0.5 + torch.randn(400, 3, generator=generator) for _ in range(60)]
     spread = torch.tensor([frechet_distance(s, reference) for s in sets]).std()
-    error = benchmark().jackknife(lambda rows: frechet_distance(rows, reference), sets[0])
+    error = script.jackknife(lambda rows: frechet_distance(rows, reference), sets[0])
     assert error == pytest.approx(float(spread), rel=0.5)
 
 
 def test_a_share_of_all_still_has_an_error() -> None:
-    assert 0 < benchmark().share_error(1.0, 500) < 0.01
-    assert benchmark().share_error(0.5, 10_000) == pytest.approx(0.005, rel=0.01)
+    assert 0 < script.share_error(1.0, 500) < 0.01
+    assert script.share_error(0.5, 10_000) == pytest.approx(0.005, rel=0.01)

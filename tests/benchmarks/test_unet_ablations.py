@@ -1,26 +1,14 @@
 """The ablations of chapter 7: the switches do what they say, and the written figures are these."""
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
+import unet_ablations as ablations
 
 ROOT = Path(__file__).parents[2]
 WRITTEN = ROOT / "book" / "data" / "unet_ablations.json"
-
-
-@pytest.fixture(scope="module")
-def ablations() -> ModuleType:
-    path = ROOT / "benchmarks" / "unet_ablations.py"
-    spec = importlib.util.spec_from_file_location("unet_ablations", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def output(net: torch.nn.Module, t: int, seed: int = 0) -> torch.Tensor:
@@ -34,20 +22,20 @@ def output(net: torch.nn.Module, t: int, seed: int = 0) -> torch.Tensor:
     return out
 
 
-def test_each_switch_changes_the_network(ablations: ModuleType) -> None:
+def test_each_switch_changes_the_network() -> None:
     outputs = [output(ablations.build(name, 0), 500) for name in ablations.VARIANTS]
     for i, a in enumerate(outputs):
         for b in outputs[i + 1 :]:
             assert not torch.allclose(a, b)
 
 
-def test_without_time_the_time_does_not_matter(ablations: ModuleType) -> None:
+def test_without_time_the_time_does_not_matter() -> None:
     blind, seeing = (ablations.build(name, 0) for name in ("no time", "whole"))
     torch.testing.assert_close(output(blind, 1), output(blind, 900))
     assert not torch.allclose(output(seeing, 1), output(seeing, 900))
 
 
-def test_without_skips_all_goes_through_the_middle(ablations: ModuleType) -> None:
+def test_without_skips_all_goes_through_the_middle() -> None:
     for name, wanted in (("no skip connections", True), ("whole", False)):
         net = ablations.build(name, 0)
         for stage in net.middle:
@@ -57,7 +45,7 @@ def test_without_skips_all_goes_through_the_middle(ablations: ModuleType) -> Non
 
 
 @pytest.mark.parametrize("variant", ["whole", "no skip connections"])
-def test_the_first_losses_are_those_written(ablations: ModuleType, variant: str) -> None:
+def test_the_first_losses_are_those_written(variant: str) -> None:
     """The same weights, batches, times and noises: the trainings that were measured."""
     written = json.loads(WRITTEN.read_text())
     settings = written["settings"]

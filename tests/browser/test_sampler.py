@@ -416,14 +416,15 @@ def test_in_a_notebook(widget_page: Show) -> None:
     assert page.is_disabled("[data-name=draw]")
 
 
-def test_from_a_file(page: Page, made: Sampler, tmp_path: Path) -> None:
+def test_from_a_file_without_its_files(page: Page, made: Sampler, tmp_path: Path) -> None:
     path = tmp_path / "opened.html"
     text = BARE.format(title="From a file", theme="light", body=made._repr_html_())
     path.write_text(text, encoding="utf-8")
     page.goto(path.as_uri())
     page.wait_for_selector(".book-widget[data-ready]")
-    assert "opened from a file" in said(page)
-    assert page.is_disabled("[data-name=draw]")
+    page.click("[data-name=draw]")
+    page.wait_for_selector("text=could not be loaded")
+    assert f"{RUNTIME_FILES['runtime']}.js is not there" in said(page)
     choose(page, step=2)
     assert number(page, "t") == 800
 

@@ -8,13 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import colab
 import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-import colab  # noqa: E402
-
 NAMES = [page.stem for page in colab.chapters()]
 SITE = ROOT / "_build" / "html" / "book"
 

@@ -1,0 +1,173 @@
+"""Small networks trained with one fault each, and what they draw: book/data/what_goes_wrong.json.
+
+Every run has the same network, batches, times and noise, 500 updates on real MNIST; one thing is
+changed. T is 100, the schedule linear and the target the velocity. All draw from the same noise
+with all 100 steps of DDIM. `book/08_training.md` shows the pictures.
+
+    python benchmarks/what_goes_wrong.py              # about four minutes on two idle CPU cores
+    python benchmarks/what_goes_wrong.py right fast   # some of the runs only
+"""
+
+import argparse
+import base64
+import json
+import shlex
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+
+from ddpm_lite.classifier import load_classifier
+from ddpm_lite.data import Batches, mnist, to_float, to_uint8
+from ddpm_lite.diffusion import q_sample, target_of
+from ddpm_lite.model import autocast
+from ddpm_lite.sample import ddim, denoiser, initial_noise, last
+from ddpm_lite.schedule import NoiseSchedule, linear
+from ddpm_lite.train import TrainConfig, learning_rate_at
+from ddpm_lite.unet import PRESETS, UNet
+
+OUT = Path(__file__).parents[1] / "book" / "data" / "what_goes_wrong.json"
+T, STEPS, BATCH, DRAWN, SEED = 100, 500, 64, 30, 0
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training and a drawing, with at most one fault."""
+
+    name: str
+    learning_rate: float = 3e-3
+    unit: bool = False
+    """Whether the pictures are in [0, 1] and not in [-1, 1]."""
+    scaled: bool = True
+    """Whether the betas are multiplied by 1000 / T."""
+
+
+RUNS = [
+    Run("right"),
+    Run("slow", learning_rate=3e-5),
+    Run("fast", learning_rate=0.1),
+    Run("unit", unit=True),
+    Run("unscaled", scaled=False),
+]
+
+
+def schedule_of(run: Run) -> NoiseSchedule:
+    """Linear betas, scaled or as they are for T = 1000; the package refuses the latter."""
+    if run.scaled:
+        return linear(T)
+    with mock.patch("ddpm_lite.schedule.MAX_FINAL_ALPHA_BAR", 1.0):
+        return NoiseSchedule(torch.linspace(1e-4, 0.02, T, dtype=torch.float64))
+
+
+def training(run: Run, net: UNet, steps: int = STEPS) -> Iterator[float]:
+    """The loss of each update."""
+    schedule, batches = schedule_of(run), Batches(mnist(), BATCH, seed=SEED)
+    rng = torch.Generator().manual_seed(SEED)
+    plan = TrainConfig(steps=STEPS, learning_rate=run.learning_rate, warmup_steps=30, cooldown=0.4)
+    optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.0)
+    for step, (x_0, label) in enumerate(islice(batches, steps), 1):
+        x_0 = (x_0 + 1) / 2 if run.unit else x_0
+        t = torch.randint(1, T + 1, (BATCH,), generator=rng)
+        eps = torch.randn(x_0.shape, generator=rng)
+        x_t = q_sample(schedule, x_0, t, eps).contiguous(memory_format=torch.channels_last)
+        with autocast(CPU, "auto"):
+            out = net(x_t, t, label)
+        loss = (out.float() - target_of(schedule, x_0, t, eps, "v")).square().mean()
+        optimizer.param_groups[0]["lr"] = learning_rate_at(plan, step)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        yield loss.item()
+
+
+def new_network() -> UNet:
+    """The same one for each run."""
+    torch.manual_seed(SEED)
+    net: UNet = UNet(PRESETS["tiny"]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return net
+
+
+@torch.inference_mode()
+def drawn(run: Run, net: UNet) -> Tensor:
+    """Thirty pictures, uint8, three of each class."""
+    label = torch.arange(DRAWN) % 10
+
+    def told(x_t: Tensor, t: Tensor) -> Tensor:
+        with autocast(CPU, "auto"):
+            return net(x_t, t, label).float()
+
+    schedule = schedule_of(run)
+    noise = initial_noise((DRAWN, 1, 28, 28), SEED)
+    return to_uint8(last(ddim(denoiser(schedule, told, "v"), schedule, noise, T)))
+
+
+def measured(pictures: Tensor) -> dict[str, Any]:
+    """Brightness in [0, 1], and the chance that a classifier gives the class that was asked for."""
+    label = torch.arange(len(pictures)) % 10
+    brightness = pictures.float().flatten(1).mean(1) / 255
+    chances = load_classifier()(to_float(pictures)).softmax(1)
+    confidence = chances.gather(1, label[:, None])[:, 0]
+    found: dict[str, Any] = {"n": len(pictures)}
+    for name, values in (("brightness", brightness), ("confidence", confidence)):
+        error = values.std().item() / len(values) ** 0.5
+        found[name] = {"mean": round(values.mean().item(), 4), "se": round(error, 4)}
+    return found
+
+
+def packed(pictures: Tensor) -> str:
+    """The bytes of the pictures as text."""
+    return base64.b64encode(zlib.compress(pictures.numpy().tobytes(), 9)).decode()
+
+
+def unpacked(text: str) -> Tensor:
+    """The inverse: uint8 (n, 1, 28, 28)."""
+    data = bytearray(zlib.decompress(base64.b64decode(text)))
+    return torch.frombuffer(data, dtype=torch.uint8).view(-1, 1, 28, 28)
+
+
+def carry_out(runs: list[Run]) -> Iterator[dict[str, Any]]:
+    """One row for each run."""
+    for run in runs:
+        start, net = time.process_time(), new_network()
+        losses = list(training(run, net))
+        pictures, end = drawn(run, net.eval()), losses[-50:]
+        row = {"run": asdict(run), "cpu_seconds": round(time.process_time() - start, 1)}
+        row |= {"first_losses": [round(x, 5) for x in losses[:3]]}
+        row |= {"last_loss": round(sum(end) / len(end), 4), **measured(pictures)}
+        print({k: v for k, v in row.items() if k != "run"}, run.name, flush=True)
+        yield {**row, "pictures": packed(pictures)}
+
+
+def main() -> None:
+    """Runs what is asked for and writes all of it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="*", help=f"of {', '.join(r.name for r in RUNS)}; else all")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    chosen = [run for run in RUNS if not options.runs or run.name in options.runs]
+    settings = {"T": T, "steps": STEPS, "batch_size": BATCH, "seed": SEED, "network": "tiny"}
+    settings |= {"target": "v", "schedule": "linear", "sampler": f"ddim, {T} steps, eta 0"}
+    result = {
+        "command": shlex.join(["python", *sys.argv]),
+        "settings": settings,
+        "torch": torch.__version__,
+        "rows": list(carry_out(chosen)),
+    }
+    options.out.parent.mkdir(exist_ok=True)
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""What lets the built site do without a server: files as scripts, and one zip."""
+
+import base64
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from zipfile import ZipFile
+
+import book_offline
+
+from ddpm_lite.widgets.sampler import MODEL_FILE
+
+
+def finish(outdir: Path, form: str = "html", error: Exception | None = None) -> None:
+    app = SimpleNamespace(builder=SimpleNamespace(format=form), outdir=str(outdir))
+    book_offline.write(app, error)
+
+
+def test_a_wrapped_file_holds_the_same_bytes(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 5
+    (tmp_path / "some.wasm").write_bytes(data)
+    book_offline.wrap(tmp_path, "some.wasm")
+    script = (tmp_path / "some.wasm.js").read_text()
+    found = re.fullmatch(r'\(globalThis\.bookFiles \?\?= \{\}\)\[(".*")\] = "(.*)";\n', script)
+    assert found is not None
+    assert json.loads(found[1]) == "some.wasm"
+    assert base64.b64decode(found[2]) == data
+
+
+def test_the_zip_holds_the_site_in_one_folder_and_not_itself(tmp_path: Path) -> None:
+    model = tmp_path / "_static" / MODEL_FILE
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b"onnx")
+    (tmp_path / "index.html").write_text("<p>hello")
+    finish(tmp_path)
+    finish(tmp_path)
+    with ZipFile(tmp_path / book_offline.ARCHIVE) as packed:
+        files = [f"_static/{MODEL_FILE}", f"_static/{MODEL_FILE}.js", "index.html"]
+        assert packed.namelist() == [f"ddpm-lite-book/{name}" for name in files]
+        assert packed.read("ddpm-lite-book/index.html") == b"<p>hello"
+
+
+def test_other_builds_and_failed_ones_get_none(tmp_path: Path) -> None:
+    finish(tmp_path, form="gettext")
+    finish(tmp_path, error=ValueError("a page is wrong"))
+    assert not list(tmp_path.iterdir())
