@@ -11,7 +11,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,14 +21,16 @@ import tyro
 
 from ddpm_lite import __version__
 from ddpm_lite.checkpoint import CheckpointError, read, write_whole
-from ddpm_lite.data import DataError, load
+from ddpm_lite.data import NAMES, DataError, Images, load
 from ddpm_lite.draw import DrawConfig, balanced_labels, draw
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
 from ddpm_lite.model import PRETRAINED, DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.pictures import save_grid
+from ddpm_lite.processes import join_world
 from ddpm_lite.report import LikelihoodConfig, report
-from ddpm_lite.train import RunConfig, TrainConfig, Trainer, TrainingError, join_world, run
+from ddpm_lite.run import RunConfig, run
+from ddpm_lite.train import TrainConfig, Trainer, TrainingError
 from ddpm_lite.unet import PRESETS, count_parameters
 
 RECIPES = Path(__file__).parent / "configs"
@@ -45,7 +47,7 @@ class Train:
     recipe: tyro.conf.Positional[str] = "mnist"
     """A recipe's name (see `ddpm-lite info`) or a TOML file."""
     data: str = "mnist"
-    """mnist, fashion_mnist, cifar10, or a folder of images."""
+    """mnist, fashion_mnist, cifar10, or a folder of images; its sub-folders are the classes."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """The network and what its numbers mean."""
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -174,12 +176,19 @@ def parse_train(arguments: Sequence[str]) -> Train:
     return parse(recipe, arguments)
 
 
+def with_classes(model: ModelConfig, images: Images) -> ModelConfig:
+    """The network with as many labels as the images have classes; with none if it had none."""
+    count = len(images.class_names) if model.unet.classes else 0
+    return replace(model, unet=replace(model.unet, classes=count if count > 1 else 0))
+
+
 def train(arguments: Sequence[str]) -> None:
     """ddpm-lite train"""
     config = parse_train(arguments)
     device = join_world()
     images = load(config.data, True, config.model.side, config.model.unet.image_channels)
-    trainer = Trainer(config.model, config.train, images, device)
+    model = config.model if config.data in NAMES else with_classes(config.model, images)
+    trainer = Trainer(model, config.train, images, device)
     if trainer.rank == 0:
         count, shape = count_parameters(trainer.net), tuple(images.pixels.shape)
         print(f"{count:,} parameters on {device}; {config.data} {shape}; in {config.run.folder}")

@@ -5,15 +5,11 @@
             print(state.step, state.loss)
 
 One process trains on one device; several, started by `torchrun`, share the work through PyTorch's
-DistributedDataParallel. `run` adds what a long run needs: a progress bar, a metrics file, sample
-grids, checkpoints and the resuming from one.
+DistributedDataParallel. `run.py` adds what a long run needs.
 """
 
-import contextlib
 import json
 import math
-import os
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +20,6 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm.auto import tqdm
 
 from ddpm_lite.checkpoint import (
     CheckpointError,
@@ -32,11 +27,9 @@ from ddpm_lite.checkpoint import (
     optimizer_tensors,
     read,
     write,
-    write_whole,
 )
 from ddpm_lite.data import Batches, Images
 from ddpm_lite.diffusion import Weighting, training_loss
-from ddpm_lite.draw import DrawConfig, draw
 from ddpm_lite.model import (
     DiffusionModel,
     ModelConfig,
@@ -45,7 +38,7 @@ from ddpm_lite.model import (
     best_device,
     load_weights,
 )
-from ddpm_lite.pictures import save_grid
+from ddpm_lite.processes import gather, world
 from ddpm_lite.unet import UNet
 
 
@@ -118,24 +111,6 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
     rise = step / max(1, config.warmup_steps)
     fall = (config.steps - step + 1) / max(1.0, config.cooldown * config.steps)
     return config.learning_rate * min(1.0, rise, fall)
-
-
-def world() -> tuple[int, int]:
-    """(rank, number of processes) of this process; (0, 1) outside `torchrun`."""
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-
-
-def join_world() -> torch.device:
-    """Joins the processes that `torchrun` started, if it did, and returns this one's device."""
-    device = best_device()
-    if "LOCAL_RANK" not in os.environ:
-        return device
-    if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-        torch.cuda.set_device(device)
-    if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return device
 
 
 class Trainer:
@@ -334,17 +309,6 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-def gather(state: Tensor) -> Tensor:
-    """The same tensor of every process, stacked by rank."""
-    processes = world()[1]
-    if processes == 1:
-        return state[None]
-    local = state.to("cuda") if dist.get_backend() == "nccl" else state
-    rows = [torch.empty_like(local) for _ in range(processes)]
-    dist.all_gather(rows, local)
-    return torch.stack(rows).cpu()
-
-
 def _check_images(model: ModelConfig, images: Images) -> None:
     shape = tuple(images.pixels.shape[1:])
     if shape != model.image_shape:
@@ -355,135 +319,3 @@ def _check_images(model: ModelConfig, images: Images) -> None:
             f"the images have {int(images.labels.max()) + 1} classes, the network {classes}; "
             "set its `classes`"
         )
-
-
-METRICS = "metrics.jsonl"
-CHECKPOINT = "checkpoint.safetensors"
-WEIGHTS = "model.safetensors"
-LOG_EVERY = 50
-"""Steps between two lines of the metrics file; checkpoints are written at such a line only, so that
-a resumed run writes the same lines."""
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Where a run lies and how often it writes."""
-
-    folder: Path = Path("runs/mnist")
-    """The run's folder."""
-    resume: bool = False
-    """Go on from the folder's checkpoint."""
-    save_minutes: float = 5.0
-    """Minutes between two checkpoints."""
-    picture_steps: int = 1000
-    """Steps between two grids of samples."""
-
-
-def run(trainer: Trainer, config: RunConfig) -> Path:
-    """Trains to the end and returns the file with the running average of the weights.
-
-    Writes into the folder: metrics.jsonl, samples/*.png, checkpoint.safetensors every few minutes,
-    and at the end model.safetensors. Raises TrainingError if the folder holds a run already and
-    `resume` is not set, or if the loss is NaN (the last checkpoint is then still good), and
-    CheckpointError if something cannot be written.
-    """
-    _prepare(trainer, config)
-    with contextlib.closing(Log(trainer, config.folder / METRICS)) as log:
-        _train(trainer, config, log)
-    trainer.save(config.folder / CHECKPOINT)
-    trainer.save_weights(config.folder / WEIGHTS)
-    _draw_samples(trainer, config.folder)
-    return config.folder / WEIGHTS
-
-
-def _train(trainer: Trainer, config: RunConfig, log: "Log") -> None:
-    saved = time.monotonic()
-    for state in trainer.steps():
-        log.add(state)
-        if state.step % config.picture_steps == 0:
-            _draw_samples(trainer, config.folder)
-        minutes = (time.monotonic() - saved) / 60
-        if state.step % LOG_EVERY == 0 and agreed(minutes >= config.save_minutes):
-            trainer.save(config.folder / CHECKPOINT)
-            saved = time.monotonic()
-
-
-def agreed(decision: bool) -> bool:
-    """The first process's decision, in every process: their clocks differ."""
-    if world()[1] == 1:
-        return decision
-    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-    value = torch.tensor(int(decision), device=device)
-    dist.broadcast(value, src=0)
-    return bool(value)
-
-
-def _prepare(trainer: Trainer, config: RunConfig) -> None:
-    checkpoint, metrics = config.folder / CHECKPOINT, config.folder / METRICS
-    if config.resume and checkpoint.exists():
-        trainer.resume(checkpoint)
-    elif checkpoint.exists() or (metrics.exists() and not config.resume):
-        raise TrainingError(
-            f"{config.folder} already holds a run; add --resume, or choose another --folder"
-        )
-    if trainer.rank == 0:
-        write_whole(metrics, "".join(_lines_until(metrics, trainer.step)).encode())
-
-
-def _lines_until(metrics: Path, step: int) -> list[str]:
-    """The whole lines of a metrics file up to a step: a killed run may have written more."""
-    if not metrics.exists():
-        return []
-    lines = metrics.read_text().splitlines(keepends=True)
-    return [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-
-
-def _draw_samples(trainer: Trainer, folder: Path) -> None:
-    if trainer.rank == 0:
-        images = draw(trainer.model(), 64, DrawConfig(steps=20, precision=trainer.config.precision))
-        save_grid(folder / "samples" / f"step_{trainer.step:06d}.png", images)
-
-
-class Log:
-    """The progress bar and the metrics file of a run; only the first process has them."""
-
-    def __init__(self, trainer: Trainer, path: Path) -> None:
-        self.trainer, self.path = trainer, path
-        self.began, self.losses = time.monotonic(), list[float]()
-        total = trainer.config.steps
-        self.bar = tqdm(total=total, initial=trainer.step, unit="step", disable=trainer.rank > 0)
-
-    def add(self, state: TrainState) -> None:
-        """Counts one step; every LOG_EVERY steps, and at the last, writes a line."""
-        self.losses.append(state.loss)
-        self.bar.update()
-        if state.step % LOG_EVERY == 0 or state.step == self.trainer.config.steps:
-            self._write(state)
-
-    def _write(self, state: TrainState) -> None:
-        now = time.monotonic()
-        speed = len(self.losses) * self.trainer.config.batch_size / (now - self.began)
-        line = {
-            "step": state.step,
-            "loss": sum(self.losses) / len(self.losses),
-            "grad_norm": state.grad_norm,
-            "learning_rate": state.learning_rate,
-            "images_per_second": round(speed, 1),
-        }
-        self.bar.set_postfix_str(f"loss {line['loss']:.4f}, {speed:.0f} images/s")
-        self.began, self.losses = now, []
-        if self.trainer.rank == 0:
-            append_line(self.path, json.dumps(line))
-
-    def close(self) -> None:
-        """Ends the progress bar."""
-        self.bar.close()
-
-
-def append_line(path: Path, line: str) -> None:
-    """Adds a line to a file. Raises CheckpointError if it cannot be written."""
-    try:
-        with path.open("a") as file:
-            file.write(line + "\n")
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written ({error.strerror})") from None

@@ -4,6 +4,7 @@ import torch
 
 from ddpm_lite.data import Images
 from ddpm_lite.model import ModelConfig
+from ddpm_lite.train import TrainConfig, Trainer
 from ddpm_lite.unet import UNetConfig
 
 MODEL = ModelConfig(unet=UNetConfig(channels=(8, 16), groups=4, patch=2, classes=2), side=8)
@@ -16,3 +17,24 @@ def images(n: int = 64) -> Images:
     pixels[labels == 0, :, :, :4] = 200
     pixels[labels == 1, :, :, 4:] = 200
     return Images(pixels, labels, ("left", "right"))
+
+
+def config(**changes: object) -> TrainConfig:
+    values: dict[str, object] = {
+        "steps": 12, "batch_size": 8, "warmup_steps": 2, "precision": "float32", "ema_decay": 0.9,
+    }  # fmt: skip
+    return TrainConfig(**(values | changes))  # type: ignore[arg-type]
+
+
+def trainer(**changes: object) -> Trainer:
+    return Trainer(MODEL, config(**changes), images(), "cpu")
+
+
+def weights(of: Trainer) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in of.net.state_dict().items()}
+
+
+def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    different = [name for name in a if not torch.equal(a[name], b[name])]
+    assert not different

@@ -1,6 +1,7 @@
 import contextlib
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from PIL import Image
 
 from ddpm_lite import cli
 from ddpm_lite.checkpoint import write
-from ddpm_lite.cli import main, parse_train, read_recipe, recipe_names
+from ddpm_lite.cli import main, parse_train, read_recipe, recipe_names, with_classes
+from ddpm_lite.data import load
 from ddpm_lite.model import ModelConfig
-from ddpm_lite.train import CHECKPOINT, METRICS, WEIGHTS, Trainer
+from ddpm_lite.run import CHECKPOINT, METRICS, WEIGHTS
+from ddpm_lite.train import Trainer
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 
 SMALL = ModelConfig(unet=UNetConfig(channels=(8, 8), groups=4, patch=2, classes=10), T=50)
@@ -49,7 +52,7 @@ def fails(arguments: list[str], capsys: pytest.CaptureFixture[str], status: int 
     return lines[0]
 
 
-SHAPE = ["--channels", "8", "8", "--groups", "4", "--side", "8", "--classes", "2"]
+SHAPE = ["--channels", "8", "8", "--groups", "4", "--side", "8"]
 
 
 def short(pictures: Path, folder: Path) -> list[str]:
@@ -63,7 +66,8 @@ def short(pictures: Path, folder: Path) -> list[str]:
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_is_understood(name: str) -> None:
     config = parse_train([name])
-    assert config.model.unet in PRESETS.values()
+    channels = config.model.unet.image_channels
+    assert config.model.unet in [replace(p, image_channels=channels) for p in PRESETS.values()]
     assert config.run.folder == Path("runs") / name
 
 
@@ -75,6 +79,14 @@ def test_cifar10_recipe_is_the_papers() -> None:
     assert (config.train.ema_decay, config.train.warmup_steps) == (0.9999, 5000)
     assert config.train.flip
     assert config.train.steps == 800_000
+
+
+def test_a_network_has_the_labels_of_its_folder(pictures: Path) -> None:
+    labelled = ModelConfig(unet=PRESETS["mnist"])
+    assert with_classes(labelled, load(pictures)).unet.classes == 2
+    assert with_classes(labelled, load(pictures / "dark")).unet.classes == 0
+    plain = ModelConfig(unet=PRESETS["cifar10"])
+    assert with_classes(plain, load(pictures)) == plain
 
 
 def test_command_line_overrides_the_recipe() -> None:
