@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: book test check serve train bench mutants colab clean
+.PHONY: book test serve train bench mutants colab clean
 
 .venv/installed: requirements.txt pyproject.toml ddpm_lite/fused_norm.cpp
 	$(PYTHON) -m venv .venv
@@ -47,4 +47,4 @@ mutants: .venv/installed
 	  --reasons book/mutants_reasons.json
 
 clean:
-	rm -rf .venv _build build dist runs *.egg-info ddpm_lite/*.so
+	rm -rf .venv _build build dist *.egg-info ddpm_lite/*.so

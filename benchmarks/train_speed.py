@@ -16,9 +16,8 @@ import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata, resources
+from importlib import metadata
 
-import numpy as np
 import psutil
 import torch
 import torch.nn.functional as F
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from ddpm_lite.data import mnist
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 
 BATCH = 128
@@ -231,9 +231,7 @@ class Setting:
 
 def load_images() -> Tensor:
     """The MNIST training digits (60000, 1, 28, 28), uint8, from inside the package."""
-    path = resources.files("ddpm_lite").joinpath("assets", "mnist.npz")
-    with path.open("rb") as file, np.load(file) as data:
-        return torch.from_numpy(data["x_train"])[:, None]
+    return mnist().pixels
 
 
 class Training:

@@ -4,17 +4,15 @@ Every run has the same network, batches, times and noise, 500 updates on real MN
 changed. T is 100, the schedule linear and the target the velocity. All draw from the same noise
 with all 100 steps of DDIM. `book/08_training.md` shows the pictures.
 
-    python benchmarks/what_goes_wrong.py              # about four minutes on two idle CPU cores
-    python benchmarks/what_goes_wrong.py right fast   # some of the runs only
+    python benchmarks/what_goes_wrong.py              # about seven minutes on two idle CPU cores
+    python benchmarks/what_goes_wrong.py right fast --out some.json
 """
 
 import argparse
-import base64
 import json
 import shlex
 import sys
 import time
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -23,6 +21,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+from packing import pack
 from torch import Tensor
 
 from ddpm_lite.classifier import load_classifier
@@ -123,17 +122,6 @@ def measured(pictures: Tensor) -> dict[str, Any]:
     return found
 
 
-def packed(pictures: Tensor) -> str:
-    """The bytes of the pictures as text."""
-    return base64.b64encode(zlib.compress(pictures.numpy().tobytes(), 9)).decode()
-
-
-def unpacked(text: str) -> Tensor:
-    """The inverse: uint8 (n, 1, 28, 28)."""
-    data = bytearray(zlib.decompress(base64.b64decode(text)))
-    return torch.frombuffer(data, dtype=torch.uint8).view(-1, 1, 28, 28)
-
-
 def carry_out(runs: list[Run]) -> Iterator[dict[str, Any]]:
     """One row for each run."""
     for run in runs:
@@ -144,7 +132,7 @@ def carry_out(runs: list[Run]) -> Iterator[dict[str, Any]]:
         row |= {"first_losses": [round(x, 5) for x in losses[:3]]}
         row |= {"last_loss": round(sum(end) / len(end), 4), **measured(pictures)}
         print({k: v for k, v in row.items() if k != "run"}, run.name, flush=True)
-        yield {**row, "pictures": packed(pictures)}
+        yield {**row, "pictures": pack(pictures)}
 
 
 def main() -> None:
@@ -155,6 +143,9 @@ def main() -> None:
     parser.add_argument("runs", nargs="*", help=f"of {', '.join(r.name for r in RUNS)}; else all")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
+    unknown = set(options.runs) - {run.name for run in RUNS}
+    if unknown or (options.runs and options.out == OUT):
+        parser.error(f"unknown runs {unknown}" if unknown else "some of the runs only need --out")
     chosen = [run for run in RUNS if not options.runs or run.name in options.runs]
     settings = {"T": T, "steps": STEPS, "batch_size": BATCH, "seed": SEED, "network": "tiny"}
     settings |= {"target": "v", "schedule": "linear", "sampler": f"ddim, {T} steps, eta 0"}

@@ -21,13 +21,13 @@ import tyro
 
 from ddpm_lite import __version__
 from ddpm_lite.checkpoint import CheckpointError, read, write_whole
-from ddpm_lite.data import NAMES, DataError, Images, load
+from ddpm_lite.data import DIGITS, NAMES, DataError, Images, load
 from ddpm_lite.draw import DrawConfig, balanced_labels, draw
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
 from ddpm_lite.model import PRETRAINED, DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.pictures import save_grid
-from ddpm_lite.processes import join_world
+from ddpm_lite.processes import first_alone, join_world
 from ddpm_lite.report import LikelihoodConfig, report
 from ddpm_lite.run import RunConfig, run
 from ddpm_lite.train import TrainConfig, Trainer, TrainingError
@@ -145,7 +145,7 @@ def read_recipe(name: str) -> tuple[Train, list[str]]:
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"recipe {name}: {error}; there are {', '.join(recipe_names())}") from None
     preset = values.pop("preset", "mnist")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise UsageError(f"recipe {name}: preset {preset!r} is not one of {', '.join(PRESETS)}")
     options = [part for key, value in values.items() for part in _option(key, value)]
     return Train(recipe=name, model=ModelConfig(unet=PRESETS[preset])), options
@@ -154,8 +154,8 @@ def read_recipe(name: str) -> tuple[Train, list[str]]:
 def _option(key: str, value: Any) -> list[str]:
     """One entry of a recipe as it would stand on the command line."""
     name = f"--{key.replace('_', '-')}"
-    if value is True:
-        return [name]
+    if isinstance(value, bool):
+        return [name] if value else []
     return [name, *(str(v) for v in (value if isinstance(value, list) else [value]))]
 
 
@@ -173,7 +173,10 @@ def parse_train(arguments: Sequence[str]) -> Train:
         recipe = parse(start, [name, *options])
     except UsageError as error:
         raise UsageError(f"recipe {name}: {error}") from None
-    return parse(recipe, arguments)
+    config = parse(recipe, arguments)
+    if config.recipe != name:
+        raise UsageError(f"the recipe comes first: ddpm-lite train {config.recipe} ...")
+    return config
 
 
 def with_classes(model: ModelConfig, images: Images) -> ModelConfig:
@@ -186,7 +189,9 @@ def train(arguments: Sequence[str]) -> None:
     """ddpm-lite train"""
     config = parse_train(arguments)
     device = join_world()
-    images = load(config.data, True, config.model.side, config.model.unet.image_channels)
+    # one process a machine goes first, so that only one downloads
+    with first_alone():
+        images = load(config.data, True, config.model.side, config.model.unet.image_channels)
     model = config.model if config.data in NAMES else with_classes(config.model, images)
     trainer = Trainer(model, config.train, images, device)
     if trainer.rank == 0:
@@ -230,6 +235,9 @@ def _labels(config: Sample, classes: int) -> torch.Tensor | None:
 def evaluate(arguments: Sequence[str]) -> None:
     """ddpm-lite evaluate"""
     config = parse(Evaluate(), arguments)
+    classes = read(config.model, only="nothing")[1].get("class_names", DIGITS)
+    if tuple(classes) != DIGITS:
+        raise UsageError(f"only models of digits can be judged, not of {', '.join(classes)}")
     model = DiffusionModel.load(config.model, best_device())
     figures = report(model, config.n, config.draw, config.likelihood)
     for name, value in figures.items():
@@ -296,10 +304,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         COMMANDS[words[0]](words[1:])
     except UsageError as error:
         return _fail(f"{error} (ddpm-lite {words[0]} --help tells the options)", 2)
-    except (CheckpointError, DataError, ExportError, TrainingError, ValueError) as error:
+    except (CheckpointError, DataError, ExportError, TrainingError, ValueError, OSError) as error:
         return _fail(str(error), 1)
+    except torch.OutOfMemoryError:
+        return _fail("the device has too little memory; lower --batch-size", 1)
     except KeyboardInterrupt:
-        return _fail("interrupted; a training goes on from its last checkpoint with --resume", 130)
+        goes_on = "; --resume goes on from the last checkpoint" if words[0] == "train" else ""
+        return _fail(f"interrupted{goes_on}", 130)
     return 0
 
 

@@ -32,7 +32,9 @@ IMAGE_SUFFIXES = frozenset(
 )
 """The file names that `folder` takes for images, in any case."""
 
-_DIGITS = tuple("0123456789")
+DIGITS = tuple("0123456789")
+"""The names of MNIST's classes."""
+
 _FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
     "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -131,7 +133,7 @@ def mnist(train: bool = True) -> Images:
         raise DataError(
             f"{MNIST_FILE}: missing or damaged ({_reason(error)}); install ddpm_lite again"
         ) from None
-    return _images(pixels[:, None], labels, _DIGITS)
+    return _images(pixels[:, None], labels, DIGITS)
 
 
 def _images(pixels: _Bytes, labels: _Bytes, class_names: tuple[str, ...]) -> Images:
@@ -310,7 +312,7 @@ def folder(path: str | Path, side: int, channels: int = 3) -> Images:
     is taken. Hidden files and files that are not images by their suffix are left out.
 
     Raises DataError if there are no images, if some lie in sub-folders and some do not, if a file
-    is no readable image or has more than 8 bits a channel, or for channels other than 1 or 3.
+    is no readable image or a grey one of more than 8 bits, or for channels other than 1 or 3.
     """
     root = Path(path)
     if channels not in (1, 3) or side < 1:
@@ -435,19 +437,22 @@ class Batches(Iterator[tuple[Tensor, Tensor]]):
         return to_float(pixels), self.images.labels[chosen].to(self.device)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Where the walk stands: random state at the epoch's start (uint8), position (int64).
+        """Where the walk stands: random state at the epoch's start (uint8), and place (int64).
+
+        The place is the position in the epoch, the batch size and the number of images.
 
         It is the same in every process.
         """
-        return {"generator": self._start.clone(), "position": torch.tensor(self._position)}
+        numbers = torch.tensor([self._position, self.batch_size, len(self.images)])
+        return {"generator": self._start.clone(), "place": numbers}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Goes on from `state_dict`: the batches that follow are those that would have followed.
 
         Raises DataError if the state does not fit this set and batch size.
         """
-        position = int(state["position"])
-        if not 0 <= position <= len(self._order) or position % self.batch_size:
+        position, *rest = state["place"].tolist()
+        if rest != [self.batch_size, len(self.images)]:
             raise DataError(
                 "the saved place in the data does not fit this data set and batch size; go on with "
                 "those that the run was begun with"

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from ddpm_lite.data import to_uint8
-from ddpm_lite.diffusion import Variance
+from ddpm_lite.diffusion import Variance, check_name
 from ddpm_lite.model import DiffusionModel, Precision
 from ddpm_lite.sample import (
     Denoiser,
@@ -49,10 +49,9 @@ class DrawConfig:
     """Numbers in the network: auto, float32 or bfloat16."""
 
     def __post_init__(self) -> None:
-        if self.sampler not in get_args(Sampler):
-            raise ValueError(
-                f"sampler {self.sampler!r} is not one of {', '.join(get_args(Sampler))}"
-            )
+        check_name(Sampler, self.sampler)
+        check_name(Variance, self.variance)
+        check_name(Precision, self.precision)
         if self.steps < 1 or self.batch_size < 1 or self.eta < 0:
             raise ValueError("steps and batch_size must be at least 1, eta at least 0")
 
@@ -71,15 +70,24 @@ def make_denoiser(model: DiffusionModel, label: Tensor | None, config: DrawConfi
 
 
 def states(
-    model: DiffusionModel, x_T: Tensor, label: Tensor | None, config: DrawConfig, seed: int = 0
+    model: DiffusionModel,
+    x_T: Tensor,
+    label: Tensor | None,
+    config: DrawConfig,
+    seed: int | None = None,
+    progress: bool = False,
 ) -> Iterator[State]:
-    """The states of the sampler that `config` names, from x_T (B, C, H, W)."""
-    denoise = make_denoiser(model, label, config)
+    """The states of the sampler that `config` names, from x_T (B, C, H, W).
+
+    `seed` takes the place of that of `config`.
+    """
+    denoise, schedule = make_denoiser(model, label, config), model.schedule
+    seed = config.seed if seed is None else seed
     if config.sampler == "ancestral":
-        return ancestral(denoise, model.schedule, x_T, config.variance, seed)
+        return ancestral(denoise, schedule, x_T, config.variance, seed, progress)
     if config.sampler == "dpm_solver":
-        return dpm_solver(denoise, model.schedule, x_T, config.steps)
-    return ddim(denoise, model.schedule, x_T, config.steps, config.eta, seed)
+        return dpm_solver(denoise, schedule, x_T, config.steps, progress=progress)
+    return ddim(denoise, schedule, x_T, config.steps, config.eta, seed, progress)
 
 
 def balanced_labels(n: int, classes: int) -> Tensor | None:
@@ -97,15 +105,18 @@ def draw(
     """N images, uint8 (n, C, H, W); without labels (n,) every class equally often.
 
     Each batch has a seed of its own, made of `config.seed` and its number. Raises ValueError if
-    n < 1 or if there are not n labels.
+    n < 1 or if there are not n labels. The progress bar counts batches, or the steps of a single
+    one.
     """
     if n < 1 or (labels is not None and len(labels) != n):
         raise ValueError("n must be at least 1, and there must be as many labels")
     labels = balanced_labels(n, model.config.unet.classes) if labels is None else labels
-    images = []
-    for start in tqdm(range(0, n, config.batch_size), desc="drawing", disable=not progress):
+    images, one_batch = [], n <= config.batch_size
+    starts = range(0, n, config.batch_size)
+    for start in tqdm(starts, desc="drawing", disable=not progress or one_batch):
         count, seed = min(config.batch_size, n - start), config.seed + 7919 * start
         label = None if labels is None else labels[start : start + count].to(model.device)
         x_T = initial_noise((count, *model.config.image_shape), seed, model.device)
-        images.append(to_uint8(last(states(model, x_T, label, config, seed))).cpu())
+        steps = states(model, x_T, label, config, seed, progress and one_batch)
+        images.append(to_uint8(last(steps)).cpu())
     return torch.cat(images)

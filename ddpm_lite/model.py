@@ -28,7 +28,7 @@ class ModelConfig:
     unet: UNetConfig = field(default_factory=lambda: PRESETS["mnist"])
     """The network's shape."""
     schedule: str = "cosine"
-    """Noise schedule: linear, cosine, quadratic or sigmoid."""
+    """Noise schedule: linear, cosine, cosine_fine, quadratic or sigmoid."""
     T: int = 1000
     """Number of steps of the forward process."""
     target: Target = "v"
@@ -90,12 +90,13 @@ class DiffusionModel:
         tensors, metadata = read(Path(path), only="ema.")
         try:
             config = ModelConfig.from_dict(metadata["model"])
+            schedule = config.build_schedule()
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: its model cannot be built: {error}") from None
         net = UNet(config.unet)
         load_weights(net, {k.removeprefix("ema."): v for k, v in tensors.items()}, path)
         net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(net.eval().requires_grad_(False), config, config.build_schedule())
+        return cls(net.eval().requires_grad_(False), config, schedule)
 
     @property
     def device(self) -> torch.device:

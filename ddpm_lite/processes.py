@@ -1,6 +1,8 @@
 """Several processes that train one network: what PyTorch's `torchrun` started, as one reads it."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
@@ -27,6 +29,17 @@ def join_world() -> torch.device:
     return device
 
 
+@contextlib.contextmanager
+def first_alone() -> Iterator[None]:
+    """The body runs in the first process of each machine, and then in the others."""
+    others = world()[1] > 1 and int(os.environ["LOCAL_RANK"]) > 0
+    if others:
+        dist.barrier()
+    yield
+    if world()[1] > 1 and not others:
+        dist.barrier()
+
+
 def gather(state: Tensor) -> Tensor:
     """The same tensor of every process, stacked by rank."""
     processes = world()[1]
@@ -39,7 +52,7 @@ def gather(state: Tensor) -> Tensor:
 
 
 def agreed(decision: bool) -> bool:
-    """The first process's decision, in every process: their clocks differ."""
+    """The first process's decision, in every process."""
     if world()[1] == 1:
         return decision
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"

@@ -46,7 +46,7 @@ def report(
         figures |= _bits(model_likelihood(model, bound, config.seed))
     labels = balanced_labels(n, model.config.unet.classes)
     images = draw(model, n, config, labels, progress=True)
-    return figures | _quality(sample_quality(images, labels, config.seed)) | _drawing(config)
+    return figures | _quality(sample_quality(images, labels, config.seed)) | drawing(config, labels)
 
 
 def model_likelihood(model: DiffusionModel, bound: LikelihoodConfig, seed: int = 0) -> Likelihood:
@@ -90,6 +90,9 @@ def _quality(quality: SampleQuality) -> dict[str, Any]:
     }
 
 
-def _drawing(config: DrawConfig) -> dict[str, Any]:
-    figures: dict[str, Any] = {"sampler": config.sampler, "guidance_scale": config.guidance_scale}
-    return figures | ({} if config.sampler == "ancestral" else {"steps": config.steps})
+def drawing(config: DrawConfig, labels: Tensor | None) -> dict[str, Any]:
+    """The settings that the images depend on."""
+    names = {"ancestral": ["variance"], "ddim": ["steps", "eta"], "dpm_solver": ["steps"]}
+    guided = [] if labels is None else ["guidance_scale"]
+    wanted = ["sampler", *guided, *names[config.sampler], "clip", "precision"]
+    return {name: getattr(config, name) for name in wanted}

@@ -35,6 +35,10 @@ class RunConfig:
     picture_steps: int = 1000
     """Steps between two grids of samples."""
 
+    def __post_init__(self) -> None:
+        if self.picture_steps < 1 or self.save_minutes < 0:
+            raise ValueError("picture_steps must be at least 1, save_minutes at least 0")
+
 
 def run(trainer: Trainer, config: RunConfig) -> Path:
     """Trains to the end and returns the file with the running average of the weights.
@@ -67,9 +71,11 @@ def _train(trainer: Trainer, config: RunConfig, log: "Log") -> None:
 
 def _prepare(trainer: Trainer, config: RunConfig) -> None:
     checkpoint, metrics = config.folder / CHECKPOINT, config.folder / METRICS
-    if config.resume and checkpoint.exists():
+    # the first process looks for all: it may write before the others have looked
+    saved, begun = agreed(checkpoint.exists()), agreed(metrics.exists())
+    if config.resume and saved:
         trainer.resume(checkpoint)
-    elif checkpoint.exists() or (metrics.exists() and not config.resume):
+    elif saved or (begun and not config.resume):
         raise TrainingError(
             f"{config.folder} already holds a run; add --resume, or choose another --folder"
         )

@@ -1,6 +1,6 @@
 """Training: a generator that yields its state once a step, after the update.
 
-    for state in Trainer(config, model, images).steps():
+    for state in Trainer(model, config, images).steps():
         if state.step % 100 == 0:
             print(state.step, state.loss)
 
@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.distributed as dist
@@ -29,7 +29,7 @@ from ddpm_lite.checkpoint import (
     write,
 )
 from ddpm_lite.data import Batches, Images
-from ddpm_lite.diffusion import Weighting, training_loss
+from ddpm_lite.diffusion import Weighting, check_name, training_loss
 from ddpm_lite.model import (
     DiffusionModel,
     ModelConfig,
@@ -44,6 +44,10 @@ from ddpm_lite.unet import UNet
 
 class TrainingError(Exception):
     """A training that cannot go on; the text is one line."""
+
+
+TimeLaw = Literal["uniform", "half_log"]
+"""How times are drawn: uniformly, or every second one log-uniformly, small ones more often."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class TrainConfig:
     """Share of the running average of the weights that stays at each update."""
     weighting: Weighting = "simple"
     """How the loss weighs the times: simple, min_snr or bound."""
+    times: TimeLaw = "uniform"
+    """How times are drawn: uniform, or half_log for a better bound, which small times decide."""
     label_dropout: float = 0.1
     """Share of the images that are shown without their label (needed for guidance)."""
     accumulate: int = 1
@@ -86,6 +92,11 @@ class TrainConfig:
             raise ValueError("steps, batch_size and accumulate must be at least 1")
         if self.batch_size % self.accumulate:
             raise ValueError("batch_size must be a multiple of accumulate")
+        if self.learning_rate <= 0 or self.clip_norm <= 0:
+            raise ValueError("learning_rate and clip_norm must be above 0")
+        check_name(Weighting, self.weighting)
+        check_name(TimeLaw, self.times)
+        check_name(Precision, self.precision)
         if not (
             0 <= self.ema_decay < 1 and 0 <= self.label_dropout <= 1 and 0 <= self.cooldown <= 1
         ):
@@ -111,6 +122,17 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
     rise = step / max(1, config.warmup_steps)
     fall = (config.steps - step + 1) / max(1.0, config.cooldown * config.steps)
     return config.learning_rate * min(1.0, rise, fall)
+
+
+def draw_times(T: int, n: int, law: TimeLaw, generator: torch.Generator) -> Tensor:
+    """Times in 1..T, int64 (n,). With "half_log" every second one is t by log(1 + 1/t) / log T.
+
+    That is the integer part of T^u, u uniform; T itself has chance 0 there.
+    """
+    t = torch.randint(1, T + 1, (n,), generator=generator)
+    if law == "half_log":
+        t[1::2] = (T ** torch.rand(n // 2, generator=generator)).long()
+    return t
 
 
 class Trainer:
@@ -209,7 +231,7 @@ class Trainer:
         return float(total)
 
     def _loss(self, x_0: Tensor, label: Tensor) -> Tensor:
-        t = torch.randint(1, self.schedule.T + 1, (len(x_0),), generator=self.times)
+        t = draw_times(self.schedule.T, len(x_0), self.config.times, self.times)
         eps = torch.randn(x_0.shape, generator=self.noise, device=self.device)
         net_label = self._drop(label) if self.model_config.unet.classes else None
 
@@ -255,6 +277,7 @@ class Trainer:
         return {
             "model": self.model_config.to_dict(),
             "train": asdict(self.config),
+            "class_names": list(self.batches.images.class_names),
             "step": self.step,
             "torch": torch.__version__,
         }
@@ -273,6 +296,9 @@ class Trainer:
         processes.
         """
         tensors, metadata = read(path)
+        names = list(self.batches.images.class_names)
+        if metadata.get("class_names") != names:
+            raise CheckpointError(f"{path}: was trained on other data; resume it with the same")
         if metadata.get("model") != json.loads(json.dumps(self.model_config.to_dict())):
             raise CheckpointError(
                 f"{path}: holds a model of another configuration; resume it with its own"

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from ddpm_lite import cli
-from ddpm_lite.checkpoint import write
+from ddpm_lite.checkpoint import read, write
 from ddpm_lite.cli import main, parse_train, read_recipe, recipe_names, with_classes
 from ddpm_lite.data import load
 from ddpm_lite.model import ModelConfig
@@ -79,6 +79,26 @@ def test_cifar10_recipe_is_the_papers() -> None:
     assert (config.train.ema_decay, config.train.warmup_steps) == (0.9999, 5000)
     assert config.train.flip
     assert config.train.steps == 800_000
+
+
+def test_the_recipe_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "the recipe comes first" in fails(["train", "--steps", "5", "tiny"], capsys, 2)
+
+
+def test_a_recipe_can_say_no(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('preset = "tiny"\nflip = false\n')
+    assert not parse_train([str(path)]).train.flip
+    path.write_text('preset = "tiny"\nflip = true\n')
+    assert parse_train([str(path)]).train.flip
+
+
+def test_only_models_of_digits_are_judged(
+    weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors, metadata = read(weights)
+    write(weights, tensors, metadata | {"class_names": ["cat", "dog"]})
+    assert "not of cat, dog" in fails(["evaluate", str(weights)], capsys, 2)
 
 
 def test_a_network_has_the_labels_of_its_folder(pictures: Path) -> None:

@@ -504,7 +504,7 @@ def test_resuming_gives_the_same_batches(before: int) -> None:
     saved = running.state_dict()
     assert {k: (v.dtype, v.device.type) for k, v in saved.items()} == {
         "generator": (torch.uint8, "cpu"),
-        "position": (torch.int64, "cpu"),
+        "place": (torch.int64, "cpu"),
     }
     resumed = Batches(noise(21), 5, seed=99, flip=True)
     resumed.load_state_dict(saved)

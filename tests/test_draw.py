@@ -158,7 +158,11 @@ def test_progress_is_shown_only_when_asked_for(capsys: pytest.CaptureFixture[str
     draw(model(), 2, FAST)
     assert capsys.readouterr().err == ""
     draw(model(), 2, FAST, progress=True)
-    assert "drawing: 100%" in capsys.readouterr().err
+    assert "sampling: 100%" in capsys.readouterr().err
+    draw(model(), 2, replace(FAST, batch_size=1), progress=True)
+    shown = capsys.readouterr().err
+    assert "drawing: 100%" in shown
+    assert "sampling" not in shown
 
 
 @pytest.mark.parametrize(

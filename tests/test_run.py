@@ -41,6 +41,12 @@ def test_run_does_not_overwrite_a_run(tmp_path: Path) -> None:
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
+@pytest.mark.parametrize("change", [{"picture_steps": 0}, {"save_minutes": -1.0}])
+def test_impossible_intervals_are_refused(change: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="at least"):
+        RunConfig(**change)  # type: ignore[arg-type]
+
+
 def test_metrics_of_a_killed_run_are_cut_back_to_its_checkpoint(tmp_path: Path) -> None:
     run(trainer(steps=50), RunConfig(folder=tmp_path))
     with (tmp_path / METRICS).open("a") as file:

@@ -35,10 +35,11 @@ def exact_beta(name: str, T: int) -> list[mp.mpf]:
         roots = [mp.sqrt(first) + s * (mp.sqrt(last) - mp.sqrt(first)) for s in share]
         return [root**2 * 1000 / T for root in roots]
     alpha_bar: Callable[[mp.mpf], mp.mpf]
-    if name == "cosine":
+    if name.startswith("cosine"):
+        offset = mp.mpf("0.008" if name == "cosine" else "0.002")
 
         def alpha_bar(u: mp.mpf) -> mp.mpf:
-            return mp.cos((u + mp.mpf("0.008")) / mp.mpf("1.008") * mp.pi / 2) ** 2
+            return mp.cos((u + offset) / (1 + offset) * mp.pi / 2) ** 2
     else:  # the logistic curve is half a hyperbolic tangent; it is rescaled to run from 1 to 0
 
         def alpha_bar(u: mp.mpf) -> mp.mpf:

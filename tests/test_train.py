@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -8,10 +9,11 @@ import torch
 from small import MODEL, assert_same, config, images, trainer, weights
 
 from ddpm_lite.checkpoint import CheckpointError, read, write
+from ddpm_lite.data import DataError
 from ddpm_lite.diffusion import training_loss
 from ddpm_lite.draw import DrawConfig, draw
 from ddpm_lite.model import ModelConfig
-from ddpm_lite.train import Trainer, learning_rate_at
+from ddpm_lite.train import Trainer, draw_times, learning_rate_at
 from ddpm_lite.unet import UNetConfig
 
 # --- the loop ------------------------------------------------------------------------------------
@@ -100,6 +102,22 @@ def test_batch_is_divided_by_the_accumulation() -> None:
     training._loss = lambda x, y: (sizes.append(len(x)), original(x, y))[1]  # type: ignore[method-assign, func-returns-value]
     next(training.steps())
     assert sizes == [2, 2, 2, 2]
+
+
+def test_half_of_the_times_are_small_ones() -> None:
+    generator, n, T = torch.Generator().manual_seed(0), 200_000, 100
+    t = draw_times(T, n, "half_log", generator)
+    assert (int(t.min()), int(t.max())) == (1, T)
+    for first, last in ((1, 1), (2, 4), (5, 30), (31, 100)):
+        log = math.log((min(last, T - 1) + 1) / first) / math.log(T)
+        expected = (log + (last - first + 1) / T) / 2
+        found = float(((t >= first) & (t <= last)).double().mean())
+        assert found == pytest.approx(expected, abs=4 * (0.25 / n) ** 0.5)
+
+
+def test_uniform_times_are_equally_likely() -> None:
+    t = draw_times(4, 40_000, "uniform", torch.Generator().manual_seed(0))
+    assert (t.bincount(minlength=5)[1:] / 40_000).tolist() == pytest.approx([0.25] * 4, abs=0.01)
 
 
 def test_labels_are_dropped_as_often_as_asked() -> None:
@@ -217,6 +235,13 @@ def test_checkpoints_that_cannot_be_resumed_are_refused(tmp_path: Path) -> None:
     other = ModelConfig(unet=UNetConfig(channels=(8,), groups=4, patch=2, classes=2), side=8)
     with pytest.raises(CheckpointError, match="another configuration"):
         Trainer(other, config(), images(), "cpu").resume(tmp_path / "c")
+    named = replace(images(), class_names=("up", "down"))
+    with pytest.raises(CheckpointError, match="other data"):
+        Trainer(MODEL, config(), named, "cpu").resume(tmp_path / "c")
+    with pytest.raises(DataError, match="batch size"):
+        trainer(batch_size=4).resume(tmp_path / "c")
+    with pytest.raises(DataError, match="data set"):
+        Trainer(MODEL, config(), images(66), "cpu").resume(tmp_path / "c")
     with pytest.raises(CheckpointError, match="weights only"):
         trainer().resume(tmp_path / "w")
     two = tensors | {k: torch.cat([v, v]) for k, v in tensors.items() if k.startswith("rng.")}

@@ -61,15 +61,19 @@ class Widget:
             f"<style>@media (max-width: 600px) {{#{name} {{min-height: {narrow}px !important}}}}"
             "</style>\n"
             f'<script type="module">\n{shim}\n'
-            f'show(document.getElementById("{name}"), {_in_script(body)});\n</script>'
+            f'start("{name}", {_in_script(body)});\n</script>'
         )
 
     def live(self) -> "anywidget.AnyWidget":
-        """The same as an anywidget (`ddpm-lite[live]`): its traits follow the reader's hand."""
+        """The same as an anywidget (`ddpm-lite[live]`): its traits follow the reader's hand.
+
+        Those of `Sampler` say how it begins, and stay.
+        """
         import anywidget
         import traitlets
 
         traits: dict[str, Any] = {k: traitlets.Any(v).tag(sync=True) for k, v in self.state.items()}
+        traits["description"] = traitlets.Unicode(self.description).tag(sync=True)
         members = {"_esm": module_text(self.module), **traits}
         made: anywidget.AnyWidget = type(type(self).__name__, (anywidget.AnyWidget,), members)()
         return made

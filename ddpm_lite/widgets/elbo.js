@@ -238,7 +238,7 @@ function render({ model, el }) {
     [laws, bar, map].forEach((node) => node.redraw());
   };
   handles(laws, map, model, limits, byHand);
-  frame(el).append(
+  frame(el, model).append(
     row(knobs.mean, knobs.deviation, climb),
     all,
     inner,

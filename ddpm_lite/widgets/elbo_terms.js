@@ -121,13 +121,12 @@ function render({ model, el }) {
   const refresh = () => {
     const { term, so_far, share, total } = parts[chosen()];
     knob.set(chosen());
-    knob.input.setAttribute("aria-valuetext", called(parts[chosen()]));
     facts.set({ term, so_far, share, total });
     plots.forEach((node) => node.redraw());
   };
   facts.style.margin = ".2rem 0 .5rem";
   const note = h("p", { className: "w-note", textContent: "In bits a pixel; t on a logarithmic axis." });
-  frame(el).append(row(knob), facts, flexed(...plots.map((node) => flexible(node, 260, 1))), note);
+  frame(el, model).append(row(knob), facts, flexed(...plots.map((node) => flexible(node, 260, 1))), note);
   refresh();
 }
 

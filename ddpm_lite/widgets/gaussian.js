@@ -186,7 +186,7 @@ function render({ model, el }) {
       put({ a: Math.min(value, fixed), b: Math.max(value, fixed) });
     },
   );
-  frame(el).append(row(knobs.mu, knobs.sigma), picture, row(knobs.a, knobs.b), row(...spans), show);
+  frame(el, model).append(row(knobs.mu, knobs.sigma), picture, row(knobs.a, knobs.b), row(...spans), show);
   show.set(measured(state()));
   picture.redraw();
 }

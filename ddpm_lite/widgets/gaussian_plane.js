@@ -198,7 +198,7 @@ function render({ model, el }) {
     Object.assign(style, { display: "flex", margin: ".4rem 0", maxWidth: "24rem" });
     Object.assign(input.style, { flex: "1", width: "0" });
   }
-  frame(el).append(row(left, right));
+  frame(el, model).append(row(left, right));
   refresh();
 }
 

@@ -424,7 +424,7 @@ function render({ model, el }) {
   };
   const left = h("div", { style: { flex: "1 1 280px", maxWidth: "320px" } }, people);
   const right = h("div", { style: { flex: "1 1 280px", maxWidth: "330px" } }, bars, chart);
-  frame(el).append(
+  frame(el, model).append(
     row(step, ten, run, again),
     row(left, right),
     rate,

@@ -231,7 +231,7 @@ function player(model, put, el) {
     node.textContent = calm() ? "One step" : "Play";
   };
   const next = (now) => {
-    if (start === null || !el.isConnected) return;
+    if (start === null || !el.isConnected) return stop();
     const T = model.get("T");
     const t = Math.min(T, Math.max(0, Math.floor(((now - start) * T) / (1000 * WALK))));
     put({ t });
@@ -288,7 +288,7 @@ function render({ model, el }) {
       silent(numbers({ ["mean_" + name]: "mean", ["sd_" + name]: "σ" })),
     ]),
   );
-  const drawn = plots(model, () => now, put);
+  const drawn = plots(model, () => now, byHand);
   const refresh = () => {
     compute();
     const [t, look] = [model.get("t"), pictures[model.get("picture")]];
@@ -303,7 +303,7 @@ function render({ model, el }) {
     drawn.redraw();
   };
   const hint = "Thin lines: the other schedules. Drag in a curve to move t.";
-  frame(el).append(
+  frame(el, model).append(
     row(controls.picture, controls.schedule, controls.T),
     row(controls.t, play, again),
     h("div", { style: { display: "flex", gap: "12px", margin: ".5rem 0" } }, ...tiles),

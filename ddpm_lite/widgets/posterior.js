@@ -223,7 +223,7 @@ function render({ model, el }) {
     ({ key }, px) => put({ [key]: inside(model.get("limits")[key], value(px)) }),
   );
   const { x_0, x_t, t, beta, schedule, T, reset, alike } = controls;
-  frame(el).append(
+  frame(el, model).append(
     row(schedule, T, reset, alike),
     row(x_0, x_t),
     row(t, beta),

@@ -248,7 +248,7 @@ function render({ model, el }) {
     node.style.columnGap = ".8rem";
     return whole;
   };
-  frame(el).append(
+  frame(el, model).append(
     row(knobs.mu, knobs.sigma, shown),
     cloud,
     slopes,

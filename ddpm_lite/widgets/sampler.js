@@ -53,6 +53,7 @@ function render({ model, el }) {
       const evaluate = await loading;
       if (!loaded) say("The model is loaded.");
       loaded = true;
+      setBusy(busy);
       return evaluate;
     } catch (error) {
       loading = null;
@@ -60,14 +61,14 @@ function render({ model, el }) {
     }
   };
 
-  // Samples from x at time `from` to the end, and shows every step.
-  async function sample(from, makeX) {
+  // Samples to the end from what makeStart gives, a time and x, and shows every step.
+  async function sample(makeStart) {
     if (busy) return stop();
     const mine = ++run;
     setBusy(true);
     try {
       const asked = await network();
-      if (mine === run) await follow(mine, asked, from, makeX());
+      if (mine === run) await follow(mine, asked, ...makeStart());
     } catch (error) {
       const what = loaded ? "The model stopped" : "This is a recorded run: the model could not be loaded";
       say(`${what}; ${error.message}.`);
@@ -78,7 +79,8 @@ function render({ model, el }) {
   function stop() {
     run++;
     setBusy(false);
-    say("Stopped.");
+    view.show(view.frames.length - 1);
+    say(loading && !loaded ? "The model still loads; nothing will be drawn." : "Stopped.");
   }
 
   async function follow(mine, asked, from, x) {
@@ -109,9 +111,9 @@ function render({ model, el }) {
   }
 
   const fromNoise = () =>
-    sample(schedule.T, () => {
+    sample(() => {
       const draw = normal(uniform(controls.seed()));
-      return Float32Array.from({ length: side * side }, draw);
+      return [schedule.T, Float32Array.from({ length: side * side }, draw)];
     });
   const draw = button(`Load the model (${size} MB) and draw`, fromNoise, "draw");
   const another = button("Another seed", () => (controls.nextSeed(), fromNoise()), "another");
@@ -127,7 +129,7 @@ function render({ model, el }) {
     for (const [node, before, after] of labels) node.textContent = busy ? "Stop" : loaded ? after : before;
   }
 
-  const box = frame(el);
+  const box = frame(el, model);
   const choices = h("div", { className: "w-choices" }, controls.node, row(draw, another));
   box.append(h("style", { textContent: STYLE }), h("div", { className: "w-sampler" }, view.large, choices));
   box.append(h("div", { className: "w-said" }, status, bar), view.strip, row(...view.tools), facts, own.node);
@@ -370,6 +372,7 @@ function ownDigit(model, schedule, controls, sample) {
     label: "Pad: sketch a digit with mouse or finger; by keyboard choose a test digit beside it",
     changed: () => self.renew(),
   });
+  pad.addEventListener("pointerdown", () => test.set(""));
   const test = choice({
     label: "Test digit",
     options: [["", "–"], ...digits.map((_, k) => [k, String(k)])],
@@ -390,7 +393,7 @@ function ownDigit(model, schedule, controls, sample) {
   });
   self.denoise = button(
     "Load the model and denoise it",
-    () => sample(t, () => (self.renew(), fresh.x)),
+    () => sample(() => (self.renew(), [t, fresh.x])),
     "denoise",
   );
   const figure = (picture, text) =>

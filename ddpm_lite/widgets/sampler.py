@@ -17,6 +17,7 @@ from ddpm_lite.model import PRETRAINED, DiffusionModel
 from ddpm_lite.sample import Denoiser, State, ddim, ddim_step, dpm_solver, timesteps
 from ddpm_lite.schedule import NoiseSchedule
 from ddpm_lite.widgets.base import Widget
+from ddpm_lite.widgets.limits import checked
 
 MODEL_FILE = "models/mnist.onnx"
 """Where below _static/ the page finds the model: book/_ext/book_model.py puts it there."""
@@ -67,6 +68,7 @@ class Sampler(Widget):
         if not 1 <= own_t <= T:
             raise ValueError(f"own_t must lie in 1..{T}, not {own_t}")
         config = DrawConfig(sampler, steps, guidance_scale=guidance, precision="float32")
+        checked({"guidance": (0, 5), "own_digit": (0, 9)}, guidance=guidance, own_digit=own_digit)
         x_T = page_noise(seed, model.config.image_shape)
         label = None if digit is None else torch.tensor([digit])
         denoise = make_denoiser(model, label, config)

@@ -15,8 +15,12 @@ export function h(tag, properties = {}, ...children) {
 }
 
 // The widget's own frame and style; every widget puts its parts into what this returns.
-export function frame(el) {
+export function frame(el, model) {
+  const description = model.get("description"); // a live widget's; on a page it stands in the HTML
+  if (description) el.setAttribute("aria-label", description);
+  if (description) el.setAttribute("role", "group");
   el.classList.add("book-widget"); // a live widget's element has no class yet
+  el.dataset.lmSuppressShortcuts = "true"; // JupyterLab's keys would take ours
   el.append(
     h("style", {
       textContent: `
@@ -49,15 +53,20 @@ export function row(...children) {
 export function slider({ label, min, max, step, value, change, show = String, name = label }) {
   const input = h("input", { type: "range", min, max, step, value });
   input.dataset.name = name;
-  const text = h("output", { textContent: show(+value) });
-  input.addEventListener("input", () => {
+  const text = h("output", { role: "none" }); // the slider itself tells its value
+  const write = () => {
     text.textContent = show(+input.value);
+    if (text.textContent) input.setAttribute("aria-valuetext", text.textContent);
+  };
+  write();
+  input.addEventListener("input", () => {
+    write();
     change(+input.value);
   });
   const node = h("label", {}, label, input, text);
   node.set = (v) => {
     input.value = v;
-    text.textContent = show(+input.value);
+    write();
   };
   node.input = input;
   return node;
@@ -88,7 +97,7 @@ export function numbers(labels) {
   const node = h("div", { className: "w-numbers", role: "status" });
   const cells = {};
   for (const [name, label] of Object.entries(labels)) {
-    cells[name] = h("output", { dataset: { name } });
+    cells[name] = h("output", { dataset: { name }, role: "none" }); // the whole row is the status
     node.append(h("span", {}, label + " ", cells[name]));
   }
   node.set = (values) => {
@@ -113,7 +122,14 @@ export function short(value) {
 export function canvas({ width, height, label, draw }) {
   const node = h("canvas", { role: "img", "aria-label": label });
   const context = node.getContext("2d");
+  let box = null;
+  const sized = new ResizeObserver(() => node.redraw());
   node.redraw = () => {
+    if (node.parentElement !== box) {
+      sized.disconnect();
+      box = node.parentElement;
+      if (box) sized.observe(box);
+    }
     const wide = Math.min(width, node.parentElement?.clientWidth || width);
     const scale = window.devicePixelRatio || 1;
     node.width = Math.round(wide * scale);
@@ -124,8 +140,7 @@ export function canvas({ width, height, label, draw }) {
     context.clearRect(0, 0, wide, height);
     draw(context, wide, height, ink(node));
   };
-  onTheme(node.redraw);
-  new ResizeObserver(() => node.redraw()).observe(node.parentElement ?? document.body);
+  onTheme(node);
   return node;
 }
 
@@ -134,8 +149,12 @@ export function ink(node) {
   return getComputedStyle(node).color || "#555";
 }
 
-export function onTheme(f) {
-  new MutationObserver(f).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+// Redraw a canvas when the book's theme or a notebook's changes, for as long as it lives.
+function onTheme(node) {
+  const weak = new WeakRef(node);
+  const watch = new MutationObserver(() => (weak.deref() ? weak.deref().redraw() : watch.disconnect()));
+  const attributeFilter = ["data-theme", "data-jp-theme-light"];
+  for (const at of [document.documentElement, document.body]) watch.observe(at, { attributeFilter });
 }
 
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -226,7 +245,7 @@ export function tables(betas) {
 }
 
 // The schedules of ddpm_lite.schedule by their names, and their betas by the same formulas.
-export const SCHEDULE_NAMES = ["linear", "cosine", "quadratic", "sigmoid"];
+export const SCHEDULE_NAMES = ["linear", "cosine", "cosine_fine", "quadratic", "sigmoid"];
 
 export function betasOf(name, T) {
   const [first, last] = [0.1 / T, 20 / T]; // 1e-4 and 0.02, scaled by 1000 / T
@@ -234,8 +253,10 @@ export function betasOf(name, T) {
   if (name === "linear") return spaced(first, last);
   if (name === "quadratic") return spaced(Math.sqrt(first), Math.sqrt(last)).map((root) => root ** 2);
   const logistic = (z) => 1 / (1 + Math.exp(-z));
+  const cosine = (offset) => (u) => Math.cos((((u + offset) / (1 + offset)) * Math.PI) / 2) ** 2;
   const alphaBar = {
-    cosine: (u) => Math.cos((((u + 0.008) / 1.008) * Math.PI) / 2) ** 2,
+    cosine: cosine(0.008),
+    cosine_fine: cosine(0.002),
     sigmoid: (u) => (logistic(3) - logistic(6 * u - 3)) / (logistic(3) - logistic(-3)),
   }[name];
   return Array.from({ length: T }, (_, k) => Math.min(1 - alphaBar((k + 1) / T) / alphaBar(k / T), 0.999));
@@ -244,9 +265,14 @@ export function betasOf(name, T) {
 // The state lives in the model, so that a live widget's traits follow: `refresh` is called after
 // each change of one of these keys, and what this returns changes them: put({ mu: 1 }).
 export function follow(model, keys, refresh) {
-  for (const key of keys) model.on("change:" + key, refresh);
+  let [held, stale] = [false, false];
+  const heard = () => (held ? (stale = true) : refresh());
+  for (const key of keys) model.on("change:" + key, heard);
   return (changes) => {
+    [held, stale] = [true, false]; // one refresh for all of them, when all are set
     for (const [key, value] of Object.entries(changes)) model.set(key, value);
+    held = false;
+    if (stale) refresh();
     model.save_changes();
   };
 }
@@ -267,13 +293,17 @@ export function drag(node, pick, move) {
   };
   node.addEventListener("touchstart", grip, { passive: false });
   node.addEventListener("pointerdown", (event) => {
+    if (event.button || !event.isPrimary) return;
     if (!(held = pick(...at(event)))) return;
     node.setPointerCapture(event.pointerId);
     [waits, from] = [held.loose && event.pointerType === "touch", event.clientX];
     if (!waits) move(held, ...at(event));
   });
   node.addEventListener("pointermove", (event) => {
-    if (!held) return (node.style.cursor = pick(...at(event)) ? "grab" : "");
+    if (!held) {
+      const found = pick(...at(event));
+      return (node.style.cursor = found ? found.cursor ?? "grab" : "");
+    }
     waits &&= Math.abs(event.clientX - from) < 5;
     if (!waits) move(held, ...at(event));
   });

@@ -17,6 +17,14 @@ function makeModel(state) {
   };
 }
 
+// Every element of this id that has not begun: a notebook may show one output twice.
+function start(id, body) {
+  for (const el of document.querySelectorAll(`#${id}:not([data-started])`)) {
+    el.dataset.started = "true";
+    show(el, body);
+  }
+}
+
 async function show(el, { module, state }) {
   const url = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
   try {

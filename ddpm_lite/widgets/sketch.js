@@ -35,6 +35,7 @@ export function sketchPad({ side, size, label, changed }) {
     changed();
   };
   pad.addEventListener("pointerdown", (event) => {
+    if (event.button || !event.isPrimary) return;
     event.preventDefault();
     pad.setPointerCapture(event.pointerId);
     stroke(event);

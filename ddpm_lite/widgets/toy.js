@@ -259,7 +259,7 @@ function players(model, put, el) {
     requestAnimationFrame(next);
   };
   const next = (now) => {
-    if (!going || !el.isConnected) return;
+    if (!going || !el.isConnected) return set(0);
     const gone = Math.min(T, Math.max(0, Math.round(((now - began) * T) / (1000 * SECONDS))));
     put({ t: going > 0 ? gone : T - gone });
     if (gone < T) requestAnimationFrame(next);
@@ -355,6 +355,7 @@ function render({ model, el }) {
   function refresh() {
     for (const [key, node] of Object.entries(knobs)) node.set(get(key));
     knobs.steps.select.disabled = get("sampler") === "ancestral";
+    place.disabled = !own();
     clear.disabled = !own() || !get("drawn").length;
     forward.style.cursor = own() ? "crosshair" : "";
     show.set(measure());
@@ -420,7 +421,7 @@ function render({ model, el }) {
   // In the left picture a hand moves the probe, or draws.
   const inside = (value) => Math.min(3, Math.max(-3, Math.round(value * 100) / 100));
   const pick = (px, py) => {
-    if (own() && (get("t") === 0 || !cloud().length)) return { draws: true };
+    if (own() && (get("t") === 0 || !cloud().length)) return { draws: true, cursor: "crosshair" };
     const [x, y] = plane(forward.clientWidth, HEIGHT).to(...probe());
     return { loose: Math.hypot(px - x, py - y) > 18 };
   };
@@ -429,6 +430,7 @@ function render({ model, el }) {
     const close = drawn.some((point) => Math.hypot(point[0] - x, point[1] - y) < GAP);
     if (!close && drawn.length < MOST) put({ t: 0, drawn: [...drawn, [x, y]] });
   };
+  const place = button("add the probe", () => add(probe()), "add");
   drag(forward, pick, ({ draws }, px, py) => {
     const at = plane(forward.clientWidth, HEIGHT).from(px, py).map(inside);
     drawing = Boolean(draws);
@@ -445,8 +447,8 @@ function render({ model, el }) {
   const legend = (colour, text) => h("span", { style: { whiteSpace: "nowrap" } }, swatch(colour), text);
   const panel = (text, picture) =>
     flexible(h("div", {}, h("p", { className: "w-note" }, text), picture), 300, 1);
-  frame(el).append(
-    row(knobs.cloud, knobs.schedule, clear),
+  frame(el, model).append(
+    row(knobs.cloud, knobs.schedule, place, clear),
     row(knobs.t, ...play.nodes),
     row(
       panel("Noise added: points, density, score", forward),

@@ -312,7 +312,7 @@ function render({ model, el }) {
   });
   // Room for the longest text, so that nothing below it moves.
   const room = ".w-about{min-height:2.9em}@media (max-width:576px){.w-about{min-height:5.8em}}";
-  frame(el).append(
+  frame(el, model).append(
     h("style", { textContent: room }),
     row(digit, time),
     shape,

@@ -93,6 +93,14 @@ def test_the_pace_of_a_chapter(page: Path) -> None:
     assert words(longest) <= 150, longest
 
 
+@pytest.mark.parametrize("page", CHAPTERS[:6], ids=name)
+def test_a_chapter_of_mathematics_is_no_book_of_its_own(page: Path) -> None:
+    """Words in letters, without formulas and cells."""
+    prose = DISPLAY.sub("", FENCE.sub("", text_of(page)))
+    plain = re.sub(r"^% .*$|\$[^$]*\$", "", prose, flags=re.M)
+    assert 1500 <= len(re.findall(r"[A-Za-z][A-Za-z'-]*", plain)) <= 3000
+
+
 @pytest.mark.parametrize("page", CHAPTERS, ids=name)
 def test_every_exercise_has_a_folded_solution(page: Path) -> None:
     text = text_of(page)
@@ -107,6 +115,8 @@ def test_a_chapter_shows_the_code_and_sums_up(page: Path) -> None:
     text = text_of(page)
     assert "## In the code" in text
     assert "```{literalinclude} ../ddpm_lite/" in text
+    assert "## Try it" in text
+    assert "from ddpm_lite.widgets." in text
     assert "## You may meet it written wrongly" in text
     assert "{eq}`eq-" in text[text.index("## Summary") :]
 
