@@ -204,13 +204,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--n", type=int, default=250, help="images a seed")
+    parser.add_argument("--n", type=int, default=500, help="images a seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of the noises")
     parser.add_argument("--batch", type=int, default=125, help="images at a time; divides n")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
     parser.add_argument("--error-images", type=int, default=32, help="images of the third part")
     parser.add_argument("--error-steps", type=int, default=250, help="steps of its reference")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     if options.n % options.batch:

@@ -47,6 +47,7 @@ class Sampler(Widget):
 
     module = "sampler.js"
     height = 790
+    narrow_height = 1090
 
     def __init__(
         self,
