@@ -78,14 +78,22 @@ def test_the_floor_comes_out_again() -> None:
 
 
 def test_too_much_noise_is_costly() -> None:
-    for steps in (5, 10, 20):
+    for steps in (5, 10, 20, 50):
         assert apart(row("ancestral, beta", steps), row("ancestral, beta tilde", steps)) > 2
-    assert apart(row("ancestral, beta", 50), row("ancestral, beta tilde", 50)) < 2
+    assert apart(row("ancestral, beta", 50), row("ancestral, beta tilde", 10)) > 2
 
 
-def test_ten_steps_with_beta_tilde_reach_the_floor() -> None:
-    ten, floor = row("ancestral, beta tilde", 10), committed()["floor"]
-    assert abs(ten["frechet"] - floor["frechet"]) < ten["frechet_se"] + floor["spread"]
+def test_twenty_steps_with_beta_tilde_are_closest_but_real_digits_closer() -> None:
+    closest, floor = row("ancestral, beta tilde", 20), committed()["floor"]
+    assert closest == min(committed()["quality"], key=lambda r: r["frechet"])
+    error = math.hypot(closest["frechet_se"], floor["spread"])
+    assert closest["frechet"] - floor["frechet"] > 3 * error
+
+
+def test_fresh_noise_pays_off() -> None:
+    for steps in (10, 20, 50):
+        for sampler in ("DDIM", "DPM-Solver++(2M)"):
+            assert apart(row(sampler, steps), row("ancestral, beta tilde", steps)) > 5
 
 
 def test_without_noise_more_than_ten_steps_gain_nothing() -> None:
@@ -100,8 +108,9 @@ def test_the_second_order_falls_faster_but_not_in_full() -> None:
 
 
 def test_a_little_guidance_helps_and_more_harms() -> None:
-    none, little, more = (row("DPM-Solver++(2M)", 10, w) for w in (1.0, 1.3, 2.0))
-    assert little["frechet"] < none["frechet"] < more["frechet"]
+    none, little, more = (row("DPM-Solver++(2M)", 10, w) for w in (1.0, 1.3, 4.0))
+    assert apart(none, little) > 5
+    assert apart(more, none) > 5
     assert none["label_accuracy"] < little["label_accuracy"] < more["label_accuracy"]
 
 
