@@ -9,8 +9,25 @@ const watch = new ResizeObserver((entries) => {
   }
 });
 
+// A displayed formula that is a little too wide for its column is set a little smaller; one that is
+// far too wide, on a phone, keeps its size and scrolls.
+const SMALLEST = 0.8;
+
+function fitAll() {
+  const formulas = [...document.querySelectorAll('mjx-container[display="true"]')];
+  for (const { style, dataset } of formulas) style.fontSize = dataset.size ??= style.fontSize || "100%";
+  const shares = formulas.map((formula) => formula.clientWidth / formula.scrollWidth); // one layout
+  formulas.forEach(({ style, dataset }, k) => {
+    const share = shares[k];
+    if (share < 1 && share >= SMALLEST)
+      style.fontSize = `${(Math.floor(100 * share - 1) / 100) * parseFloat(dataset.size)}%`;
+  });
+}
+
 window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
+  fitAll();
+  window.addEventListener("resize", fitAll);
   document.querySelectorAll(BOXES).forEach((box) => watch.observe(box));
 });
 

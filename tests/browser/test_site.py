@@ -57,6 +57,12 @@ TOO_WIDE = """() => {
 }"""
 """Elements beyond the right edge that no box of their own scrolls or cuts."""
 
+CUT = """() =>
+  [...document.querySelectorAll('mjx-container[display="true"]')]
+    .filter((node) => node.scrollWidth > node.clientWidth + 1)
+    .map((node) => node.parentElement.id)"""
+"""Displayed formulas of which a part has to be scrolled to."""
+
 PLAIN = """() =>
   [...document.querySelectorAll("mjx-container")]
     .slice(20)
@@ -123,6 +129,8 @@ def test_a_page(site_url: str, page: Page, log: Log, name: str) -> None:
     levels = page.evaluate(HEADINGS)
     assert levels[:1] in ([1], [])
     assert [pair for pair in pairwise(levels) if pair[1] > pair[0] + 1] == []
+    page.wait_for_timeout(100)  # formulas are made to fit when all are set
+    assert page.evaluate(CUT) == []
 
     page.evaluate(UNFOLD)
     page.set_viewport_size(PHONE)
