@@ -33,7 +33,7 @@ def test_the_sunset_is_a_picture() -> None:
 def test_stands_by_itself() -> None:
     page = Noising(picture="sunset", schedule="cosine", T=100, t=40)._repr_html_()
     assert not re.search(r"https?://|import\s*\{", page)
-    state = json.loads(re.search(r"show\(document.*?, (\{.*\})\);", page, re.S)[1])["state"]  # type: ignore[index]
+    state = json.loads(re.search(r"\nstart\(\"w[0-9a-f]+\", (\{.*\})\);", page, re.S)[1])["state"]  # type: ignore[index]
     assert (state["picture"], state["schedule"], state["T"], state["t"]) == (
         *("sunset", "cosine", 100, 40),
     )

@@ -71,7 +71,11 @@ def test_choices_out_of_range_are_refused() -> None:
         Sampler(digit=10)
     with pytest.raises(ValueError, match="own_t must lie in"):
         Sampler(own_t=0)
-    with pytest.raises(ValueError, match="sampler 'euler'"):
+    with pytest.raises(ValueError, match="own_digit must lie between"):
+        Sampler(own_digit=12)
+    with pytest.raises(ValueError, match="guidance must lie between"):
+        Sampler(guidance=-1)
+    with pytest.raises(ValueError, match="'euler' is not one of"):
         Sampler(sampler="euler")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="number of steps"):
         Sampler(steps=1001)
