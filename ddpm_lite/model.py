@@ -108,13 +108,17 @@ class DiffusionModel:
         return self.labelled(label, "float32")(x_t, t)
 
     def labelled(self, label: Tensor | None, precision: Precision = "auto") -> Model:
-        """The network as a function of (x_t, t) alone, for one label (B,) per image or for none."""
+        """The network as a function of (x_t, t) alone, for one label (B,) per image or for none.
+
+        What it is given may lie on another device; its output has the dtype and device of x_t.
+        """
+        placed = None if label is None else label.to(self.device)
 
         def model(x_t: Tensor, t: Tensor) -> Tensor:
-            x = x_t.float().contiguous(memory_format=torch.channels_last)
+            x = x_t.to(self.device, torch.float32).contiguous(memory_format=torch.channels_last)
             with torch.inference_mode(), autocast(self.device, precision):
-                out: Tensor = self.net(x, t, label)
-            return out.to(x_t.dtype)
+                out: Tensor = self.net(x, t.to(self.device), placed)
+            return out.to(x_t)
 
         return model
 

@@ -1,4 +1,5 @@
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,32 @@ def test_loaded_model_computes_what_was_saved(tmp_path: Path) -> None:
     torch.testing.assert_close(model(x, t, label), expected, rtol=1e-4, atol=1e-5)
     assert model.schedule.T == 50
     assert not model.net.training
+
+
+class Elsewhere(torch.nn.Module):
+    """A network on another device: it notes where its inputs lie, and answers from there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = torch.nn.Conv2d(1, 1, 1, device="meta")
+        self.seen: list[str] = []
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        self.seen += [x.device.type for x in inputs]
+        return torch.ones(inputs[0].shape)
+
+
+def test_inputs_go_to_the_networks_device_and_the_output_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ddpm_lite.model.autocast", lambda *_: nullcontext())  # knows no "meta"
+    net = Elsewhere()
+    model = DiffusionModel(net, SMALL, SMALL.build_schedule())  # type: ignore[arg-type]
+    x, one = torch.zeros(2, 1, 8, 8, dtype=torch.float64), torch.tensor([1, 1])
+    out = model(x, one, one)
+    assert net.seen == ["meta"] * 3
+    assert (out.device.type, out.dtype) == ("cpu", torch.float64)
+    assert torch.equal(out, torch.ones_like(x))
 
 
 def test_bfloat16_differs_little_and_float32_is_the_default(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ BLOCK = re.compile(
 )
 OPTIONS = re.compile(r"\A(?::(?P<first>[a-z-]+):[^\n]*\n)*")
 DISPLAY = re.compile(r"^\$\$\n(?P<latex>.*?)\n\$\$ \((?P<label>[^)]*)\)$", re.M | re.S)
+WITH_GPU = ("08", "09", "10", "11")
+"""Chapters whose cells train or draw on a GPU; the notebooks of others would hold it idle."""
 ROLE = re.compile(r"\{(eq|cite:t|cite:p|cite|doc|numref|ref|prf:ref)\}`([^`]*)`")
 
 
@@ -201,11 +203,12 @@ class Notebook:
         """The notebook as nbformat 4.5 has it."""
         kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
         metadata = {
-            "accelerator": "GPU",
             "colab": {"name": f"{self.name}.ipynb", "toc_visible": True},
             "kernelspec": kernel,
             "language_info": {"name": "python"},
         }
+        if self.name[:2] in WITH_GPU:
+            metadata["accelerator"] = "GPU"
         return {"cells": self.cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
 
 
@@ -217,7 +220,8 @@ def notebook(page: Path) -> dict[str, Any]:
         f"{heading}\n\n*Chapter {int(page.stem[:2])} of the book [{book_title()}]({address()[0]}).*"
     )
     needed = list(needed_files(page, text))
-    made.add("code", install(any(name.startswith("data/") for name, _ in needed)), cellView="form")
+    with_data = any(name.startswith("data/") for name, _ in needed)
+    made.add("code", install(with_data, live="Sampler(" in text), cellView="form")
     for name, content in needed:
         made.add("code", f"%%writefile {name}\n{content}", cellView="form")
     inside = False
@@ -236,16 +240,25 @@ def book_title() -> str:
     return str(yaml.safe_load((ROOT / "_config.yml").read_text())["title"])
 
 
-def install(with_data: bool) -> str:
-    """A cell that installs the package, and nothing that is already there."""
+def install(with_data: bool, live: bool) -> str:
+    """A cell that installs the package, and nothing that is already there.
+
+    The sampler's widget asks the kernel, and needs what the extra `live` names.
+    """
+    package = f'"ddpm-lite[live] @ {source()}"' if live else source()
     lines = [
         "#@title Install ddpm-lite (once)",
         "from importlib.util import find_spec",
         "",
         'if find_spec("ddpm_lite") is None:',
-        f"    %pip install --quiet git+{address()[0]}@{address()[1]}",
+        f"    %pip install --quiet {package}",
     ]
     return "\n".join([*lines, "!mkdir -p data"] if with_data else lines)
+
+
+def source() -> str:
+    """Where pip finds the package."""
+    return f"git+{address()[0]}@{address()[1]}"
 
 
 def needed_files(page: Path, text: str) -> Iterator[tuple[str, str]]:

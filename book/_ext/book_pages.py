@@ -1,9 +1,12 @@
 """What Jupyter Book leaves to mend in a finished page: doubled scripts, names, dead buttons."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+
+from ddpm_lite.widgets.sampler import PAGES
 
 NAMES = {
     # deprecated: the list that it stands in has no items then
@@ -60,7 +63,8 @@ def point_at_notebook(
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connects them after the theme's own handlers."""
+    """Connects them after the theme's own handlers; tells the cells that they run for a page."""
+    os.environ[PAGES] = "1"
     app.connect("html-page-context", mend_names)
     app.connect("html-page-context", point_at_notebook, priority=600)
     app.connect("html-page-context", drop_doubled_scripts, priority=900)

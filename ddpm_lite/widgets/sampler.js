@@ -10,10 +10,11 @@ import {
   numbers,
   row,
   slider,
+  tables,
   uniform,
 } from "./shared.js";
-import { ddim, dpmSolver, makeDenoiser, makeSchedule, noised } from "./samplers.js";
-import { loadNetwork, obstacle, staticRoot } from "./sampler_network.js";
+import { ddim, dpmSolver, makeDenoiser, noised } from "./samplers.js";
+import { kernelNetwork, loadNetwork, obstacle, staticRoot } from "./sampler_network.js";
 import { picture, sketchPad } from "./sketch.js";
 
 const SAMPLERS = [
@@ -29,7 +30,7 @@ const OWN_NOISE = 0x9e3779b9; // the noise of the steps is not that of x_T, as i
 
 function render({ model, el }) {
   const side = model.get("side");
-  const schedule = makeSchedule(model.get("betas"));
+  const schedule = tables(model.get("betas"));
   const recorded = model.get("frames").map(({ t, x, x0 }) => ({ t, x: bytes(x), x0: x0 && bytes(x0) }));
   const view = film(recorded, side);
   const controls = settings(model);
@@ -39,12 +40,13 @@ function render({ model, el }) {
   const say = (text) => (status.textContent = text);
   const root = staticRoot(model.get("static_root"));
   const size = (model.get("sizes").total / 1e6).toFixed(0);
+  const kernel = model.get("kernel"); // in a notebook it holds the model, and no file is needed
 
   view.changed = ({ t }) => facts.set({ t, alpha_bar: t ? schedule.alphaBar[t - 1] : 1 });
   facts.set({ done: model.get("steps"), seconds: "–", step_ms: "–" });
 
-  let loading = null; // the promise of the network
-  let loaded = false;
+  let loading = kernel ? Promise.resolve(kernelNetwork(model)) : null; // the promise of the network
+  let loaded = kernel;
   let run = 0; // counts runs, so that one that was stopped notices
   let busy = false;
   const network = async () => {
@@ -96,7 +98,7 @@ function render({ model, el }) {
     );
     const start = performance.now();
     view.start({ t: from, x, x0: null });
-    say("Drawing …");
+    say(kernel ? "The kernel draws …" : "Drawing …");
     for await (const state of states) {
       if (mine !== run) return;
       view.add(state, !calm());
@@ -106,7 +108,7 @@ function render({ model, el }) {
     }
     view.show(view.frames.length - 1);
     const seconds = ((performance.now() - start) / 1000).toFixed(2);
-    say(`Drawn in this page: ${steps} steps in ${seconds} s. The slider goes back through them.`);
+    say(`Drawn ${kernel ? "by the notebook's kernel" : "in this page"}: ${steps} steps in ${seconds} s. The slider goes back through them.`);
     el.dispatchEvent(new CustomEvent("drawn", { detail: view.frames, bubbles: true }));
   }
 
@@ -136,12 +138,15 @@ function render({ model, el }) {
   bar.style.visibility = "hidden";
   view.show(recorded.length - 1);
 
-  const reason = obstacle(root);
+  const reason = kernel ? "" : obstacle(root);
   if (reason) for (const node of [draw, another, own.denoise]) node.disabled = true;
-  say(`${reason ? reason + " " : ""}This is a recorded run, drawn by PyTorch. ${reason ? "" : PROMISE}`);
+  setBusy(false);
+  const promise = kernel ? KERNEL_PROMISE : PROMISE;
+  say(`${reason ? reason + " " : ""}This is a recorded run, drawn by PyTorch. ${reason ? "" : promise}`);
 }
 
 const PROMISE = "With the model loaded, your browser draws: nothing leaves your computer.";
+const KERNEL_PROMISE = "Press draw, and the notebook's kernel draws another.";
 const HINT = "With the digit “any” the model follows the sketch alone; more noise leaves it more freedom.";
 const STYLE = `
 .book-widget .w-sampler,.book-widget .w-own{display:flex;flex-wrap:wrap;align-items:flex-start}

@@ -1,9 +1,12 @@
 """The shipped model, drawing in the reader's browser; before it is loaded, a run by PyTorch."""
 
 import base64
+import os
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +22,9 @@ from ddpm_lite.schedule import NoiseSchedule
 from ddpm_lite.widgets.base import Widget
 from ddpm_lite.widgets.limits import checked
 
+if TYPE_CHECKING:
+    import anywidget
+
 MODEL_FILE = "models/mnist.onnx"
 """Where below _static/ the page finds the model: book/_ext/book_model.py puts it there."""
 RUNTIME_FILES = {
@@ -30,6 +36,8 @@ RUNTIME_BYTES = 14_239_897
 """Size of the larger of them, in the version that book/vendor/package.json names."""
 FRAMES = 10
 """Pictures of the recorded run, besides its first noise."""
+PAGES = "DDPM_LITE_PAGES"
+"""Stands in the environment while pages are built: they are read without a kernel."""
 
 
 class Sampler(Widget):
@@ -38,7 +46,7 @@ class Sampler(Widget):
     The page fetches the model and onnxruntime from its own `_static/` when the reader asks for
     them. Until then, and where they cannot be had, it shows the run that these arguments describe,
     drawn by PyTorch when the widget was made; the browser draws the same picture from the same
-    seed.
+    seed. In a notebook with anywidget (`ddpm-lite[live]`) the kernel's model draws.
 
     `digit` None lets the model choose. `own_digit` is the test digit that stands on the sketching
     pad at first, `own_t` the time it is noised to. `static_root` is the address of the folder that
@@ -97,10 +105,51 @@ class Sampler(Widget):
             ],
             digits=[_grey(to_float(image)) for image in _test_digits()],
             static_root=static_root,
+            kernel=False,
             files={**RUNTIME_FILES, "model": MODEL_FILE},
             sizes={"total": RUNTIME_BYTES + PRETRAINED.stat().st_size},
             worker=files(__package__).joinpath("sampler_worker.js").read_text(encoding="utf-8"),
         )
+        self.model = model
+
+    def live(self) -> "anywidget.AnyWidget":
+        """As an anywidget whose network is the kernel's: it asks, and `answer` answers."""
+        made = super().live()
+        made.kernel = True
+        made.on_msg(partial(answer, self.model))
+        return made
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """HTML, and the live widget beside it where a kernel and anywidget are at hand."""
+        page = {"text/html": self._repr_html_()}
+        if PAGES in os.environ or find_spec("anywidget") is None:
+            return page
+        shown: Any = self.live()._repr_mimebundle_()
+        return {**shown[0], **page}
+
+
+def answer(
+    model: DiffusionModel, live: "anywidget.AnyWidget", question: dict[str, Any], raw: list[bytes]
+) -> None:
+    """Evaluate the network for the widget in the notebook: one image, one time, some labels.
+
+    The image comes and the outputs go as float32 in bytes; an error goes back in words.
+    """
+    reply: dict[str, Any] = {"id": question["id"]}
+    try:
+        outputs = [evaluated(model, raw[0], question["t"], question["labels"])]
+    except (RuntimeError, ValueError) as error:
+        live.send(reply | {"error": str(error)})
+    else:
+        live.send(reply, outputs)
+
+
+def evaluated(model: DiffusionModel, raw: bytes, t: int, labels: list[int]) -> bytes:
+    """The network's output for one image with each of the labels, one after another."""
+    x = torch.frombuffer(bytearray(raw), dtype=torch.float32).reshape(1, *model.config.image_shape)
+    label = torch.tensor(labels)
+    output = model(x.repeat(len(labels), 1, 1, 1), torch.full_like(label, t), label)
+    return output.numpy().tobytes()
 
 
 def page_noise(seed: int, shape: tuple[int, ...], draws: int = 1) -> Tensor:

@@ -1,7 +1,8 @@
-// A network in a worker, so that the page never freezes. The worker's text comes with the widget;
-// onnxruntime and the weights lie in the page's own _static/ and are fetched when `load` is called.
+// Two networks, each `evaluate(x, t, labels)` for samplers.js. On a page it lives in a worker, so that
+// the page never freezes: the worker's text comes with the widget; onnxruntime and the weights lie in
+// the page's own _static/. In a notebook it is the kernel's.
 
-// Where this page's static files are: Sphinx writes it into <html>. Null in a notebook.
+// Where this page's static files are: Sphinx writes it into <html>. Null where there is none.
 export function staticRoot(given) {
   let root = given ?? null;
   if (root === null) {
@@ -18,11 +19,14 @@ function urlRoot() {
 
 // Why the network cannot run on this page; an empty text if it can.
 export function obstacle(root) {
-  if (root === null) return "The model's file comes with the built book, not with a notebook.";
+  if (root === null) return NO_KERNEL;
   if (typeof WebAssembly !== "object" || typeof Worker === "undefined" || !WebAssembly.validate(SIMD))
     return "This browser has no WebAssembly with SIMD, or has it switched off; the model needs it.";
   return "";
 }
+
+const NO_KERNEL =
+  "In a notebook the kernel holds the model; it needs the package anywidget: install it and run this cell again.";
 
 // The smallest module that uses a 128 bit number.
 const SIMD = Uint8Array.of(
@@ -45,7 +49,7 @@ async function unwrapped(root, file) {
   return reply.blob();
 }
 
-// `evaluate(x, t, labels)` for samplers.js. `files` are addresses below `root`, `pixels` is the size
+// The network of a page. `files` are addresses below `root`, `pixels` is the size
 // of one image; `progress` is told how many bytes have come, all together. Rejects with a reason in
 // words.
 export async function loadNetwork({ text, root, files, pixels, progress }) {
@@ -83,4 +87,31 @@ export async function loadNetwork({ text, root, files, pixels, progress }) {
       waiting.set(++id, { resolve, reject });
       worker.postMessage({ id, x, t, labels });
     });
+}
+
+// The network of a notebook's kernel: every question goes there and its answer comes back. A notebook
+// may show one widget twice, and each hears the answers to both: so questions have names of their own.
+export function kernelNetwork(model) {
+  const waiting = new Map();
+  const mine = Math.random();
+  let count = 0;
+  model.on("msg:custom", ({ id, error }, buffers) => {
+    if (!waiting.has(id)) return;
+    const { resolve, reject } = waiting.get(id);
+    waiting.delete(id);
+    if (error) reject(new Error(error));
+    else resolve(floats(buffers[0]));
+  });
+  return (x, t, labels) =>
+    new Promise((resolve, reject) => {
+      const id = `${mine} ${++count}`;
+      waiting.set(id, { resolve, reject });
+      model.send({ id, t, labels }, undefined, [Float32Array.from(x).buffer]);
+    });
+}
+
+// What came through a notebook's wire, a DataView or an ArrayBuffer, as numbers.
+function floats(raw) {
+  const [buffer, start] = raw instanceof ArrayBuffer ? [raw, 0] : [raw.buffer, raw.byteOffset];
+  return new Float32Array(buffer.slice(start, start + raw.byteLength));
 }

@@ -1,20 +1,6 @@
 // The samplers of ddpm_lite/sample.py, for one image as a Float32Array. Same times, same formulas;
-// only the network is asked asynchronously, and noise comes from a function that gives one number.
-
-// What the samplers take from a schedule; index t - 1 of each table holds time t.
-export function makeSchedule(betas) {
-  const alphaBar = [];
-  const oneMinus = [];
-  let product = 1;
-  let logarithm = 0;
-  for (const beta of betas) {
-    product *= 1 - beta;
-    logarithm += Math.log1p(-beta);
-    alphaBar.push(product);
-    oneMinus.push(-Math.expm1(logarithm)); // without the cancellation of 1 - alphaBar near t = 1
-  }
-  return { T: betas.length, alphaBar, oneMinus };
-}
+// only the network is asked asynchronously, and noise comes from a function that gives one number. A
+// schedule is what `tables` of shared.js makes of its betas; time t lies at index t - 1.
 
 // `steps` + 1 times from `from` down to 0, as evenly spaced as integers can be.
 export function timesteps(from, steps) {
@@ -100,11 +86,11 @@ function pairs(from, steps) {
 }
 
 function factors(schedule, t) {
-  return [Math.sqrt(schedule.alphaBar[t - 1]), Math.sqrt(schedule.oneMinus[t - 1])];
+  return [Math.sqrt(schedule.alphaBar[t - 1]), Math.sqrt(schedule.oneMinusAlphaBar[t - 1])];
 }
 
 function halfLogSnr(schedule, t) {
-  return Math.log(schedule.alphaBar[t - 1] / schedule.oneMinus[t - 1]) / 2;
+  return Math.log(schedule.alphaBar[t - 1] / schedule.oneMinusAlphaBar[t - 1]) / 2;
 }
 
 function extrapolate(schedule, x0, t, before, older) {

@@ -241,7 +241,7 @@ export function tables(betas) {
     oneMinusAlphaBar.push(-Math.expm1(logarithm)); // 1 - alphaBar would lose digits near t = 1
   }
   const snr = alphaBar.map((a, k) => a / oneMinusAlphaBar[k]);
-  return { beta: betas, alpha: betas.map((b) => 1 - b), alphaBar, oneMinusAlphaBar, snr };
+  return { T: betas.length, beta: betas, alpha: betas.map((b) => 1 - b), alphaBar, oneMinusAlphaBar, snr };
 }
 
 // The schedules of ddpm_lite.schedule by their names, and their betas by the same formulas.

@@ -1,5 +1,5 @@
-import { COLOURS, button, calm, canvas, choice, drag, flexible, follow, frame, h, line, normal, numbers, row, slider, spot, swatch, uniform } from "./shared.js";
-import { ddimStep, makeSchedule, noised, timesteps } from "./samplers.js";
+import { COLOURS, button, calm, canvas, choice, drag, flexible, follow, frame, h, line, normal, numbers, row, slider, spot, swatch, tables, uniform } from "./shared.js";
+import { ddimStep, noised, timesteps } from "./samplers.js";
 
 const REACH = 3.1; // half the smaller side of a picture
 const [WIDTH, HEIGHT] = [350, 330];
@@ -26,7 +26,7 @@ const KEYS = [...RUN_KEYS, "drawn", "t", "probe_x", "probe_y"];
 function mixture(cloud, schedule, t) {
   const [xs, ys] = [0, 1].map((k) => Float64Array.from(cloud, (point) => point[k]));
   const weights = new Float64Array(cloud.length);
-  return { xs, ys, weights, signal: Math.sqrt(schedule.alphaBar[t - 1]), variance: schedule.oneMinus[t - 1] };
+  return { xs, ys, weights, signal: Math.sqrt(schedule.alphaBar[t - 1]), variance: schedule.oneMinusAlphaBar[t - 1] };
 }
 
 // The mean of the points, each weighed by how likely it makes x_t = (x, y): E[x_0 | x_t]. The
@@ -280,7 +280,7 @@ function memory(make) {
 
 function render({ model, el }) {
   const get = (key) => model.get(key);
-  const made = Object.entries(get("schedules")).map(([name, betas]) => [name, makeSchedule(betas)]);
+  const made = Object.entries(get("schedules")).map(([name, betas]) => [name, tables(betas)]);
   const schedules = Object.fromEntries(made);
   const schedule = () => schedules[get("schedule")];
   const own = () => get("cloud") === "own";

@@ -3,6 +3,7 @@
 import base64
 import json
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from ddpm_lite.draw import DrawConfig, make_denoiser
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import ancestral_step, last
 from ddpm_lite.schedule import linear
-from ddpm_lite.widgets.sampler import Sampler, page_noise, page_states
+from ddpm_lite.widgets.sampler import PAGES, Sampler, answer, page_noise, page_states
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +115,50 @@ def test_ancestral_in_all_steps_is_ddpms() -> None:
         x = p.mean + p.variance.sqrt() * eps
         assert state.t == t - 1
         assert torch.allclose(state.x_t, x, atol=1e-5)
+
+
+# --- in a notebook -------------------------------------------------------------------------------
+
+
+class Wire:
+    """What a live widget sends."""
+
+    sent: tuple[Any, ...] = ()
+
+    def send(self, *what: Any) -> None:
+        self.sent = what
+
+
+def test_the_kernel_answers_with_the_networks_output_for_each_label() -> None:
+    model, wire, x = DiffusionModel.load(), Wire(), page_noise(0, (1, 28, 28))
+    question = {"id": "a 1", "t": 500, "labels": [3, 10]}
+    answer(model, wire, question, [x.numpy().tobytes()])  # type: ignore[arg-type]
+    content, (raw,) = wire.sent
+    assert content == {"id": "a 1"}
+    outputs = torch.frombuffer(bytearray(raw), dtype=torch.float32).reshape(2, 1, 28, 28)
+    for output, label in zip(outputs, (3, 10), strict=True):
+        alone = model(x, torch.tensor([500]), torch.tensor([label]))
+        assert torch.allclose(output, alone[0], atol=1e-5)
+    assert not torch.allclose(outputs[0], outputs[1], atol=1e-3)
+
+
+def test_the_kernel_tells_what_it_cannot_do() -> None:
+    wire = Wire()
+    question = {"id": "a 2", "t": 500, "labels": [3]}
+    answer(DiffusionModel.load(), wire, question, [b"1234"])  # type: ignore[arg-type]
+    (content,) = wire.sent
+    assert content["id"] == "a 2"
+    assert "shape" in content["error"]
+
+
+def test_a_notebook_gets_the_live_widget_and_a_page_the_html(
+    widget: Sampler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = "application/vnd.jupyter.widget-view+json"
+    monkeypatch.delenv(PAGES, raising=False)
+    assert {live, "text/html"} <= widget._repr_mimebundle_().keys()
+    monkeypatch.setenv(PAGES, "1")
+    assert widget._repr_mimebundle_().keys() == {"text/html"}
+    monkeypatch.delenv(PAGES)
+    monkeypatch.setattr("ddpm_lite.widgets.sampler.find_spec", lambda name: None)
+    assert widget._repr_mimebundle_().keys() == {"text/html"}
