@@ -174,6 +174,8 @@ class Likelihood:
     """First and last t of each stretch of times that was estimated together."""
     per_step: tuple[float, ...]
     """The mean of L_{t-1} over images and over the times of each stretch."""
+    per_step_stderr: tuple[float, ...]
+    """The standard errors of these means."""
     n: int
     """How many images were used."""
     variance: str
@@ -233,6 +235,7 @@ def likelihood(
         distortion=distortion,
         spans=tuple(spans),
         per_step=tuple(steps.mean(1).tolist()),
+        per_step_stderr=tuple((steps.std(1) / math.sqrt(steps.shape[1])).tolist()),
         n=len(whole),
         variance=variance,
         seed=seed,

@@ -71,7 +71,17 @@ def _bits(bound: Likelihood) -> dict[str, Any]:
         "prior": round(bound.prior, 6),
         "likelihood_images": bound.n,
         "likelihood_variance": bound.variance,
+        "terms": {
+            "spans": bound.spans,
+            "per_step": [_short(mean) for mean in bound.per_step],
+            "per_step_stderr": [_short(error) for error in bound.per_step_stderr],
+        },
     }
+
+
+def _short(value: float) -> float:
+    """Four digits: the terms span five powers of ten."""
+    return float(f"{value:.4g}")
 
 
 def _quality(quality: SampleQuality) -> dict[str, Any]:

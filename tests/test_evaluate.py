@@ -224,6 +224,19 @@ def test_the_parts_make_up_the_whole() -> None:
     assert (parts.n, parts.variance, parts.seed) == (10, "posterior", 0)
 
 
+def test_the_errors_of_the_terms_are_their_spread_over_sets_of_images() -> None:
+    schedule = linear(60)
+    sets = [
+        likelihood(schedule, exact_model(schedule), images, "x_0", n_times=4, exact=3, seed=k)
+        for k, images in enumerate(pixels(40 * 25).split(25))
+    ]
+    spread = torch.tensor([one.per_step for one in sets], dtype=torch.float64).std(0)
+    told = torch.tensor([one.per_step_stderr for one in sets], dtype=torch.float64)
+    ratio = spread / told.square().mean(0).sqrt()
+    assert len(ratio) == 7
+    assert ((ratio > 0.65) & (ratio < 1.5)).all()  # 40 sets: a spread is known to about a ninth
+
+
 def test_the_batch_size_does_not_bias_and_the_seed_decides() -> None:
     schedule, images = linear(60), pixels(30)
     model = exact_model(schedule)
