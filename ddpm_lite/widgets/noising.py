@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ddpm_lite.data import mnist
-from ddpm_lite.schedule import SCHEDULES
 from ddpm_lite.widgets.base import Widget
+from ddpm_lite.widgets.limits import check_schedule
 
 DIGIT = 15
 """Where the digit stands among the test images: a 5."""
@@ -24,7 +24,7 @@ class Noising(Widget):
     `picture` is "digit", an MNIST test image, or "sunset", 32 x 32 pixels of colour. Schedule, T
     and t can be changed in the page, which computes the tables by the formulas of
     `ddpm_lite.schedule` and shows the pixel values beside the density of N(0, 1). Raises ValueError
-    for an unknown picture or schedule, for a T that the schedule cannot have, and for t outside
+    for an unknown picture or schedule, for a T that not every schedule can have, and for t outside
     0..T.
     """
 
@@ -39,9 +39,8 @@ class Noising(Widget):
         pictures = {"digit": _digit(), "sunset": sunset()}
         if picture not in pictures:
             raise ValueError(f"picture {picture!r} is not one of {', '.join(pictures)}")
-        if schedule not in SCHEDULES:
-            raise ValueError(f"schedule {schedule!r} is not one of {', '.join(SCHEDULES)}")
-        if not 0 <= t <= SCHEDULES[schedule](T).T:
+        check_schedule(schedule, T)
+        if not 0 <= t <= T:
             raise ValueError(f"t must lie in 0..{T}, not at {t}")
         super().__init__(
             f"A picture, a {picture}, after {t} of {T} steps of noise under the {schedule} "

@@ -7,7 +7,7 @@ import torch
 from ddpm_lite.diffusion import q_posterior
 from ddpm_lite.schedule import SCHEDULES, NoiseSchedule
 from ddpm_lite.widgets.base import Widget
-from ddpm_lite.widgets.limits import Limits, checked
+from ddpm_lite.widgets.limits import Limits, check_schedule, checked
 
 
 class PosteriorExplorer(Widget):
@@ -16,7 +16,7 @@ class PosteriorExplorer(Widget):
     The prior is q(x_{t-1} | x_0), the likelihood q(x_t | x_{t-1}) as a function of x_{t-1}. x_0 and
     x_t can be dragged; schedule, T, t and the beta of this one step are chosen beside them. `beta`
     is None for that of the schedule. Raises ValueError for numbers outside `LIMITS`, an unknown
-    schedule, a T that it cannot have, and t outside 1..T.
+    schedule, a T that not every schedule can have, and t outside 1..T.
     """
 
     module = "posterior.js"
@@ -36,8 +36,7 @@ class PosteriorExplorer(Widget):
     ):
         """Keep the choices; the text for the blind tells the first posterior."""
         pixels = checked(self.LIMITS, x_0=x_0, x_t=x_t)
-        if schedule not in SCHEDULES:
-            raise ValueError(f"schedule {schedule!r} is not one of {', '.join(SCHEDULES)}")
+        check_schedule(schedule, T)
         law = SCHEDULES[schedule](T)
         if not 1 <= t <= T:
             raise ValueError(f"t must lie in 1..{T}, not at {t}")

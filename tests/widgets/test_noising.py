@@ -52,7 +52,8 @@ def test_the_text_says_what_is_shown() -> None:
         ({"schedule": "cubic"}, "linear"),
         ({"t": 1001}, r"0\.\.1000"),
         ({"t": -1}, r"0\.\.1000"),
-        ({"T": 20, "t": 5}, "beta"),
+        ({"T": 20, "t": 5}, "above 20"),
+        ({"T": 12, "t": 5, "schedule": "cosine"}, "above 20"),
     ],
 )
 def test_refuses_what_cannot_be(wrong: dict[str, str | int], message: str) -> None:

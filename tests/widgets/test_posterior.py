@@ -50,7 +50,8 @@ def test_stands_by_itself() -> None:
         ({"t": 0}, r"1\.\.25"),
         ({"t": 26}, r"1\.\.25"),
         ({"schedule": "cubic"}, "cosine"),
-        ({"T": 20}, "beta"),
+        ({"T": 20}, "above 20"),
+        ({"T": 12, "schedule": "cosine"}, "above 20"),
     ],
 )
 def test_refuses_what_cannot_be(wrong: dict[str, str | float], message: str) -> None:
