@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from ddpm_lite.pictures import GAP, grid
@@ -102,10 +103,14 @@ def show_images(
 ) -> Picture:
     """A grid of uint8 images (N, C, H, W), row by row, with labels above and to the left.
 
+    Between the images the page is seen: grey there could be taken for a part of them.
+
     Raises ValueError if `alt` is empty or if there are no images.
     """
     _check_alt(alt)
     page, (height, width) = grid(images, columns), images.shape[-2:]
+    covered = grid(torch.full_like(images[:, :1], 255), columns)
+    page.putalpha(covered.point([0] * 255 + [255]))
     left = max((len(label) for label in row_labels), default=0) * 0.55 * LABEL_SIZE
     left, top = left + GAP * bool(row_labels), 1.5 * LABEL_SIZE * bool(column_labels)
     png = io.BytesIO()

@@ -1,3 +1,5 @@
+import json
+import math
 from pathlib import Path
 
 import pytest
@@ -5,7 +7,7 @@ import torch
 
 from ddpm_lite.diffusion import elbo
 from ddpm_lite.draw import DrawConfig
-from ddpm_lite.model import DiffusionModel, ModelConfig
+from ddpm_lite.model import PRETRAINED, DiffusionModel, ModelConfig
 from ddpm_lite.report import LikelihoodConfig, _random_test_images, model_likelihood, report
 from ddpm_lite.unet import UNet, UNetConfig
 
@@ -53,3 +55,21 @@ def test_likelihood_can_be_left_out(tmp_path: Path) -> None:
     assert "bits_per_dim" not in figures
     assert figures["n"] == 4
     assert sum(figures["class_counts"]) == 4
+
+
+@pytest.mark.slow
+def test_the_shipped_evaluation_can_be_measured_again() -> None:
+    saved = json.loads((PRETRAINED.parent / "mnist_evaluation.json").read_text())
+    terms = saved["terms"]
+    whole = sum(
+        (last - first + 1) * mean
+        for (first, last), mean in zip(terms["spans"], terms["per_step"], strict=True)
+    )
+    assert whole + saved["prior"] == pytest.approx(saved["bits_per_dim"], abs=1e-3)
+    again = model_likelihood(
+        DiffusionModel.load(), LikelihoodConfig(likelihood_images=50), seed=saved["seed"] + 1
+    )
+    gap = abs(again.bits_per_dim - saved["bits_per_dim"])
+    assert gap < 4 * math.hypot(again.stderr, saved["bits_per_dim_stderr"])
+    told = zip(again.per_step, again.per_step_stderr, terms["per_step"], strict=True)
+    assert sum(abs(mean - other) > 4 * error for mean, error, other in told) <= 2

@@ -1,5 +1,6 @@
 """Directives of the page on the sources: the claims, their places, and the errors among them."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -156,10 +157,10 @@ class ClaimSlips(ClaimDirective):
 # --- The errors ----------------------------------------------------------------------------------
 
 
-def formula(latex: str) -> nodes.paragraph:
+def formula(latex: str, verdict: str) -> nodes.paragraph:
     """A formula on a line of its own, without a number: it is not one of the book's."""
     latex = rf"\displaystyle {' '.join(latex.split())}"
-    return nodes.paragraph("", "", nodes.math(latex, latex), classes=["book-formula"])
+    return nodes.paragraph("", "", nodes.math(latex, latex), classes=["book-formula", verdict])
 
 
 def shown(value: Any) -> str:
@@ -227,16 +228,16 @@ class ClaimErrata(ClaimDirective):
         """One error."""
         wrong, right = self.outcomes(claim, erratum)
         where = ", ".join(spot.link for spot in spots)
-        lines = "line" if claim.lines.isdigit() else "lines"
+        lines = "lines" if re.search("[-,]", claim.lines) else "line"
         said = f", {lines} {claim.lines}. {claim.says}"
         link = nodes.reference("", claim.id, refid=claim.anchor, internal=True)
         parts = [
             nodes.paragraph("", "", nodes.strong("", "", link), *self.text(said)),
             self.paragraph(erratum["why"]),
-            formula(erratum.get("printed", erratum["wrong"])),
+            formula(erratum.get("printed", erratum["wrong"]), "book-false"),
             self.paragraph(f"{conditions(erratum)}{compared(wrong)}. {erratum.get('note', '')}"),
             self.paragraph(f"The right formula, {self.proof(erratum['proved_by'].split())}:"),
-            formula(erratum["right"]),
+            formula(erratum["right"], "book-true"),
             self.paragraph(f"At the same values {compared(right)}. In the book: {where}."),
         ]
         anchor = f"why-{claim.anchor}"

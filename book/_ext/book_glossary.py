@@ -1,7 +1,7 @@
 """The directive `term-list`: each term in bold at its first use in a chapter, with its sentence."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,6 +17,8 @@ from sphinx.util.docutils import SphinxDirective
 ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z“\"(])")
 LONGEST = 4
 """Words in a term; a bold phrase of more is there for stress."""
+BACK = ("This ", "It ", "Its ", "Their ", "Such ", "Each ", "Nor ", "For that ", "If these ")
+"""Openings of a sentence that cannot be understood without the one before."""
 
 
 class TermPlace(nodes.General, nodes.Element):
@@ -62,8 +64,15 @@ def is_chapter(page: str) -> bool:
 def is_term(strong: nodes.strong) -> bool:
     """Bold words in running text; a bold sentence is a heading of its paragraph."""
     words = strong.astext().strip('"“” ')
-    running = isinstance(strong.parent, nodes.paragraph)
+    running = isinstance(strong.parent, nodes.paragraph) and not any(strong.findall(nodes.math))
     return running and len(words.split()) <= LONGEST and not words.endswith((".", "?", "!", ":"))
+
+
+def word_of(strong: nodes.strong, text: str) -> str:
+    """The term; in small letters if its capital is only that of a sentence."""
+    word: str = strong.astext()
+    small = word[:1].lower() + word[1:]
+    return small if small in text else word
 
 
 def section_of(node: nodes.Node) -> str:
@@ -96,19 +105,41 @@ def sentence_with(strong: nodes.strong) -> list[nodes.Node]:
     whole = list(sentences(strong.parent))
     place = next(i for i, s in enumerate(whole) if any(n is strong for n in s))
     found, label = whole[place], ""
-    if found[0].astext().startswith(("This ", "It ")):
-        found = [*whole[place - 1], nodes.Text(" "), *found] if place else found
-        label = "" if place else equation_beside(strong.parent, -1)
+    if found[0].astext().startswith(BACK):
+        before = whole[place - 1] if place else last_sentence(strong.parent)
+        found = [*before, nodes.Text(" "), *found] if before else found
+        label = "" if before else equation_beside(strong.parent, -1)
     if place == len(whole) - 1 and not found[-1].astext().rstrip().endswith("."):
         label = equation_beside(strong.parent, 1)
     number = [nodes.Text(" "), equation_link(label, "")] if label else []
-    return [*(node.deepcopy() for node in found if not is_citation(node)), *number]
+    return [*without_citations(found), *number]
+
+
+def last_sentence(paragraph: nodes.Element) -> list[nodes.Node]:
+    """The end of the paragraph just before this one; nothing if something else stands there."""
+    place = paragraph.parent.index(paragraph) - 1
+    before = paragraph.parent[place] if place >= 0 else None
+    return list(sentences(before))[-1] if isinstance(before, nodes.paragraph) else []
 
 
 def row_with(row: nodes.row) -> list[nodes.Node]:
     """The cells of a table's row, one after the other."""
-    cells = [[*cell[0].children, nodes.Text("; ")] for cell in row.children if cell.children]
-    return [n.deepcopy() for cell in cells for n in cell if not is_citation(n)][:-1]
+    cells = [cell[0].children for cell in row.children if cell.children]
+    marks = [nodes.Text(": "), *(nodes.Text("; ") for _ in cells[2:]), nodes.Text("")]
+    return without_citations(
+        n for cell, mark in zip(cells, marks, strict=True) for n in (*cell, mark)
+    )
+
+
+def without_citations(found: Iterable[nodes.Node]) -> list[nodes.Node]:
+    """Copies of nodes, and of the space before a citation nothing."""
+    kept: list[nodes.Node] = []
+    for node in found:
+        if not is_citation(node):
+            kept.append(node.deepcopy())
+        elif kept and isinstance(kept[-1], nodes.Text):
+            kept[-1] = nodes.Text(kept[-1].rstrip())
+    return kept
 
 
 def equation_beside(node: nodes.Element, step: int) -> str:
@@ -128,8 +159,9 @@ def is_citation(node: nodes.Node) -> bool:
 def read(app: Sphinx, doctree: nodes.document) -> None:
     """Keeps the terms of a chapter."""
     if is_chapter(app.env.docname):
+        text = doctree.astext()
         terms(app.env)[app.env.docname] = [
-            Term(strong.astext(), sentence_with(strong), section_of(strong))
+            Term(word_of(strong, text), sentence_with(strong), section_of(strong))
             for strong in doctree.findall(nodes.strong)
             if is_term(strong)
         ]
@@ -201,4 +233,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", read)
     app.connect("env-purge-doc", purge)
     app.connect("env-merge-info", merge)
-    return {"version": "1", "env_version": 1, "parallel_read_safe": True}
+    return {"version": "1", "env_version": 2, "parallel_read_safe": True}

@@ -67,8 +67,8 @@ def mutation_totals(run: dict[str, Any]) -> str:
     """How many slips of the pen the checks have caught."""
     caught, mutants = run["caught"], run["mutants"]
     share = 100 * caught / max(1, mutants)
-    slips = f"Of {mutants} slips put into the derived equations"
-    return f"{slips}, {caught} were caught ({share:.1f} %)."
+    slips = f"Of {mutants:,} slips put into the derived equations"
+    return f"{slips}, {caught:,} were caught ({share:.1f} %)."
 
 
 def mutation_run(env: BuildEnvironment) -> dict[str, Any] | None:
@@ -94,13 +94,13 @@ def survivors(run: dict[str, Any], page: str) -> nodes.table:
         )
         for one in run.get("survivors", [])
     ]
-    return table(header, rows)
+    return table(header, rows, "book-survivors")
 
 
 def ledger_row(entry: Entry, page: str) -> nodes.row:
     """An equation's number, kind, method and time."""
     line = entry.line
-    time = f"{line.seconds:.3f} s" if line.kind == "derived" else ""
+    time = f"{line.seconds:.3f}\N{NO-BREAK SPACE}s" if line.kind == "derived" else ""
     return row([equation_link(line.label, page), line.kind, line.method, time])
 
 
@@ -109,7 +109,7 @@ def page_tables(found: list[Entry], page: str) -> Iterator[nodes.Node]:
     header = ["Equation", "Kind", "Method", "Time"]
     for name in dict.fromkeys(entry.page for entry in found):
         yield nodes.paragraph("", "", nodes.strong("", "", page_link(name, page)))
-        yield table(header, [ledger_row(e, page) for e in found if e.page == name])
+        yield table(header, [ledger_row(e, page) for e in found if e.page == name], "book-ledger")
 
 
 def mutation_part(run: dict[str, Any] | None, page: str) -> Iterator[nodes.Node]:

@@ -1,6 +1,7 @@
 """What Jupyter Book leaves to mend in a finished page: doubled scripts, names, dead buttons."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,25 @@ def drop_doubled_scripts(
             seen.add(key)
             kept.append(script)
     context["script_files"][:] = kept
+
+
+# A formula and the mark beside it: a browser would break the line between them.
+MARKED = re.compile(
+    r"([(\[“]*)(<span class=\"math notranslate nohighlight\">[^<]*</span>)([.,;:!?)\]”]*)"
+)
+
+
+def keep_marks(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """No full stop or bracket stands alone at an end of a line, cut off from its formula."""
+
+    def joined(found: re.Match[str]) -> str:
+        if not (found[1] or found[3]):
+            return found[0]
+        return f'<span class="book-nobr">{found[0]}</span>'
+
+    context["body"] = MARKED.sub(joined, context.get("body", ""))
 
 
 def mend_names(
@@ -66,6 +86,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connects them after the theme's own handlers; tells the cells that they run for a page."""
     os.environ[PAGES] = "1"
     app.connect("html-page-context", mend_names)
+    app.connect("html-page-context", keep_marks)
     app.connect("html-page-context", point_at_notebook, priority=600)
     app.connect("html-page-context", drop_doubled_scripts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -15,12 +15,11 @@ const SMALLEST = 0.8;
 
 function fitAll() {
   const formulas = [...document.querySelectorAll('mjx-container[display="true"]')];
-  for (const { style, dataset } of formulas) style.fontSize = dataset.size ??= style.fontSize || "100%";
+  for (const { style } of formulas) style.removeProperty("--fit");
   const shares = formulas.map((formula) => formula.clientWidth / formula.scrollWidth); // one layout
-  formulas.forEach(({ style, dataset }, k) => {
+  formulas.forEach(({ style }, k) => {
     const share = shares[k];
-    if (share < 1 && share >= SMALLEST)
-      style.fontSize = `${(Math.floor(100 * share - 1) / 100) * parseFloat(dataset.size)}%`;
+    if (share < 1 && share >= SMALLEST) style.setProperty("--fit", Math.floor(100 * share - 1) / 100);
   });
 }
 

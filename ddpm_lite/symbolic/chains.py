@@ -133,7 +133,7 @@ def in_order(pieces: Iterable[Piece]) -> list[Piece]:
         later = [i for i, other in enumerate(ordered) if piece.before(other)]
         place = later[0] if later else len(ordered)
         if not all(other.before(piece) for other in ordered[:place]):
-            raise LawError(f"{names(ordered)} and {names([piece])} overlap, or may")
+            raise LawError(f"{names(ordered)} and {names([piece])} overlap, or may overlap")
         ordered.insert(place, piece)
     return ordered
 

@@ -33,9 +33,6 @@ class Entry:
     """As a reader meets it, indices included."""
 
     meaning: str
-    chapter: int
-    """Number of the chapter in which it is first used."""
-
     form: str = "scalar"
     domain: str = "real"
     """"real", "positive", "unit" (between 0 and 1) or "integer" (positive)."""
@@ -76,10 +73,10 @@ class Entry:
         return value
 
 
-def _scalars(rows: str, chapter: int, domain: str = "real", form: str = "scalar") -> list[Entry]:
+def _scalars(rows: str, domain: str = "real", form: str = "scalar") -> list[Entry]:
     """Entries from lines `symbol | as shown | meaning`."""
-    cells = [[c.strip() for c in row.split("|")] for row in rows.strip().splitlines()]
-    return [Entry(c[0], c[1], c[2], chapter, form, domain) for c in cells]
+    cells = [[c.strip() for c in row.split("|", 2)] for row in rows.strip().splitlines()]
+    return [Entry(c[0], c[1], c[2], form, domain) for c in cells]
 
 
 INDICES = _scalars(
@@ -88,14 +85,13 @@ INDICES = _scalars(
     j | j | index of a coordinate or a state
     k | k | index of a state in between; a power
     s | s | a time step, running index of sums and products
-    t | t | the time step, 1 to T
+    t | t | the time step, 1 to $T$
     T | T | the number of steps
     m | m | a number of steps
     n | n | a number of steps of a chain; the number of coordinates of a vector
     K | K | the number of states of a chain
     d | d | the number of coordinates (pixels) of an image
     """,
-    1,
     "integer",
 )
 
@@ -104,7 +100,7 @@ GAUSSIANS = [
         r"""
         x | x | a value of a random variable; with a time index, the picture at that time
         y | y | another value
-        z | z | a standard normal variable, or the standardised x
+        z | z | a standard normal variable, or the standardised $x$
         u | u | the argument of a characteristic function
         \mu | \mu,\ \mu_i | mean
         a | a | a factor
@@ -112,10 +108,9 @@ GAUSSIANS = [
         c | c | a constant
         X | X | a random variable
         Y | Y | a random variable
-        S | S | a fair sign: +1 or -1, each with probability 1/2
+        S | S | a fair sign, $+1$ or $-1$; the exponent of the posterior, times $-2$; a variance
         \rho | \rho | correlation
         """,
-        1,
     ),
     *_scalars(
         r"""
@@ -124,137 +119,126 @@ GAUSSIANS = [
         v | v | variance
         r | r | distance from the centre; the last step's length over this one's
         """,
-        1,
         "positive",
     ),
-    *_scalars(r"\varphi | \varphi(z) | density of the standard normal law", 1, form="function"),
+    *_scalars(r"\varphi | \varphi(z) | density of the standard normal law", form="function"),
     *_scalars(
-        r"\Phi | \Phi(z) | distribution function of the standard normal law", 1, form="function"
+        r"\Phi | \Phi(z) | distribution function of the standard normal law", form="function"
     ),
-    *_scalars(r"f | f(x) | a density, or any function", 1, form="function"),
-    *_scalars(r"g | g(x) | any function", 1, form="function"),
-    Entry(r"\mathbf{x}", r"\mathbf{x}", "a vector of n coordinates", 1, "matrix", shape=(_n, 1)),
-    Entry(r"\mathbf{z}", r"\mathbf{z}", "a standard normal vector", 1, "matrix", shape=(_n, 1)),
-    Entry(r"\mathbf{y}", r"\mathbf{y}", "another vector", 1, "matrix", shape=(_n, 1)),
-    Entry(r"\boldsymbol{\mu}", r"\boldsymbol{\mu}", "mean vector", 1, "matrix", shape=(_n, 1)),
-    Entry(r"\boldsymbol{\nu}", r"\boldsymbol{\nu}", "mean of y", 1, "matrix", shape=(_n, 1)),
-    Entry(r"\Sigma", r"\Sigma", "covariance matrix", 1, "matrix", shape=(_n, _n)),
-    Entry(r"\Lambda", r"\Lambda", "covariance matrix of y", 1, "matrix", shape=(_n, _n)),
-    Entry("L", "L", "a matrix with L L^T = Sigma", 1, "matrix", shape=(_n, _n)),
-    Entry("M", "M", "a square matrix", 1, "matrix", shape=(_n, _n)),
+    *_scalars(r"f | f(x) | a density, or any function", form="function"),
+    *_scalars(r"g | g(x) | any function", form="function"),
+    Entry(r"\mathbf{x}", r"\mathbf{x}", "a vector of n coordinates", "matrix", shape=(_n, 1)),
+    Entry(r"\mathbf{z}", r"\mathbf{z}", "a standard normal vector", "matrix", shape=(_n, 1)),
+    Entry(r"\mathbf{y}", r"\mathbf{y}", "another vector", "matrix", shape=(_n, 1)),
+    Entry(r"\boldsymbol{\mu}", r"\boldsymbol{\mu}", "mean vector", "matrix", shape=(_n, 1)),
+    Entry(
+        r"\boldsymbol{\nu}", r"\boldsymbol{\nu}", r"mean of $\mathbf{y}$", "matrix", shape=(_n, 1)
+    ),
+    Entry(r"\Sigma", r"\Sigma", "covariance matrix", "matrix", shape=(_n, _n)),
+    Entry(r"\Lambda", r"\Lambda", r"covariance matrix of $\mathbf{y}$", "matrix", shape=(_n, _n)),
+    Entry("L", "L", r"a matrix with $LL^\top = \Sigma$", "matrix", shape=(_n, _n)),
+    Entry("M", "M", "a square matrix", "matrix", shape=(_n, _n)),
 ]
 
 MARKOV = [
-    Entry("P", "P,\\ P_{ij}", "transition matrix", 2, "matrix", shape=(_K, _K)),
-    Entry("W", "W", "transition matrix of the weather chain", 2, "matrix", shape=(3, 3)),
-    Entry(r"\tilde{W}", r"\tilde{W}", "the weather chain reversed", 2, "matrix", shape=(3, 3)),
-    Entry(
-        r"\pi", r"\pi,\ \pi_i", "a distribution over the states, a row; without index also 3.14", 2
-    ),
-    Entry(r"\lambda", r"\lambda,\ \lambda_t", "an eigenvalue; half the logarithm of the SNR", 2),
+    Entry("P", "P,\\ P_{ij}", "transition matrix", "matrix", shape=(_K, _K)),
+    Entry("W", "W", "transition matrix of the weather chain", "matrix", shape=(3, 3)),
+    Entry(r"\tilde{W}", r"\tilde{W}", "the weather chain reversed", "matrix", shape=(3, 3)),
+    Entry(r"\pi", r"\pi,\ \pi_i", "a distribution over the states, a row; without index also 3.14"),
+    Entry(r"\lambda", r"\lambda,\ \lambda_t", "an eigenvalue; half the logarithm of the SNR"),
 ]
 
 REPARAM = [
     Entry(
         r"\boldsymbol{\epsilon}", r"\boldsymbol{\epsilon}",
-        "a vector of n independent standard normal numbers", 3, "matrix", shape=(_n, 1),
+        "a vector of n independent standard normal numbers", "matrix", shape=(_n, 1),
     ),
-    Entry("Q", "Q", "an orthogonal matrix, Q Q^T = I", 3, "matrix", shape=(_n, _n)),
+    Entry("Q", "Q", r"an orthogonal matrix, $QQ^\top = I$", "matrix", shape=(_n, _n)),
 ]  # fmt: skip
 
 PROCESS = [
     *_scalars(
         r"""
-        \beta | \beta_t | variance of the noise of step t
-        \alpha | \alpha_t | 1 - beta_t, share of the variance kept in step t
-        \bar{\alpha} | \bar{\alpha}_t | product of alpha_1 to alpha_t; 1 for t = 0
+        \beta | \beta_t | variance of the noise of step $t$
+        \alpha | \alpha_t | $1-\beta_t$, share of the variance kept in step $t$
+        \bar{\alpha} | \bar{\alpha}_t | product of $\alpha_1$ to $\alpha_t$; 1 for $t = 0$
         """,
-        4,
         "unit",
     ),
     *_scalars(
         r"""
-        \tilde{\beta} | \tilde{\beta}_t | variance of the posterior q(x_{t-1} | x_t, x_0)
+        \tilde{\beta} | \tilde{\beta}_t | variance of the posterior $q(x_{t-1} \mid x_t, x_0)$
         \mathrm{SNR} | \mathrm{SNR}_t | signal-to-noise ratio
         """,
-        4,
         "positive",
     ),
     *_scalars(
         r"""
-        \epsilon | \epsilon,\ \epsilon_t | standard normal noise; with index t, that of step t
+        \epsilon | \epsilon,\ \epsilon_t | standard normal noise; with index $t$, that of step $t$
         \tilde{\mu} | \tilde{\mu}_t | mean of the posterior
         """,
-        3,
         form="vector",
     ),
     *_scalars(
         r"""
-        \mu_\theta | \mu_\theta(x_t, t) | mean of the learned reverse step
+        \mu_\theta | \mu_\theta(x_t, t) | mean of the learnt reverse step
         \epsilon_\theta | \epsilon_\theta(x_t, t) | the network's guess of the noise
         """,
-        6,
         form="function",
     ),
     *_scalars(
         r"""
         q | q(x_t \mid x_{t-1}) | density of the forward process
         p | p(x) | a density
-        p_\theta | p_\theta(x_{t-1} \mid x_t) | density of the learned model
+        p_\theta | p_\theta(x_{t-1} \mid x_t) | density of the learnt model
         """,
-        1,
         form="density",
     ),
     *_scalars(
-        "I | I | the identity matrix; a scalar times I acts on each coordinate alike", 1, "positive"
+        "I | I | the identity matrix; a scalar times $I$ acts on each coordinate alike", "positive"
     ),
-    *_scalars(r"L_{simple} | L_{\mathrm{simple}} | the loss without its weight", 6),
+    *_scalars(r"L_{simple} | L_{\mathrm{simple}} | the loss without its weight"),
 ]
 
 POSTERIOR = [
     *_scalars(
         r"""
-        S | S | the exponent of the posterior, times -2
         C | C,\ C_1,\ C_2 | terms or factors without the variable looked for
         """,
-        5,
     ),
-    *_scalars(r"B | B | half of the linear coefficient of a square, a vector", 5, form="vector"),
+    *_scalars(r"B | B | half of the linear coefficient of a square, a vector", form="vector"),
 ]
 
 ELBO = _scalars(
     r"""
-    \mathrm{ELBO} | \mathrm{ELBO} | the evidence lower bound, a bound of log p(x_0) from below
+    \mathrm{ELBO} | \mathrm{ELBO} | the evidence lower bound, never above $\log p_\theta(x_0)$
     \mathcal{L} | \mathcal{L}_t | a term of minus the ELBO, in nats
-    \mathcal{C} | \mathcal{C}_t | the consistency term at time t
+    \mathcal{C} | \mathcal{C}_t | the consistency term at time $t$
     \mathcal{K} | \mathcal{K}_t | a divergence that is not the consistency term
     """,
-    6,
 )
 
 UNET = [
     *_scalars(
         r"""
         N | N | how many there are: frequencies, numbers of a group, pixels
-        H | H_j | side of a picture, in pixels, after layer j
+        H | H_j | side of a picture, in pixels, after layer $j$
         F | F,\ F_j | side of a filter
         U | U,\ U_j | stride: how far a filter moves at a time
         Z | Z | width of the border of zeros put round a picture
-        R | R_j | receptive field after layer j
+        R | R_j | receptive field after layer $j$
         J | J_j | distance of two neighbours after layer j, in pixels of the picture
         """,
-        7,
         "integer",
     ),
-    *_scalars(r"\omega | \omega_i | a frequency of the time embedding", 7, "positive"),
+    *_scalars(r"\omega | \omega_i | a frequency of the time embedding", "positive"),
     *_scalars(
         r"""
-        \mathbf{q} | \mathbf{q}_i | query of pixel i
-        \mathbf{k} | \mathbf{k}_j | key of pixel j
-        \mathbf{v} | \mathbf{v}_j | value of pixel j
-        \mathbf{o} | \mathbf{o}_i | what attention gives to pixel i
+        \mathbf{q} | \mathbf{q}_i | query of pixel $i$
+        \mathbf{k} | \mathbf{k}_j | key of pixel $j$
+        \mathbf{v} | \mathbf{v}_j | value of pixel $j$
+        \mathbf{o} | \mathbf{o}_i | what attention gives to pixel $i$
         """,
-        7,
         form="vector",
     ),
 ]
@@ -262,39 +246,33 @@ UNET = [
 TRAINING = [
     *_scalars(
         r"""
-        \mathrm{v} | \mathrm{v},\ \mathrm{v}_w | the velocity; with index w, the guided guess of it
+        \mathrm{v} | \mathrm{v},\ \mathrm{v}_w | the velocity; with index $w$, its guided guess
         \hat{x} | \hat{x}_0 | the guess of the clean picture
         """,
-        8,
         form="vector",
     ),
     *_scalars(
         r"\mathrm{v}_\theta | \mathrm{v}_\theta(x_t, t) | the network's guess of the velocity",
-        8,
         form="function",
     ),
     *_scalars(
         r"""
-        \theta | \theta,\ \theta_k | the network's weights; with index k, after k updates
+        \theta | \theta,\ \theta_k | the network's weights; with index $k$, after $k$ updates
         \bar{\theta} | \bar{\theta}_k | running average of the weights
-        w | w,\ w_t | scale of the guidance; with index t, weight of that time in a loss
+        w | w,\ w_t | scale of the guidance; with index $t$, weight of that time in a loss
         \varnothing | \varnothing | the label "none"
         """,
-        8,
     ),
-    *_scalars(r"\delta | \delta | decay of the running average", 8, "unit"),
+    *_scalars(r"\delta | \delta | decay of the running average", "unit"),
 ]
-
-BEYOND = _scalars("h | h | the time that one step takes", 12, "positive")
 
 SAMPLING = [
     *_scalars(
         r"""
         \eta | \eta | share of the posterior's noise that a DDIM step adds: 0 none, 1 all
         \kappa | \kappa,\ \kappa_t | standard deviation of the noise over that of the signal
-        h | h | length of one step: in lambda (chapter 9), in time (chapter 12)
+        h | h | length of one step: in $\lambda$ (chapter 9), in time (chapter 12)
         """,
-        9,
         "positive",
     ),
     *_scalars(
@@ -302,28 +280,26 @@ SAMPLING = [
         \Delta | \Delta(h) | error of one step of first order
         \hat{\Delta} | \hat\Delta(h) | error of one step of second order
         """,
-        9,
         form="function",
     ),
 ]
 
-TABLE: dict[str, Entry] = {
-    e.latex: e
-    for e in [
-        *INDICES,
-        *GAUSSIANS,
-        *MARKOV,
-        *REPARAM,
-        *PROCESS,
-        *POSTERIOR,
-        *ELBO,
-        *UNET,
-        *TRAINING,
-        *BEYOND,
-        *SAMPLING,
-    ]
-}
-"""All rows by their LaTeX."""
+ROWS = [
+    *INDICES,
+    *GAUSSIANS,
+    *MARKOV,
+    *REPARAM,
+    *PROCESS,
+    *POSTERIOR,
+    *ELBO,
+    *UNET,
+    *TRAINING,
+    *SAMPLING,
+]
+"""All of them; each symbol has one."""
+
+TABLE: dict[str, Entry] = {row.latex: row for row in ROWS}
+"""By their LaTeX."""
 
 VECTORS = frozenset(
     {

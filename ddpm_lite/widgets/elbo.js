@@ -252,7 +252,7 @@ function legend() {
   const entry = (border, textContent) => h("span", { textContent, style: { borderBottom: border } });
   return h(
     "div",
-    { className: "w-numbers" },
+    { className: "w-numbers", style: { marginBottom: ".5rem" } },
     entry(`3px solid ${PAINT.q}`, "guess q(z)"),
     entry(`3px solid ${PAINT.exact}`, "exact posterior p(z|x)"),
     entry("2px dashed", "prior p(z)"),

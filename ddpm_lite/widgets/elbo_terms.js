@@ -125,7 +125,7 @@ function render({ model, el }) {
     plots.forEach((node) => node.redraw());
   };
   facts.style.margin = ".2rem 0 .5rem";
-  const note = h("p", { className: "w-note", textContent: "In bits a pixel; t on a logarithmic axis." });
+  const note = h("p", { className: "w-note", textContent: "In bits per dimension; t on a logarithmic axis." });
   frame(el, model).append(row(knob), facts, flexed(...plots.map((node) => flexible(node, 260, 1))), note);
   refresh();
 }

@@ -139,7 +139,7 @@ function paintCurve(context, width, height, colour, { T, t, schedule, table, of,
   context.clip();
   for (const name of SCHEDULE_NAMES) {
     const chosen = name === schedule;
-    context.globalAlpha = chosen ? 1 : 0.3;
+    context.globalAlpha = chosen ? 1 : 0.5;
     line(context, sampled(table(name), of, T, x, y), chosen ? COLOURS[2] : colour, chosen ? 2.5 : 1);
   }
   context.restore();

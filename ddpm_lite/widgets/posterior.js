@@ -200,7 +200,7 @@ function render({ model, el }) {
   const put = follow(model, KEYS, () => refresh());
   const controls = makeControls(model, put);
   const facts = numbers({ beta: "β", alpha_bar_prev: "ᾱ before", alpha_bar: "ᾱ after" });
-  const weights = numbers({ weight_x_0: "In the posterior mean: weight of x₀", weight_x_t: "weight of xₜ" });
+  const weights = numbers({ weight_x_0: "In the posterior mean: factor of x₀", weight_x_t: "factor of xₜ" });
   for (const node of [facts, weights]) node.removeAttribute("role");
   const table = lawTable();
   const refresh = () => {

@@ -25,6 +25,7 @@ const SAMPLERS = [
 const STEPS = [5, 10, 20, 50, 100, 200, 1000];
 const FILM = 10; // pairs of pictures in the strip, where there is room
 const CELL = 56;
+const LARGE = 180;
 const PAD = 150;
 const OWN_NOISE = 0x9e3779b9; // the noise of the steps is not that of x_T, as in sample.py
 
@@ -135,7 +136,7 @@ function render({ model, el }) {
   const choices = h("div", { className: "w-choices" }, controls.node, row(draw, another));
   box.append(h("style", { textContent: STYLE }), h("div", { className: "w-sampler" }, view.large, choices));
   box.append(h("div", { className: "w-said" }, status, bar), view.strip, row(...view.tools), facts, own.node);
-  bar.style.visibility = "hidden";
+  bar.style.display = "none";
   view.show(recorded.length - 1);
 
   const reason = kernel ? "" : obstacle(root);
@@ -151,8 +152,8 @@ const HINT = "With the digit “any” the model follows the sketch alone; more 
 const STYLE = `
 .book-widget .w-sampler,.book-widget .w-own{display:flex;flex-wrap:wrap;align-items:flex-start}
 .book-widget .w-sampler{gap:.75rem 1.5rem}
-.book-widget .w-large{flex:0 1 416px;min-width:min(100%,320px)}
-.book-widget .w-choices{flex:1 1 15rem}
+.book-widget .w-large{flex:0 1 ${2 * LARGE + 16}px;min-width:min(100%,320px)}
+.book-widget .w-choices{flex:1 1 15.5rem}
 .book-widget .w-choices input[type=range]{width:7.5rem}
 .book-widget .w-own{gap:.75rem}
 .book-widget .w-own input[type=range]{width:min(9rem,40vw)}
@@ -160,7 +161,7 @@ const STYLE = `
 .book-widget .w-own figure{margin:0}
 .book-widget .w-own figcaption{font-size:.85rem;text-align:left}
 .book-widget .w-own canvas{border:1px solid var(--line);box-sizing:border-box}
-.book-widget .w-said{display:flex;gap:1rem;align-items:center;min-height:4rem}
+.book-widget .w-said{display:flex;gap:1rem;align-items:center;min-height:4rem;padding-bottom:.3rem}
 .book-widget .w-said .w-note{flex:1;margin:0}
 .book-widget fieldset{border:1px solid var(--line);border-radius:.4rem;margin:.75rem 0;
  padding:.25rem .75rem .5rem}
@@ -177,7 +178,7 @@ function bytes(text) {
 async function load(model, root, bar, say) {
   const { total } = model.get("sizes");
   const all = (total / 1e6).toFixed(1);
-  bar.style.visibility = "visible";
+  bar.style.display = "";
   bar.value = 0;
   const progress = (loaded) => {
     bar.value = Math.min(1, loaded / total);
@@ -189,7 +190,7 @@ async function load(model, root, bar, say) {
   try {
     return await loadNetwork({ text, root, files, pixels, progress });
   } finally {
-    bar.style.visibility = "hidden";
+    bar.style.display = "none";
   }
 }
 
@@ -253,7 +254,8 @@ function film(first, side) {
   };
   const paintLarge = (context, wide, _, colour) => {
     const now = self.frames[self.shown];
-    const size = Math.min(200, (wide - 16) / 2);
+    const size = Math.min(LARGE, (wide - 16) / 2);
+    large.style.marginBottom = `${size - LARGE}px`; // no hole where the pictures are smaller
     prepare(context, colour);
     [now.x, now.x0].forEach((pixels, k) => {
       const left = k * (size + 16);
@@ -274,11 +276,11 @@ function film(first, side) {
       }
     });
   };
-  const large = canvas({ width: 416, height: 224, label: "", draw: paintLarge });
+  const large = canvas({ width: 2 * LARGE + 16, height: LARGE + 24, label: "", draw: paintLarge });
   const all = "The whole run, step by step: the noisy pictures above, the predicted clean ones below";
   const strip = canvas({ width: FILM * (CELL + 4) - 4, height: 2 * CELL + 10, label: all, draw: paintStrip });
   const step = slider({
-    label: "Step",
+    label: "Picture",
     min: 0,
     max: 1,
     step: 1,

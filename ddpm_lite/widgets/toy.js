@@ -223,7 +223,7 @@ function paintBackward(context, width, height, colour, { cloud, run, t, sampler 
   if (!run) return words(context, "Walkers need points to walk to.", width, height / 2, colour);
   const past = run.filter((state) => state.t >= t);
   const trail = (k) => past.map(({ x }) => view.to(x[2 * k], x[2 * k + 1]));
-  faintly(context, 0.5, () => {
+  faintly(context, 0.8, () => {
     for (let k = TRAILS[sampler]; k > 0; k--) line(context, trail(k), WALK, 1);
   });
   dots(context, view, past.at(-1).x, 2.4, WALK);

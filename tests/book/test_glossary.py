@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from book_glossary import without_citations
 from bs4 import BeautifulSoup, Tag
+from docutils import nodes
 from small_book import SmallBook
+from sphinx import addnodes
 
 FIRST = """# The first
 
@@ -16,7 +19,12 @@ $$
 x = y
 $$ (eq-a)
 
-This is the **centre**. Two **rather long phrases in bold** are no term.
+This is the **centre**. Two **rather long phrases in bold** are no term, nor is
+**a $y$**.
+
+The highest point is easy to find.
+
+Its name is **Peak**. A peak is high. **Markov place** is a name.
 
 | Name | What |
 |---|---|
@@ -39,14 +47,25 @@ def terms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tag]:
 
 
 def test_terms_stand_once_and_in_order(terms: dict[str, Tag]) -> None:
-    assert list(terms) == ["centre", "density", "mean", "mode", "variance"]
+    assert list(terms) == ["centre", "density", "Markov place", "mean", "mode", "peak", "variance"]
 
 
 def test_each_has_its_sentence(terms: dict[str, Tag]) -> None:
     text = {name: " ".join(found.text.split()) for name, found in terms.items()}
     assert text["density"] == r"A density is a function, as in \(p(x)\). The first"
     assert text["variance"] == "Another Density and a variance; more. The second"
-    assert text["mode"] == "mode; the highest point The first"
+    assert text["mode"] == "mode: the highest point The first"
+
+
+def test_a_sentence_that_points_back_has_the_one_before(terms: dict[str, Tag]) -> None:
+    text = " ".join(terms["peak"].text.split())
+    assert text == "The highest point is easy to find. Its name is Peak. The first"
+
+
+def test_no_space_is_left_of_a_citation() -> None:
+    source = addnodes.pending_xref("", refdomain="cite")
+    found = without_citations([nodes.Text("balances the two "), source, nodes.Text(".")])
+    assert [node.astext() for node in found] == ["balances the two", "."]
 
 
 def test_a_sentence_has_the_equation_beside_it(terms: dict[str, Tag]) -> None:
