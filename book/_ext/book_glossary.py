@@ -71,8 +71,9 @@ def is_term(strong: nodes.strong) -> bool:
 def word_of(strong: nodes.strong, text: str) -> str:
     """The term; in small letters if its capital is only that of a sentence."""
     word: str = strong.astext()
-    small = word[:1].lower() + word[1:]
-    return small if small in text else word
+    small = word.lower()
+    capital = word[1:] == small[1:] and re.search(rf"\b{re.escape(small)}\b", text)
+    return small if capital else word
 
 
 def section_of(node: nodes.Node) -> str:

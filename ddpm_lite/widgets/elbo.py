@@ -20,8 +20,8 @@ class BoundExplorer(Widget):
     """
 
     module = "elbo.js"
-    height = 410
-    narrow_height = 705
+    height = 430
+    narrow_height = 756
     LIMITS: ClassVar[Limits] = {
         "mean": (-3, 3),
         "deviation": (0.1, 2.5),
@@ -63,8 +63,8 @@ class BoundTerms(Widget):
     """
 
     module = "elbo_terms.js"
-    height = 325
-    narrow_height = 555
+    height = 343
+    narrow_height = 597
 
     def __init__(
         self,

@@ -16,8 +16,8 @@ class GaussianExplorer(Widget):
     """
 
     module = "gaussian.js"
-    height = 380
-    narrow_height = 456
+    height = 421
+    narrow_height = 493
     LIMITS: ClassVar[Limits] = {"mu": (-2, 2), "sigma": (0.6, 2), "a": (-8, 8), "b": (-8, 8)}
 
     def __init__(self, *, mu: float = 1.0, sigma: float = 0.8, a: float = 0.2, b: float = 1.8):
@@ -44,8 +44,8 @@ class GaussianPlane(Widget):
     """
 
     module = "gaussian_plane.js"
-    height = 370
-    narrow_height = 606
+    height = 403
+    narrow_height = 673
     LIMITS: ClassVar[Limits] = {
         "mu_x": (-2, 2),
         "mu_y": (-2, 2),

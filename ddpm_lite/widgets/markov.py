@@ -19,8 +19,8 @@ class WeatherChain(Widget):
     """
 
     module = "markov.js"
-    height = 592
-    narrow_height = 989
+    height = 656
+    narrow_height = 1134
     LAST_DAY: ClassVar[int] = 20
 
     def __init__(

@@ -29,8 +29,8 @@ class Noising(Widget):
     """
 
     module = "noising.js"
-    height = 655
-    narrow_height = 800
+    height = 670
+    narrow_height = 861
 
     def __init__(
         self, *, picture: str = "digit", schedule: str = "linear", T: int = 1000, t: int = 200

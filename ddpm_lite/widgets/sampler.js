@@ -158,8 +158,7 @@ const STYLE = `
 .book-widget .w-own{gap:.75rem}
 .book-widget .w-own input[type=range]{width:min(9rem,40vw)}
 .book-widget [data-name=draw],.book-widget [data-name=denoise]{min-width:min(100%,16rem)}
-.book-widget .w-own figure{margin:0}
-.book-widget .w-own figcaption{font-size:.85rem;text-align:left}
+.book-widget .w-own figcaption{font-size:.85rem;margin:0;padding:0;text-align:left!important}
 .book-widget .w-own canvas{border:1px solid var(--line);box-sizing:border-box}
 .book-widget .w-said{display:flex;gap:1rem;align-items:center;min-height:4rem;padding-bottom:.3rem}
 .book-widget .w-said .w-note{flex:1;margin:0}

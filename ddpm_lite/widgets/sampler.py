@@ -54,8 +54,8 @@ class Sampler(Widget):
     """
 
     module = "sampler.js"
-    height = 790
-    narrow_height = 1090
+    height = 770
+    narrow_height = 1178
 
     def __init__(
         self,

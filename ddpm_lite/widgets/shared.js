@@ -24,7 +24,10 @@ export function frame(el, model) {
   el.append(
     h("style", {
       textContent: `
-.book-widget{--line:color-mix(in srgb,currentColor 30%,transparent);margin:1rem 0;max-width:100%}
+.book-widget{--line:color-mix(in srgb,currentColor 30%,transparent);margin:1rem 0;max-width:100%;
+ line-height:1.4;box-sizing:border-box;border:1px solid var(--line);border-radius:.5rem;padding:.75rem 1rem}
+@media (max-width:576px){.book-widget{padding:.5rem}}
+.book-widget figure{margin:0!important;padding:0!important}
 .book-widget .w-row{display:flex;flex-wrap:wrap;gap:.5rem 1.25rem;align-items:center;margin:.35rem 0}
 .book-widget label{display:inline-flex;align-items:center;gap:.5rem;font-size:.9rem;margin:0}
 .book-widget input[type=range]{width:min(14rem,45vw);accent-color:${COLOURS[0]}}

@@ -52,8 +52,8 @@ class UNetMap(Widget):
     """
 
     module = "unet_map.js"
-    height = 580
-    narrow_height = 810
+    height = 614
+    narrow_height = 853
     MAX_FRAMES: ClassVar[int] = 12
 
     def __init__(

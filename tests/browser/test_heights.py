@@ -1,6 +1,7 @@
 """The room that a page keeps free for a widget is the room that it takes: nothing jumps."""
 
 import pytest
+from playwright.sync_api import Page, ViewportSize
 
 from ddpm_lite.widgets.base import Widget
 from ddpm_lite.widgets.elbo import BoundExplorer, BoundTerms
@@ -13,7 +14,10 @@ from ddpm_lite.widgets.sampler import Sampler
 from ddpm_lite.widgets.toy import ToyDiffusion
 from ddpm_lite.widgets.unet_map import UNetMap
 
+from .conftest import PHONE, SITE, WIDE
 from .hands import Show
+
+MARK = 'class="book-widget"'
 
 ALL = [
     *(BoundExplorer, GaussianExplorer, GaussianPlane, Noising, PosteriorExplorer),
@@ -22,13 +26,13 @@ ALL = [
 ]
 COLUMN = 690
 """The width of the book's text on a wide screen, in pixels."""
+WITH_WIDGETS = sorted(p.stem for p in (SITE / "book").glob("*.html") if MARK in p.read_text())
 
-HEIGHTS = """() => {
-  const node = document.querySelector(".book-widget");
+HEIGHTS = """() => [...document.querySelectorAll(".book-widget")].map((node) => {
   const kept = parseFloat(getComputedStyle(node).minHeight);
   node.style.setProperty("min-height", "0", "important");
   return [kept, node.offsetHeight];
-}"""
+})"""
 
 
 @pytest.mark.parametrize("width", [COLUMN, 400])
@@ -37,6 +41,21 @@ def test_a_widget_takes_the_room_that_is_kept(
     widget_page: Show, make: type[Widget], width: int
 ) -> None:
     page = widget_page(make(), width=width + (32 if width == COLUMN else 0))  # type: ignore[call-arg]
-    kept, taken = page.evaluate(HEIGHTS)
+    ((kept, taken),) = page.evaluate(HEIGHTS)
     assert taken <= kept + 24, f"{taken} pixels, {kept} kept"
     assert taken >= 0.8 * kept, f"{taken} pixels, {kept} kept"
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("name", WITH_WIDGETS or ["index"])
+def test_nothing_jumps_on_the_pages_of_the_book(
+    page: Page, site_url: str, name: str, size: ViewportSize
+) -> None:
+    page.set_viewport_size(size)
+    page.goto(f"{site_url}/book/{name}.html")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.book-widget')].every((node) => node.dataset.ready)"
+    )
+    found = page.evaluate(HEIGHTS)
+    assert found
+    assert all(abs(taken - kept) <= 12 for kept, taken in found), found
