@@ -1,6 +1,6 @@
 // What scrolls in its own box can be reached by the keyboard: a box takes the focus as long as it
 // holds more than it shows. (The theme does so for code alone, and a while after a change.)
-const BOXES = 'mjx-container[display="true"], .proof-line .math, .book-formula, table.table, pre';
+const BOXES = 'mjx-container[display="true"], span.math, .book-formula, table.table, pre';
 
 const watch = new ResizeObserver((entries) => {
   for (const { target } of entries) {
@@ -11,7 +11,7 @@ const watch = new ResizeObserver((entries) => {
 
 // A displayed formula that is a little too wide for its column is set a little smaller; one that is
 // far too wide, on a phone, keeps its size and scrolls.
-const SMALLEST = 0.8;
+const SMALLEST = 0.78;
 
 function fitAll() {
   const formulas = [...document.querySelectorAll('mjx-container[display="true"]')];
@@ -27,6 +27,9 @@ window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
   fitAll();
   window.addEventListener("resize", fitAll);
+  document.addEventListener("click", ({ target }) => {
+    if (target.closest(".toggle, details")) requestAnimationFrame(fitAll); // what was folded has no size
+  });
   document.querySelectorAll(BOXES).forEach((box) => watch.observe(box));
 });
 

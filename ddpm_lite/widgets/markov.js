@@ -417,7 +417,7 @@ function render({ model, el }) {
 
   const named = (text, node) => {
     const style = { fontSize: ".9rem", width: "3.8rem" };
-    Object.assign(node.style, { columnGap: ".6rem" });
+    Object.assign(node.style, { columnGap: ".6rem", flex: "1 1 0", minWidth: 0 });
     const whole = row(h("span", { textContent: text, style }), node);
     Object.assign(whole.style, { columnGap: ".6rem", margin: ".15rem 0" });
     return whole;

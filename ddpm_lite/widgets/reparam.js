@@ -135,7 +135,7 @@ function paintCloud(context, width, height, colour, { mu, sigma, arrows, eps, ..
   context.font = "12px system-ui, sans-serif";
   context.textAlign = "center";
   context.fillText("μ", x(mu), lower + 32);
-  context.fillText("μ + σ", Math.max(x(mu + sigma), x(mu) + 26), lower + 32);
+  context.fillText("μ + σ", Math.max(x(mu + sigma), x(mu) + 36), lower + 32);
 }
 
 // Both estimates of all draws on one axis, with their mean and one standard deviation each way.
@@ -152,7 +152,7 @@ function paintSlopes(context, width, height, colour, { mu, sigma, eps, path, sco
   context.fillStyle = colour;
   context.font = "12px system-ui, sans-serif";
   context.textAlign = "right";
-  context.fillText("estimated slope, one a draw", width - 8, bottom + 32);
+  context.fillText("estimated slope, one for each draw", width - 8, bottom + 32);
   context.textAlign = "left";
   line(context, [[left, bottom], [width - 8, bottom]], colour, 1);
   context.setLineDash([4, 3]);
@@ -192,7 +192,7 @@ function render({ model, el }) {
     label: "The slopes that single draws give: close together by the path, wide apart by the score",
     draw: draw(paintSlopes),
   });
-  const about = { slope: "exact slope 2μ", ratio: "variances, score / path" };
+  const about = { slope: "exact slope 2μ =", ratio: "variances, score / path" };
   const kinds = (key) => ({
     [`mean_${key}`]: "mean",
     [`var_${key}`]: "variance",
