@@ -119,13 +119,11 @@ class Sampler(Widget):
         made.on_msg(partial(answer, self.model))
         return made
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """HTML, and the live widget beside it where a kernel and anywidget are at hand."""
-        page = {"text/html": self._repr_html_()}
+    def _repr_mimebundle_(self, **_: Any) -> Any:
+        """HTML for pages; the live widget, with what Colab needs, where anywidget is at hand."""
         if PAGES in os.environ or find_spec("anywidget") is None:
-            return page
-        shown: Any = self.live()._repr_mimebundle_()
-        return {**shown[0], **page}
+            return {"text/html": self._repr_html_()}
+        return self.live()._repr_mimebundle_()
 
 
 def answer(
