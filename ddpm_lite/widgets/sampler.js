@@ -109,7 +109,8 @@ function render({ model, el }) {
     }
     view.show(view.frames.length - 1);
     const seconds = ((performance.now() - start) / 1000).toFixed(2);
-    say(`Drawn ${kernel ? "by the notebook's kernel" : "in this page"}: ${steps} steps in ${seconds} s. The slider goes back through them.`);
+    const place = kernel ? "by the notebook's kernel" : "in this page";
+    say(`Drawn ${place}: ${steps} steps in ${seconds} s. The slider goes back through them.`);
     el.dispatchEvent(new CustomEvent("drawn", { detail: view.frames, bubbles: true }));
   }
 
