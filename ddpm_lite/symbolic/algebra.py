@@ -18,6 +18,7 @@ from sympy.tensor.indexed import IndexException
 from ddpm_lite.symbolic.norms import expand_norms
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import Formal, Gaussian, Norm
+from ddpm_lite.symbolic.rules import use
 
 NOT_COMPARABLE = (
     ArithmeticError,
@@ -101,7 +102,9 @@ def log_normal(x: Expr, mean: Expr, variance: Expr) -> Expr:
     identity = TABLE["I"].plain()
     v = sp.expand(variance).coeff(identity)
     if v == 0:
+        use("eq-gauss-density")
         return -sp.log(2 * sp.pi * variance) / 2 - (x - mean) ** 2 / (2 * variance)
+    use("eq-gauss-isotropic")
     d = TABLE["d"].plain()
     return -d * sp.log(2 * sp.pi * sp.factor(v)) / 2 - Norm(x - mean) ** 2 / (2 * sp.factor(v))
 
@@ -137,7 +140,10 @@ def _elements(expression: Expr, name: str) -> set[Expr]:
 
 
 def _replace_family(expression: Expr, name: str, rule: Any) -> Expr:
-    return expression.xreplace({a: rule(a.indices[0]) for a in _elements(expression, name)})
+    found = _elements(expression, name)
+    if found:
+        use("eq-alpha")
+    return expression.xreplace({a: rule(a.indices[0]) for a in found})
 
 
 def _split_index(index: Expr) -> tuple[Expr, int]:
@@ -171,6 +177,7 @@ def _product_of_alphas(body: Expr, *limits: Any) -> Expr:
     base, power = body.as_base_exp()
     if more or base != _element(_ALPHA, s) or power.has(s):
         return sp.Product(body, *limits)
+    use("eq-alpha")
     return (_element(_ALPHA_BAR, last) / _element(_ALPHA_BAR, first - 1)) ** power
 
 

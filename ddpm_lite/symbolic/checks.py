@@ -14,17 +14,28 @@ from typing import Any
 
 import sympy as sp
 from sympy import Expr
+from sympy.core.function import AppliedUndef
 
 from ddpm_lite.symbolic.algebra import NOT_COMPARABLE, counterexample, difference
 from ddpm_lite.symbolic.expectations import LawError, expectation_difference
-from ddpm_lite.symbolic.objects import KL, Expectation
+from ddpm_lite.symbolic.objects import KL, Expectation, Formal
 from ddpm_lite.symbolic.page import Page, PageError
+from ddpm_lite.symbolic.premises import hold
 from ddpm_lite.symbolic.reader import Claim, read_claims
 from ddpm_lite.symbolic.tokens import ReadError
+from ddpm_lite.symbolic.witnesses import Witness, WitnessError
 
 _RELATIONS = {
     sp.Eq: "=", sp.Ge: r"\ge", sp.Le: r"\le", sp.Gt: ">", sp.Lt: "<", sp.Ne: r"\ne",
 }  # fmt: skip
+
+
+_MARKS = {
+    "proved": "✓ proved",
+    "identity": "✓ proved",
+    "compared": "✓ members compared",
+    "assumed": "assumed",
+}
 
 
 class CheckError(AssertionError):
@@ -40,10 +51,21 @@ class Entry:
     method: str
     seconds: float
     latex: str
+    verdict: str = ""
+    """What a check has found: "proved", "identity" or "compared" (see `check`)."""
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.mark, self.label, self.method)))
+
+    @property
+    def mark(self) -> str:
+        """The words that stand in front of the formula: they say no more than was checked."""
+        return _MARKS.get(self.verdict, self.kind)
 
     def _repr_html_(self) -> str:
-        mark = {"derived": "✓ proved", "definition": "definition", "cited": "cited"}[self.kind]
+        mark = self.mark
         data = {"label": self.label, "kind": self.kind, "method": self.method}
+        data["verdict"] = self.verdict
         data["seconds"] = f"{self.seconds:.3f}"
         attributes = " ".join(f'data-{k}="{html.escape(v)}"' for k, v in data.items())
         parts = [
@@ -61,6 +83,9 @@ class Ledger:
         self._page = page
         self.entries: dict[str, Entry] = {}
         self.results: dict[str, tuple[Any, ...]] = {}
+        self.read: list[str] = []
+        """Labels of the premises that cells have read: definitions and proved equations."""
+        self.trial: Trial | None = None
 
     @property
     def page(self) -> Page:
@@ -68,6 +93,11 @@ class Ledger:
         if self._page is None:
             raise PageError("no page is in use: call use_page(...) first")
         return self._page
+
+    @property
+    def has_page(self) -> bool:
+        """Whether a page is in use."""
+        return self._page is not None
 
     def claims(self, label: str, *kinds: str) -> list[Claim]:
         """The claims under a label, which must be of one of these kinds."""
@@ -80,51 +110,151 @@ class Ledger:
             place = f"{self.page.path.name}, line {equation.line}, {label}"
             raise PageError(f"{place}: {error}") from None
 
-    def note(self, label: str, method: str, seconds: float) -> Entry:
+    def premise(self, label: str, *kinds: str) -> list[Claim]:
+        """The claims under a label, noted as read."""
+        self.read.append(label)
+        return self.claims(label, *kinds)
+
+    def note(self, label: str, method: str, seconds: float, verdict: str = "") -> Entry:
         """Enter a line, and show it."""
         equation = self.page[label]
-        entry = Entry(label, str(equation.kind), method, seconds, _one_line(equation.latex))
+        latex = _one_line(equation.latex)
+        entry = Entry(label, str(equation.kind), method, seconds, latex, verdict)
         self.entries[label] = entry
         _show(entry)
         return entry
+
+
+@dataclass
+class Trial:
+    """A run of cells with one premise changed: checks that fail are noted, and the cells go on."""
+
+    premise: str
+    failed: list[str]
 
 
 ledger = Ledger()
 
 
 def use_page(path: str | Path) -> None:
-    """Name the page whose equations are checked from here on, and begin an empty ledger."""
-    ledger.__init__(Page(path))  # type: ignore[misc]
+    """Name the page whose equations are checked from here on, and begin an empty ledger.
+
+    Raises PageError where a definition on it is not the rule that the proofs use (see `premises`).
+    """
+    page = Page(path)
+    hold(page)
+    trial = ledger.trial
+    ledger.__init__(page)  # type: ignore[misc]
+    ledger.trial = trial
 
 
-def check(label: str, *results: Any, method: str) -> None:
+def check(
+    label: str, *results: Any, method: str, witness: Witness | Sequence[Witness] = ()
+) -> None:
     r"""Compare each claim under `label`, as it stands on the page, with a derived result.
 
     One result for each claim of the display, in order: an expression (every member of the chain
     must equal it), an Eq or another SymPy relation, a `chain`, or a Claim. Equal means that the
     difference is exactly 0 (see `algebra`; expectations are compared as integrands, see
-    `expectations`). `method` says in a few words how the result was found.
-    Raises CheckError where page and result differ, PageError for a label that the page lacks or
-    that is not marked `derived`.
+    `expectations`). `method` says in a few words how the result was found. The verdict is
+
+    - "identity" where the members of each claim equal each other by the machine's own rules;
+    - "proved" where a member is a name, or more, that the cells have worked out from premises;
+    - "compared" where a claim says <=, <, ~ and the like without a `witness`: then only its members
+      were compared with the result, not the relation between them. There must be one witness for
+      each such relation, in order, or none (see `witnesses`).
+
+    Raises CheckError where page and result differ, where a claim cannot hold whatever its symbols
+    are, or where the result was read from the page's own formula; PageError for a label that the
+    page lacks or that is not marked `derived`.
     """
     start = time.perf_counter()
-    compare(label, ledger.claims(label, "derived"), results)
+    if ledger.trial and ledger.trial.premise == label:  # taken for true, to see what rests on it
+        ledger.results[label] = results
+        ledger.note(label, method, 0.0, "assumed")
+        return
+    try:
+        verdict = _verdict(label, results, method, witness)
+    except CheckError:
+        if ledger.trial is None:
+            raise
+        ledger.trial.failed.append(label)
+        verdict = "assumed"
+    ledger.results[label] = results
+    ledger.note(label, method, time.perf_counter() - start, verdict)
+
+
+def _verdict(label: str, results: Sequence[Any], method: str, witness: Any) -> str:
+    claims = ledger.claims(label, "derived")
+    compare(label, claims, results)
     if not method.strip():
         raise CheckError(f"{label}: say by which method the result was found")
-    ledger.results[label] = results
-    ledger.note(label, method, time.perf_counter() - start)
+    witnesses = [witness] if isinstance(witness, Witness) else list(witness)
+    identity = all([_members_equal(label, claim) for claim in claims])
+    relations = [(a, r, b) for c in claims for a, r, b in c.links() if r != "="]
+    if not relations:
+        return "identity" if identity else "proved"
+    if not witnesses:
+        return "compared"
+    if len(witnesses) != len(relations):
+        raise CheckError(f"{label}: {len(relations)} relations, {len(witnesses)} witnesses")
+    for (a, relation, b), one in zip(relations, witnesses, strict=True):
+        _bear_witness(label, one, a, relation, b)
+    return "proved"
+
+
+def _bear_witness(label: str, one: Witness, a: Expr, relation: str, b: Expr) -> None:
+    try:
+        one.verify(a, relation, b)
+    except WitnessError as error:
+        raise CheckError(f"{label}: {error}") from None
+
+
+def _members_equal(label: str, claim: Claim) -> bool:
+    """Whether neighbours joined by = are equal by themselves. Raises CheckError if they never are.
+
+    A name may be whatever the premises make it. But where the same plain symbols stand on both
+    sides, or none, nothing is left to be named: numbers at which the sides differ refute the claim.
+    """
+    links = [(a, b) for a, relation, b in claim.links() if relation == "="]
+    equal = [_equal(a, b) for a, b in links]
+    for (a, b), same in zip(links, equal, strict=True):
+        if not same and _says_all(a, b) and counterexample(a, b):
+            raise CheckError(_disagreement(label, a, b, difference(a, b), ("left", "right")))
+    return all(equal)
+
+
+def _equal(a: Expr, b: Expr) -> bool:
+    try:
+        if difference(a, b) == 0:
+            return True
+        return _has_laws(a, b) and expectation_difference(a, b) == 0
+    except (*NOT_COMPARABLE, LawError, NotImplementedError):
+        return False
+
+
+def _says_all(a: Expr, b: Expr) -> bool:
+    """Whether both sides are plain formulas in the same symbols."""
+    plain = not sp.Tuple(a, b).has(Formal, AppliedUndef, sp.MatrixExpr, sp.MatrixBase)
+    plain = plain and not sp.Tuple(a, b).has(sp.Integral, sp.Limit, sp.Derivative)
+    return plain and _letters(a) == _letters(b)
+
+
+def _letters(expression: Expr) -> set[Expr]:
+    indexed = expression.atoms(sp.Indexed)
+    return indexed | (expression.xreplace(dict.fromkeys(indexed, sp.S.One))).free_symbols
 
 
 def definition(label: str) -> list[Claim]:
     """The claims of a definition on the page, for derivations to start from."""
-    claims = ledger.claims(label, "definition")
+    claims = ledger.premise(label, "definition")
     ledger.note(label, "", 0.0)
     return claims
 
 
 def cited(label: str) -> list[Claim]:
     """The claims of a theorem that is used and not proved here."""
-    claims = ledger.claims(label, "cited")
+    claims = ledger.premise(label, "cited")
     ledger.note(label, "", 0.0)
     return claims
 
@@ -133,7 +263,7 @@ def proved(label: str) -> list[Claim]:
     """The claims of a derived equation, once it has been checked on this page."""
     if label not in ledger.entries:
         raise PageError(f"{label} has not been checked yet: results may not rest on it")
-    return ledger.claims(label, "derived")
+    return ledger.premise(label, "derived")
 
 
 def chain(*parts: Any) -> Claim:
@@ -155,6 +285,8 @@ def compare(label: str, claims: Sequence[Claim], results: Sequence[Any]) -> None
     for claim, result in zip(claims, results, strict=True):
         if not claim.relations:
             raise CheckError(f"{label}: ${claim.latex()}$ claims nothing")
+        if isinstance(result, Claim) and result.source and result.source == claim.source:
+            raise CheckError(f"{label}: the result was read from the page's own formula")
         for member, wanted in _pairs(label, claim, result):
             _same(label, member, wanted)
 
@@ -208,14 +340,17 @@ def _expectations(label: str, member: Expr, wanted: Any) -> Expr:
         raise CheckError(f"{label}: {error}") from None
 
 
-def _disagreement(label: str, member: Expr, wanted: Any, left: Any) -> str:
-    lines = [f"{label}: the page and the derivation differ", f"  page:    {sp.latex(member)}"]
-    lines += [f"  derived: {sp.latex(wanted)}", f"  difference: {sp.latex(left)}"]
+def _disagreement(
+    label: str, member: Expr, wanted: Any, left: Any, sides: tuple[str, str] = ("page", "derived")
+) -> str:
+    what = "the page and the derivation" if sides[0] == "page" else "the two sides"
+    lines = [f"{label}: {what} differ", f"  {sides[0]}: {sp.latex(member)}"]
+    lines += [f"  {sides[1]}: {sp.latex(wanted)}", f"  difference: {sp.latex(left)}"]
     found = counterexample(member, wanted)
     if found:
         values, one, other = found
         at = ", ".join(f"{sp.latex(k)} = {v}" for k, v in values.items())
-        lines.append(f"  at {at}: page {sp.N(one, 6)}, derived {sp.N(other, 6)}")
+        lines.append(f"  at {at}: {sides[0]} {sp.N(one, 6)}, {sides[1]} {sp.N(other, 6)}")
     return "\n".join(lines)
 
 

@@ -45,6 +45,7 @@ from ddpm_lite.symbolic.chains import (
     variables_in,
 )
 from ddpm_lite.symbolic.objects import KL, Density, Expectation, Span
+from ddpm_lite.symbolic.rules import use
 
 __all__ = ["LawError", "bayes", "expectation_difference", "expected", "integrand", "log_ratio"]
 
@@ -227,6 +228,7 @@ class _Scope:
     def _check_independent(self, law: Density, new: list[Piece], given: list[Piece]) -> None:
         for piece in new:
             for other in minus(self.known, given):
+                use("eq-markov-property")
                 if not separated(piece, other, given):
                     raise LawError(
                         f"{text_of(law)} is not the law of {names([piece])} here: "
@@ -328,6 +330,7 @@ class _Walk:
         laws = densities(q)
         if not laws:
             return [self._leaf(kl, scope, limits)]
+        use("eq-elbo-kl")
         inner = scope.under(laws, limits)
         difference = [self._logarithm(q, inner, limits), self._logarithm(p, inner, limits)]
         return difference[0] + [t._replace(body=-t.body) for t in difference[1]]
@@ -404,6 +407,8 @@ def _log_density(density: Density, limits: Limits) -> list[_Term]:
     """Log n(A | B) = log n(A, B) - log n(B), each along the chain."""
     given = pieces_of(density.given, limits)
     both = pieces_of(density.variables, limits) + given
+    if given:
+        use("eq-post-conditional")
     taken = [t._replace(body=-t.body) for t in _log_joint(density, given, limits)]
     return _log_joint(density, both, limits) + taken
 
@@ -443,8 +448,20 @@ def _point(piece: Piece, index: Expr, bases: dict[str, Expr]) -> Expr:
     return _variable(Piece(piece.base, index, index), bases)
 
 
+def _use_chain(density: Density, variable: Expr) -> None:
+    """The factorisation that makes the law a chain: of q forward, of the model backward."""
+    if str(getattr(variable, "base", "x")) == "z":
+        use("eq-elbo-hierarchy")
+    elif str(density.name) == FORWARD:
+        use("eq-markov-property")
+        use("eq-elbo-forward")
+    else:
+        use("eq-elbo-reverse")
+
+
 def _transition(density: Density, early: Expr, late: Expr) -> Expr:
     """Log q(late | early), or log p(early | late)."""
+    _use_chain(density, late)
     if str(density.name) == FORWARD:
         return sp.log(Density(density.name, [late], [early]))
     return sp.log(Density(density.name, [early], [late]))

@@ -19,6 +19,7 @@ from ddpm_lite.symbolic.algebra import difference
 from ddpm_lite.symbolic.norms import coefficients, expand_norms, inner
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import Dot, Gaussian, Norm
+from ddpm_lite.symbolic.rules import use
 
 IDENTITY = TABLE["I"].plain()
 DIMENSION = TABLE["d"].plain()
@@ -77,6 +78,7 @@ def _gaussian(x: sp.Expr, mean: sp.Expr, v: sp.Expr, isotropic: bool) -> Gaussia
 
 def exponent(gaussian: Gaussian) -> sp.Expr:
     """The part of the log density that depends on x: -(x - mean)^2 / (2 v)."""
+    use("eq-gauss-isotropic" if is_isotropic(gaussian) else "eq-gauss-density")
     away = gaussian.x - gaussian.mean
     if isinstance(gaussian.variance, sp.MatrixBase):
         form: sp.Expr = -(away.T * gaussian.variance.inv() * away)[0, 0] / 2
@@ -302,6 +304,7 @@ def moment(expression: sp.Expr, normals: sp.Expr | Sequence[sp.Expr]) -> sp.Expr
     Numbers by E[e^k] = (k-1)!! for even k, 0 for odd k; vectors inside norms and inner products by
     pairing (Isserlis 1918): E[<e, u> <e, w>] = <u, w>, E[<e, e>] = d.
     """
+    use("eq-gauss-expectation")
     names = list(normals) if isinstance(normals, (Sequence, sp.Tuple)) else [normals]
     total = sp.expand(expand_norms(expression))
     for name in names:
@@ -362,6 +365,7 @@ def gaussian_kl(q: Gaussian, p: Gaussian) -> sp.Expr:
     """
     if q.x != p.x or is_isotropic(q) != is_isotropic(p):
         raise ValueError("the divergence needs two densities of the same variable")
+    use("eq-elbo-kl")
     normal = sp.Dummy(r"\epsilon", real=True)
     value = q.mean + sp.sqrt(scale(q)) * normal
     ratio = substitute(exponent(q) - exponent(p), q.x, value)

@@ -11,10 +11,13 @@ import sympy as sp
 
 from ddpm_lite.symbolic.notation import is_vector
 from ddpm_lite.symbolic.objects import Dot, Expectation, Hadamard, Norm
+from ddpm_lite.symbolic.rules import use
 
 
 def expand_norms(expression: sp.Expr) -> sp.Expr:
     """Write even powers of norms, and inner products, as sums of coefficient * Dot(atom, atom)."""
+    if expression.has(Norm, Dot):
+        use("eq-gauss-norm")
     squares = expression.replace(_is_square, lambda e: sp.Pow(inner(*e.base.args * 2), e.exp / 2))
     expanded: sp.Expr = squares.replace(lambda e: isinstance(e, Dot), lambda e: inner(*e.args))
     return expanded

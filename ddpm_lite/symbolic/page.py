@@ -1,9 +1,9 @@
 """A chapter's displayed equations, with label and kind, as they stand in its Markdown source."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 Kind = Literal["definition", "derived", "cited"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -57,6 +57,14 @@ class Page:
             raise PageError(f"cannot read the page {path}: {error.strerror}") from None
         self.equations = self._by_label(equations_of(text))
 
+    changed: ClassVar[dict[str, str]] = {}
+    """Formulas that stand for those of the file, by label: for trials of what rests on them."""
+
+    @property
+    def name(self) -> str:
+        """The file's name, for messages."""
+        return self.path.name
+
     def _by_label(self, equations: list[Equation]) -> dict[str, Equation]:
         found: dict[str, Equation] = {}
         for equation in equations:
@@ -66,7 +74,8 @@ class Page:
                 raise PageError(f"{place}: the display has no {lacks}")
             if equation.label in found:
                 raise PageError(f"{place}: the label {equation.label} stands twice")
-            found[equation.label] = equation
+            latex = self.changed.get(equation.label, equation.latex)
+            found[equation.label] = replace(equation, latex=latex)
         return found
 
     def __getitem__(self, label: str) -> Equation:

@@ -15,6 +15,7 @@ from ddpm_lite.symbolic.gaussians import IDENTITY, is_isotropic
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import KL, Density, Expectation, Formal, Gaussian, Span
 from ddpm_lite.symbolic.reader import Claim
+from ddpm_lite.symbolic.rules import use
 
 KNOWN = frozenset({r"\alpha", r"\beta", r"\bar{\alpha}"})
 """Families that `algebra` knows relations of."""
@@ -225,6 +226,7 @@ def next_factor(left: Density, steps: sp.Symbol, backward: bool) -> Density:
 
 def chain_rule(density: Density, backward: bool = False) -> tuple[Density, Density]:
     """q(x_{a:b} | g) = q(x_{a:b-1} | g) q(x_b | x_{a:b-1}, g); backward x_a is split off."""
+    use("eq-markov-chain-rule")
     first, last = _span(density).args
     (a,), (b,) = first.indices, last.indices
     before = _run(density, (a + 1, b) if backward else (a, b - 1))
@@ -238,6 +240,7 @@ def forget(conditional: Density, backward: bool = False) -> Density:
     Forward the neighbour is the last of the span, and all earlier variables of the chain go.
     Backward it is the first of the span; what was given besides the span stays.
     """
+    use("eq-markov-property")
     span, *given = conditional.given
     first, last = span.args
     others = [g for g in given if backward or not _same_chain(g, first)]
@@ -288,6 +291,8 @@ def jensen_gap(joint: Density, proposal: Density) -> sp.Eq:
     log p(x) does not hold z, so it may stand inside the expectation. There the integrands on both
     sides are compared, with p(x, z) = p(x) p(z | x).
     """
+    use("eq-post-conditional")
+    use("eq-elbo-kl")
     observed, latent = proposal.given, proposal.variables
     if joint.given or not _together(joint.variables, tuple(observed), tuple(latent)):
         raise ProofError(f"{sp.latex(joint)} is not joint in the variables of the proposal")

@@ -4,7 +4,7 @@ Nothing is guessed. A symbol outside the table, or LaTeX outside the grammar, is
 its position; a formula whose meaning is unclear (a sum without ends, a stray dot) is one too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -28,6 +28,12 @@ class Claim:
 
     members: tuple[Expr, ...]
     relations: tuple[str, ...]
+    source: str = field(default="", compare=False)
+    """The display that it was read from, without spaces; empty if it was made by a cell."""
+
+    def links(self) -> list[tuple[Expr, str, Expr]]:
+        """Each relation with the members on its two sides."""
+        return list(zip(self.members, self.relations, self.members[1:], strict=False))
 
     @property
     def lhs(self) -> Expr:
@@ -58,7 +64,8 @@ def read_claims(latex: str) -> list[Claim]:
         raise _located(error, latex) from None
     except VisitError as error:
         raise error.orig_exc from None
-    return claims
+    source = "".join(latex.split()).rstrip(".,")
+    return [replace(claim, source=source) for claim in claims]
 
 
 def read(latex: str) -> Any:

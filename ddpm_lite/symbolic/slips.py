@@ -61,6 +61,83 @@ def slips(latex: str) -> Iterator[Slip]:
             yield slip
 
 
+def stronger(latex: str) -> Iterator[Slip]:
+    """Changes that make another statement of a premise, without repeats."""
+    seen = {_plain(latex)}
+    for slip in (*_patterns(latex), *_conditions(latex), *_without_a_claim(latex)):
+        if _plain(slip.latex) not in seen:
+            seen.add(_plain(slip.latex))
+            yield slip
+
+
+_STRONGER = (
+    ("another operator", r"\\sum", r"\\prod"),
+    ("another operator", r"\\prod", r"\\sum"),
+    ("another operator", r"\\log", r"\\exp"),
+    ("another operator", r"\\sin", r"\\cos"),
+    ("another operator", r"\\cos", r"\\sin"),
+    ("another operator", r"\\operatorname\{Var\}", r"\\mathbb{E}"),
+    ("another operator", r"\+", r"\\cdot "),
+    ("limits shifted", r"_\{([a-z])=1\}", r"_{\1=2}"),
+    ("limits shifted", r"_\{([a-z])=2\}", r"_{\1=1}"),
+    ("limits shifted", r"_\{-\\infty\}", "_{0}"),
+    ("limits shifted", r"\^\{\\infty\}", "^{1}"),
+    ("another law", r"\\mathcal\s*\{?N\}?(?:\\bigl|\\Bigl)?\(", None),
+    ("another value", r"(?<=[=;])\s*0(?=\s*[,.\s])", " 1"),
+    ("another value", r"(?<=[=;])\s*1(?=\s*[,.\s]|$)", " 0"),
+    ("another value", r"(?<=,)\s*1(?=\s*\))", " 2"),
+    ("an index shifted", r"_(?:t|\{t\})(?![a-zA-Z])", "_{t+1}"),
+    ("an index shifted", r"_\{t-1\}", "_{t+1}"),
+)
+
+
+def _patterns(latex: str) -> Iterator[Slip]:
+    for name, pattern, new in _STRONGER:
+        for match in re.finditer(pattern, latex):
+            if new is None:
+                yield from _other_law(latex, match.end(), name)
+            else:
+                yield Slip(name, latex[: match.start()] + match.expand(new) + latex[match.end() :])
+
+
+def _other_law(latex: str, start: int, name: str) -> Iterator[Slip]:
+    """A normal law with twice the variance: what stands after the last comma of its brackets."""
+    depth, comma = 1, None
+    for here in range(start, len(latex)):
+        depth += (latex[here] in "({[") - (latex[here] in ")}]")
+        if depth == 1 and latex[here] == ",":
+            comma = here
+        if depth == 0:
+            if comma is not None:
+                yield Slip(name, latex[: comma + 1] + " 2 " + latex[comma + 1 :])
+            return
+
+
+_CONDITIONAL = re.compile(
+    r"(?P<name>(?<![a-zA-Z])(?:p_\\theta|[pqP]))\((?P<of>(?:[^()]|\([^()]*\))*?)\s*\\mid\s*"
+    r"(?P<given>(?:[^()]|\([^()]*\))*?)\)"
+)
+
+
+def _conditions(latex: str) -> Iterator[Slip]:
+    """A condition dropped, or exchanged with what it is a condition of."""
+    for match in _CONDITIONAL.finditer(latex):
+        name, of, given = match["name"], match["of"], match["given"]
+        for what, text in (
+            ("a condition dropped", f"{name}({of})"),
+            ("the sides of a bar exchanged", rf"{name}({given} \mid {of})"),
+        ):
+            yield Slip(what, latex[: match.start()] + text + latex[match.end() :])
+
+
+def _without_a_claim(latex: str) -> Iterator[Slip]:
+    """One of several claims left out."""
+    parts = re.split(r"\\qquad", latex)
+    for here in range(len(parts)) if len(parts) > 1 else ():
+        kept = [p.strip().rstrip(",.") for n, p in enumerate(parts) if n != here]
+        yield Slip("a claim dropped", r" , \qquad ".join(kept))
+
+
 def _plain(latex: str) -> str:
     return re.sub(r"\s+", "", latex)
 

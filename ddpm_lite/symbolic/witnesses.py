@@ -1,0 +1,142 @@
+r"""Why one side is not below the other: what a machine can verify for <=, <, >= and >.
+
+Each witness is asked about a <= b (or <, or the other way round) and raises WitnessError unless it
+has verified it. The gap is always the larger side minus the smaller one.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+from sympy import Expr
+
+from ddpm_lite.symbolic.algebra import NOT_COMPARABLE, difference, reduce_to_zero
+from ddpm_lite.symbolic.expectations import LawError, expectation_difference
+from ddpm_lite.symbolic.objects import KL, Expectation
+
+_UP = {r"\le": False, "<": True}
+_DOWN = {r"\ge": False, ">": True}
+
+
+class WitnessError(ValueError):
+    """A witness does not bear out the relation; the text says what is missing."""
+
+
+class Witness(ABC):
+    """Something from which the machine itself can see that a relation holds."""
+
+    @abstractmethod
+    def verify(self, a: Expr, relation: str, b: Expr) -> None:
+        """Raises WitnessError unless `a relation b` has been verified."""
+
+
+def gap_of(a: Expr, relation: str, b: Expr) -> tuple[Expr, bool]:
+    """The larger side minus the smaller, and whether the relation is strict."""
+    if relation in _UP:
+        return b - a, _UP[relation]
+    if relation in _DOWN:
+        return a - b, _DOWN[relation]
+    raise WitnessError(f"no witness bears out the relation {relation}")
+
+
+def _same(found: Expr, wanted: Expr, what: str) -> None:
+    try:
+        left = difference(found, wanted)
+        if left != 0 and sp.Tuple(found, wanted).has(Expectation, KL):
+            left = expectation_difference(found, wanted)
+    except (*NOT_COMPARABLE, LawError) as error:
+        raise WitnessError(f"the gap cannot be compared with {what}: {error}") from None
+    if left != 0:
+        raise WitnessError(f"the gap {sp.latex(found)} is not {what} {sp.latex(wanted)}")
+
+
+@dataclass(frozen=True)
+class Positive(Witness):
+    """The gap equals an expression whose sign is plain from its factors and summands.
+
+    `values` are what the page's names stand for: they are put into the gap before.
+    """
+
+    expression: Any
+    values: dict[Any, Any] | None = None
+
+    def verify(self, a: Expr, relation: str, b: Expr) -> None:
+        """The gap is the expression, and the expression is above 0 (or not below it)."""
+        gap, strict = gap_of(a, relation, b)
+        _same(gap.subs(self.values or {}), sp.sympify(self.expression), "the positive expression")
+        check_sign(sp.sympify(self.expression), strict)
+
+
+def check_sign(expression: Expr, strict: bool) -> None:
+    """Raises WitnessError unless the expression is known to be > 0, or >= 0 if not strict."""
+    known = expression.is_positive if strict else expression.is_nonnegative
+    if not known and isinstance(expression, sp.Sum):
+        body = expression.function
+        known = body.is_positive if strict else body.is_nonnegative
+    if not known:
+        sign = "positive" if strict else "nonnegative"
+        raise WitnessError(f"{sp.latex(expression)} is not known to be {sign}")
+
+
+@dataclass(frozen=True)
+class Divergence(Witness):
+    """The gap is a Kullback-Leibler divergence, which is never negative."""
+
+    divergence: Any
+
+    def verify(self, a: Expr, relation: str, b: Expr) -> None:
+        """The gap equals the divergence."""
+        gap, strict = gap_of(a, relation, b)
+        if strict or not isinstance(self.divergence, KL):
+            raise WitnessError("a divergence shows that something is >= 0, no more")
+        _same(gap, self.divergence, "the divergence")
+
+
+@dataclass(frozen=True)
+class Convex(Witness):
+    """The gap is a convex function of one positive variable that touches 0 at a point."""
+
+    variable: Any
+    point: Any
+    gap: Any = None
+    """The function, where the relation's own gap is a sum or a mean of such functions."""
+
+    def verify(self, a: Expr, relation: str, b: Expr) -> None:
+        """The gap's value and slope at the point are 0, its second derivative is positive."""
+        gap, strict = gap_of(a, relation, b)
+        if strict:
+            raise WitnessError("a convex function that touches 0 is >= 0, no more")
+        self.verify_function(gap)
+
+    def verify_function(self, gap: Expr) -> None:
+        """The same for a given function."""
+        u = sp.Dummy("u", positive=True)
+        f = gap.subs(self.variable, u)
+        at = [reduce_to_zero(part.subs(u, self.point)) for part in (f, f.diff(u))]
+        if at != [0, 0]:
+            raise WitnessError(f"value and slope at {self.point} are {at}, not 0")
+        if not sp.simplify(f.diff(u, 2)).is_positive:
+            raise WitnessError(f"the second derivative {sp.latex(f.diff(u, 2))} is not positive")
+
+
+@dataclass(frozen=True)
+class Mean(Witness):
+    """The gap is the mean, under a law, of a function that a convex witness shows to be >= 0."""
+
+    law: Any
+    convex: Convex
+    value: Any
+    """What stands for the variable inside the mean; positive, such as a ratio of densities."""
+
+    def verify(self, a: Expr, relation: str, b: Expr) -> None:
+        """The function is >= 0, and the gap is its mean."""
+        gap, strict = gap_of(a, relation, b)
+        if strict or self.convex.gap is None:
+            raise WitnessError("the mean of what is >= 0 is >= 0, no more")
+        self.convex.verify_function(self.convex.gap)
+        if not sp.sympify(self.value).is_positive:
+            raise WitnessError(f"{sp.latex(self.value)} is not known to be positive")
+        inside = self.convex.gap.subs(self.convex.variable, self.value)
+        laws = self.law if isinstance(self.law, tuple) else (self.law,)
+        _same(gap, Expectation(laws, inside), "the mean")
