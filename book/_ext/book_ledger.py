@@ -56,19 +56,29 @@ def totals(found: list[Entry]) -> str:
     kinds = Counter(entry.line.kind for entry in found)
     seconds = [entry.line.seconds for entry in found]
     share = 100 * kinds["cited"] / max(1, len(found))
+    verdicts = Counter(entry.line.verdict for entry in found)
     return (
         f"{len(found)} displayed equations: {kinds['derived']} derived, {kinds['definition']} "
-        f"definitions, {kinds['cited']} cited ({share:.1f} %). All checks together took "
+        f"definitions, {kinds['cited']} cited ({share:.1f} %). Of the derived ones "
+        f"{verdicts['identity']} are identities, {verdicts['compared']} have a relation of which "
+        f"only the members were compared. All checks together took "
         f"{sum(seconds):.1f} seconds, the longest {max(seconds, default=0):.1f}."
     )
 
 
 def mutation_totals(run: dict[str, Any]) -> str:
-    """How many slips of the pen the checks have caught."""
-    caught, mutants = run["caught"], run["mutants"]
-    share = 100 * caught / max(1, mutants)
-    slips = f"Of {mutants:,} slips put into the derived equations"
-    return f"{slips}, {caught:,} were caught ({share:.1f} %)."
+    """How many slips of the pen the checks have caught, and how many changed premises."""
+    return (
+        f"Of {run['mutants']:,} slips put into the derived equations, {run['caught']:,} were caught "
+        f"({_share(run['caught'], run['mutants'])}): page and cell agree. Of "
+        f"{run['premise_mutants']:,} changes of definitions and of proved equations that others "
+        f"start from, {run['premise_caught']:,} made something fail "
+        f"({_share(run['premise_caught'], run['premise_mutants'])}): the cells derive from them."
+    )
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / max(1, whole):.1f} %"
 
 
 def mutation_run(env: BuildEnvironment) -> dict[str, Any] | None:
@@ -92,32 +102,44 @@ def survivors(run: dict[str, Any], page: str) -> nodes.table:
                 one["reason"],
             ]
         )
-        for one in run.get("survivors", [])
+        for one in (*run["survivors"], *run["premise_survivors"])
     ]
     return table(header, rows, "book-survivors")
 
 
-def ledger_row(entry: Entry, page: str) -> nodes.row:
-    """An equation's number, kind, method and time."""
+KIND_WORDS = {"identity": "derived: identity", "compared": "derived: members compared"}
+
+
+def ledger_row(entry: Entry, page: str, rests_on: dict[str, list[str]]) -> nodes.row:
+    """An equation's number, kind, method, premises and time."""
     line = entry.line
     time = f"{line.seconds:.3f}\N{NO-BREAK SPACE}s" if line.kind == "derived" else ""
-    return row([equation_link(line.label, page), line.kind, line.method, time])
+    kind = KIND_WORDS.get(line.verdict, line.kind)
+    premises = _links(rests_on.get(line.label, []), page)
+    return row([equation_link(line.label, page), kind, line.method, premises, time])
 
 
-def page_tables(found: list[Entry], page: str) -> Iterator[nodes.Node]:
+def _links(labels: list[str], page: str) -> list[nodes.Node]:
+    """Links to equations, with spaces between."""
+    return [node for label in labels for node in (equation_link(label, page), nodes.Text(" "))]
+
+
+def page_tables(
+    found: list[Entry], page: str, rests_on: dict[str, list[str]]
+) -> Iterator[nodes.Node]:
     """A table for each page that has equations, under the page's title."""
-    header = ["Equation", "Kind", "Method", "Time"]
+    header = ["Equation", "Kind", "Method", "Rests on", "Time"]
     for name in dict.fromkeys(entry.page for entry in found):
         yield nodes.paragraph("", "", nodes.strong("", "", page_link(name, page)))
-        yield table(header, [ledger_row(e, page) for e in found if e.page == name], "book-ledger")
+        yield table(header, [ledger_row(e, page, rests_on) for e in found if e.page == name], "book-ledger")
 
 
 def mutation_part(run: dict[str, Any] | None, page: str) -> Iterator[nodes.Node]:
     """The totals of the mutation run and its survivors."""
     if run is not None:
         yield nodes.paragraph("", mutation_totals(run))
-        if run.get("survivors"):
-            yield nodes.paragraph("", "The others are formulas that say the same:")
+        if run["survivors"] or run["premise_survivors"]:
+            yield nodes.paragraph("", "The others, each with the reason:")
             yield survivors(run, page)
 
 
@@ -130,9 +152,11 @@ class FillLedger(SphinxPostTransform):
         """Fills each placeholder of the page."""
         for place in list(self.document.findall(LedgerPlace)):
             found, page = list(entries(self.env)), self.env.docname
-            mutation = mutation_part(mutation_run(self.env), page)
+            last = mutation_run(self.env)
+            mutation = mutation_part(last, page)
+            rests_on = last["rests_on"] if last else {}
             head = nodes.paragraph("", totals(found))
-            place.replace_self([head, *mutation, *page_tables(found, page)])
+            place.replace_self([head, *mutation, *page_tables(found, page, rests_on)])
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class ProofLine:
     seconds: float = 0.0
     latex: str = ""
     """The formula that was read when the cell ran."""
+    verdict: str = ""
+    """What the check has found: proved, identity or compared."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,13 @@ def lines_in(html: str) -> list[ProofLine]:
 
 def proof_line(tag: Tag) -> ProofLine:
     """One line from its attributes and the formula that it shows."""
-    label, kind, method, seconds = (
-        str(tag.get(f"data-{name}", "")) for name in ("label", "kind", "method", "seconds")
+    label, kind, method, seconds, verdict = (
+        str(tag.get(f"data-{name}", ""))
+        for name in ("label", "kind", "method", "seconds", "verdict")
     )
     formula = tag.select_one(".math")
     latex = formula.text.removeprefix("\\(").removesuffix("\\)") if formula else ""
-    return ProofLine(label, kind, method, float(seconds or 0), latex)
+    return ProofLine(label, kind, method, float(seconds or 0), latex, verdict)
 
 
 def lines_of(doctree: nodes.document) -> list[ProofLine]:

@@ -190,7 +190,7 @@ def _verdict(label: str, results: Sequence[Any], method: str, witness: Any) -> s
     if not method.strip():
         raise CheckError(f"{label}: say by which method the result was found")
     witnesses = [witness] if isinstance(witness, Witness) else list(witness)
-    identity = all([_members_equal(label, claim) for claim in claims])
+    identity = all([_members_equal(label, claim) for claim in claims])  # each is looked at
     relations = [(a, r, b) for c in claims for a, r, b in c.links() if r != "="]
     if not relations:
         return "identity" if identity else "proved"
@@ -241,8 +241,8 @@ def _says_all(a: Expr, b: Expr) -> bool:
 
 
 def _letters(expression: Expr) -> set[Expr]:
-    indexed = expression.atoms(sp.Indexed)
-    return indexed | (expression.xreplace(dict.fromkeys(indexed, sp.S.One))).free_symbols
+    indexed: set[Expr] = expression.atoms(sp.Indexed)
+    return indexed | expression.xreplace(dict.fromkeys(indexed, sp.S.One)).free_symbols
 
 
 def definition(label: str) -> list[Claim]:

@@ -19,7 +19,7 @@ class Rule(NamedTuple):
     page: str
     latex: str
     claims: tuple[int, ...] | None = None
-    """Which claims of the display are the rule; the others are premises for the cells. None: all."""
+    """Which claims of the display are the rule, None for all; the others are the cells' premises."""
 
 
 RULES: dict[str, Rule] = {

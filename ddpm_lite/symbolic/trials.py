@@ -11,8 +11,9 @@ change; the child puts the change in and runs that cell and those that depend on
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from ddpm_lite.symbolic.tokens import ReadError
 
 SECONDS = 60
 """A child that has not failed by then counts as one that has noticed nothing."""
-WHOLE = 3
+MOST = 6
+"""Changes of one premise, first one of each kind, then the second of each, and so on."""
+WHOLE = 2
 """So many changes of each premise are followed to the end of the page, to see all that fails; the
 others stop at the first failure."""
 
@@ -48,6 +51,10 @@ class Trials:
     survivors: list[Change] = field(default_factory=list)
     rests_on: dict[str, set[str]] = field(default_factory=dict)
     """For each derived equation the premises whose change makes its check fail."""
+    derived: list[str] = field(default_factory=list)
+    """The equations that the cells check, in order."""
+    identities: set[str] = field(default_factory=set)
+    """Those of them whose members the machine finds equal by itself."""
 
     def note(self, change: Change, failed: list[str] | None) -> None:
         """Counts a change; `failed` is None if nothing failed."""
@@ -59,13 +66,15 @@ class Trials:
             self.rests_on.setdefault(label, set()).add(change.label)
 
 
-def changes_of(page: Page, label: str) -> Iterator[Change]:
-    """All changes of a premise that do not read as the very same formula."""
-    latex = page[label].latex
-    original = read_claims(latex)
-    for slip in (*slips(latex), *stronger(latex)):
-        if _claims(slip) != original:
-            yield Change(label, slip.name, slip.latex)
+def changes_of(page: Page, label: str) -> list[Change]:
+    """Changes of a premise that do not read as the very same formula: at most MOST, all kinds."""
+    latex, original = page[label].latex, read_claims(page[label].latex)
+    made = [s for s in (*stronger(latex), *slips(latex)) if _claims(s) != original]
+    kinds: dict[str, list[Slip]] = {}
+    for slip in made:
+        kinds.setdefault(slip.name, []).append(slip)
+    rounds = (slip for row in zip_longest(*kinds.values()) for slip in row if slip is not None)
+    return [Change(label, slip.name, slip.latex) for slip in islice(rounds, MOST)]
 
 
 def _claims(slip: Slip) -> Any:
@@ -132,7 +141,8 @@ def try_premises(path: Path) -> Trials:
     seen = in_child(lambda: _observed(path, cells), seconds=600)
     if isinstance(seen, str):
         raise PageError(f"{path.name}: {seen}")
-    run, found, page = _Run(path, cells), Trials(), Page(path)
+    run, page = _Run(path, cells), Page(path)
+    found = Trials(derived=seen["derived"], identities=set(seen["identities"]))
     run.reads = {int(k): set(v) for k, v in seen["reads"].items()}
     run.checked = {int(k): v for k, v in seen["checked"].items()}
     tried: set[str] = set()
@@ -144,14 +154,21 @@ def try_premises(path: Path) -> Trials:
             tried.add(label)
         cell.run(path.name, run.names)
     for label in _definitions(page) - tried - rules.RULES.keys():
-        found.survivors += list(changes_of(page, label))
+        found.survivors += changes_of(page, label)
     return found
 
 
 def _observed(path: Path, cells: list[Cell]) -> dict[str, Any]:
     run = _Run(path, cells)
     run.observe()
-    return {"reads": {k: sorted(v) for k, v in run.reads.items()}, "checked": run.checked}
+    entries = checks.ledger.entries
+    derived = list(checks.ledger.results)
+    return {
+        "reads": {k: sorted(v) for k, v in run.reads.items()},
+        "checked": run.checked,
+        "derived": derived,
+        "identities": [label for label in derived if entries[label].verdict == "identity"],
+    }
 
 
 def _definitions(page: Page) -> set[str]:
@@ -198,10 +215,8 @@ def _try(found: Trials, run: _Run, page: Page, place: int, label: str) -> None:
 
 def _left_to_cells(page: Page, label: str) -> list[Change]:
     """The changes that are not refused already because the formula is a rule."""
-    changes = list(changes_of(page, label))
-    if label not in rules.RULES:
-        return changes
-    return [c for c in changes if not _refused(page, c)]
+    changes = changes_of(page, label)
+    return [c for c in changes if label not in rules.RULES or not _refused(page, c)]
 
 
 def _changed(run: _Run, place: int, change: Change, stop: bool) -> list[str] | None:

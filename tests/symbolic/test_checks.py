@@ -26,7 +26,7 @@ PAGE = r"""
 % definition
 $$
 \alpha_t = 1 - \beta_t , \qquad \bar\alpha_0 = 1 .
-$$ (eq-alpha)
+$$ (eq-two-names)
 
 % derived
 $$
@@ -141,16 +141,16 @@ def test_labels_of_another_page_are_refused() -> None:
 
 def test_kinds_are_kept_apart() -> None:
     for wrong in (
-        lambda: check("eq-alpha", a, method="m"),
+        lambda: check("eq-two-names", a, method="m"),
         lambda: definition("eq-two"),
-        lambda: cited("eq-alpha"),
+        lambda: cited("eq-two-names"),
     ):
         with pytest.raises(PageError, match="is marked"):
             wrong()
 
 
 def test_a_definition_comes_from_the_page() -> None:
-    first, second = definition("eq-alpha")
+    first, second = definition("eq-two-names")
     assert first.rhs == 1 - beta
     assert second.rhs == 1
 
