@@ -15,9 +15,7 @@ from typing import Any
 import sympy as sp
 from sympy import Expr
 
-from ddpm_lite.symbolic.algebra import NOT_COMPARABLE, counterexample, difference
-from ddpm_lite.symbolic.expectations import LawError, expectation_difference
-from ddpm_lite.symbolic.objects import KL, Expectation
+from ddpm_lite.symbolic.equality import NotComparable, counterexample, difference
 from ddpm_lite.symbolic.page import Page, PageError
 from ddpm_lite.symbolic.reader import Claim, read_claims
 from ddpm_lite.symbolic.tokens import ReadError
@@ -102,8 +100,7 @@ def check(label: str, *results: Any, method: str) -> None:
 
     One result for each claim of the display, in order: an expression (every member of the chain
     must equal it), an Eq or another SymPy relation, a `chain`, or a Claim. Equal means that the
-    difference is exactly 0 (see `algebra`; expectations are compared as integrands, see
-    `expectations`). `method` says in a few words how the result was found.
+    difference is exactly 0 (see `equality`). `method` says in a few words how the result was found.
     Raises CheckError where page and result differ, PageError for a label that the page lacks or
     that is not marked `derived`.
     """
@@ -189,23 +186,10 @@ def _only_equalities(label: str, claim: Claim) -> None:
 def _same(label: str, member: Expr, wanted: Any) -> None:
     try:
         left = difference(member, wanted)
-    except NOT_COMPARABLE as error:
+    except NotComparable as error:
         raise CheckError(f"{label}: page and result cannot be compared: {error}") from error
-    if left != 0 and _has_laws(member, wanted):
-        left = _expectations(label, member, wanted)
     if left != 0:
         raise CheckError(_disagreement(label, member, wanted, left))
-
-
-def _has_laws(*members: Any) -> bool:
-    return any(sp.sympify(m).has(Expectation, KL) for m in members)
-
-
-def _expectations(label: str, member: Expr, wanted: Any) -> Expr:
-    try:
-        return expectation_difference(member, wanted)
-    except LawError as error:
-        raise CheckError(f"{label}: {error}") from None
 
 
 def _disagreement(label: str, member: Expr, wanted: Any, left: Any) -> str:

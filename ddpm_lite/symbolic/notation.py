@@ -40,6 +40,14 @@ class Entry:
     shape: tuple[Any, Any] | None = None
     """Rows and columns of a matrix."""
 
+    indices: int = 1
+    """How many indices it may have; two for a matrix and for a family with rows and columns."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is a number that nothing random has a part in, also within an expectation."""
+        return self.domain != "real" or self.latex in FIXED
+
     @property
     def assumptions(self) -> dict[str, bool]:
         """What SymPy may assume of it."""
@@ -300,6 +308,13 @@ ROWS = [
 
 TABLE: dict[str, Entry] = {row.latex: row for row in ROWS}
 """By their LaTeX."""
+
+FIXED = frozenset({
+    "a", "b", "c", "w", r"\rho", r"\pi", r"\lambda", r"\theta", r"\bar{\theta}", r"\varnothing",
+    "f", "g", r"\varphi", r"\Phi", r"\mu_\theta", r"\epsilon_\theta", r"\mathrm{v}_\theta",
+    r"\Delta", r"\hat{\Delta}",
+})  # fmt: skip
+"""Real numbers, and functions, that are given: what they are applied to is looked at by itself."""
 
 VECTORS = frozenset(
     {
