@@ -15,8 +15,8 @@ import sympy as sp
 from sympy import Expr
 from sympy.tensor.indexed import IndexException
 
-from ddpm_lite.symbolic.norms import expand_norms
 from ddpm_lite.symbolic.normals import log_density
+from ddpm_lite.symbolic.norms import expand_norms
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import Formal, Gaussian
 

@@ -15,7 +15,7 @@ from itertools import permutations
 import sympy as sp
 from sympy import Expr, Indexed, Symbol
 
-from ddpm_lite.symbolic.objects import Density, NotComparable, Span
+from ddpm_lite.symbolic.objects import ComparisonError, Density, Span
 
 Limit = tuple[Symbol, Expr, Expr]
 """An index of a sum, its first and its last value."""
@@ -26,7 +26,7 @@ TOP = "T"
 LEAST_T = 2
 
 
-class LawError(NotComparable):
+class LawError(ComparisonError):
     """An expectation that is not one under the law of the chain, or that holds a free variable."""
 
 

@@ -29,10 +29,11 @@ What is assumed
       what is given, and the fixed numbers of the table.
     - A decimal is the number that is written: 0.1 is 1/10.
 
-`NotComparable` is raised where the two sides do not fit together, or one of them means nothing:
+`ComparisonError` is raised where the two sides do not fit together, or one of them means nothing:
 1/0, a sum that ends before it begins, a law that is none.
 """
 
+from math import comb, prod
 from typing import Any
 
 import sympy as sp
@@ -49,27 +50,27 @@ from ddpm_lite.symbolic.algebra import (
 )
 from ddpm_lite.symbolic.expectations import integrand
 from ddpm_lite.symbolic.norms import expand_norms
-from ddpm_lite.symbolic.objects import KL, Density, Expectation, Formal, NotComparable
+from ddpm_lite.symbolic.objects import KL, ComparisonError, Density, Expectation, Formal
 
-__all__ = ["NotComparable", "counterexample", "difference", "equal"]
+__all__ = ["ComparisonError", "counterexample", "difference", "equal"]
 
 
 def equal(a: Any, b: Any) -> bool:
-    """Whether a = b is proved. Raises NotComparable."""
+    """Whether a = b is proved. Raises ComparisonError."""
     return bool(difference(a, b) == 0)
 
 
 def difference(a: Any, b: Any) -> Any:
     """0 where a = b is proved, and else what is left of a - b, a matrix for matrices.
 
-    Raises NotComparable where the two sides do not fit together.
+    Raises ComparisonError where the two sides do not fit together.
     """
     try:
         return _difference(_exact(a), _exact(b))
-    except NotComparable:
+    except ComparisonError:
         raise
     except NOT_COMPARABLE as error:
-        raise NotComparable(f"the two sides do not fit together: {error}") from error
+        raise ComparisonError(f"the two sides do not fit together: {error}") from error
 
 
 def _difference(a: Any, b: Any) -> Any:
@@ -87,16 +88,35 @@ def _difference(a: Any, b: Any) -> Any:
 def _exact(value: Any) -> Any:
     """As SymPy writes it, decimals as fractions."""
     value = sp.sympify(value)
+    if not hasattr(value, "xreplace"):
+        raise ComparisonError(f"{value!r} is no formula")
     return value.xreplace({f: sp.Rational(repr(float(f))) for f in value.atoms(sp.Float)})
 
 
 def _check_meaning(side: Any) -> None:
     if not is_defined(side):
-        raise NotComparable(f"there is a division by 0 in it: {side}")
+        raise ComparisonError(f"there is a division by 0 in it: {side}")
+    if _terms(side) > _MOST_TERMS:
+        raise ComparisonError("written out it would have too many terms to be compared")
     for series in side.atoms(sp.Sum, sp.Product):
         for index, *ends in series.limits:
             if len(ends) == 2 and (ends[1] - ends[0] + 1).is_negative:
-                raise NotComparable(f"the sum or product over {index} ends before it begins")
+                raise ComparisonError(f"the sum or product over {index} ends before it begins")
+
+
+_MOST_TERMS = 50_000
+
+
+def _terms(expression: Any) -> int:
+    """At most so many terms stand in it after it has been multiplied out, or too many."""
+    if isinstance(expression, sp.Add):
+        return min(sum(map(_terms, expression.args)), _MOST_TERMS + 1)
+    if isinstance(expression, sp.Mul):
+        return min(prod(map(_terms, expression.args)), _MOST_TERMS + 1)
+    if isinstance(expression, sp.Pow) and expression.exp.is_Rational:
+        terms, power = _terms(expression.base), abs(int(expression.exp))
+        return min(comb(power + terms - 1, terms - 1), _MOST_TERMS + 1)
+    return max(map(_terms, expression.args), default=1)
 
 
 def _has_laws(a: Any, b: Any) -> bool:

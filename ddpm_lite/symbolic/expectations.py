@@ -47,8 +47,8 @@ from ddpm_lite.symbolic.chains import (
     text_of,
     variables_in,
 )
-from ddpm_lite.symbolic.norms import expand_norms
 from ddpm_lite.symbolic.normals import log_density
+from ddpm_lite.symbolic.norms import expand_norms
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import KL, Density, Expectation, Gaussian, Span
 

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import sympy as sp
 
 from ddpm_lite.symbolic.algebra import left_over
-from ddpm_lite.symbolic.norms import coefficients, expand_norms, inner
 from ddpm_lite.symbolic.normals import (
     DIMENSION,
     IDENTITY,
@@ -26,6 +25,7 @@ from ddpm_lite.symbolic.normals import (
     log_density,
     scale,
 )
+from ddpm_lite.symbolic.norms import coefficients, expand_norms, inner
 from ddpm_lite.symbolic.objects import Dot, Gaussian, Norm
 
 __all__ = [

@@ -1,6 +1,6 @@
 r"""The logarithm of a normal density: the one that algebra, expectations and gaussians use.
 
-Three kinds are known, and everything else is refused with `NotComparable`:
+Three kinds are known, and everything else is refused with `ComparisonError`:
 
 - x, mean and variance v are numbers;
 - x and mean are vectors of d coordinates, and the variance is v I, with nothing beside it;
@@ -14,7 +14,7 @@ from typing import Any
 import sympy as sp
 
 from ddpm_lite.symbolic.notation import TABLE
-from ddpm_lite.symbolic.objects import Gaussian, Norm, NotComparable
+from ddpm_lite.symbolic.objects import ComparisonError, Gaussian, Norm
 
 IDENTITY = TABLE["I"].plain()
 DIMENSION = TABLE["d"].plain()
@@ -37,7 +37,7 @@ def scale(gaussian: Gaussian) -> sp.Expr:
         return variance
     v: sp.Expr = sp.Integer(0) if has_matrix(gaussian) else sp.diff(variance, IDENTITY)
     if v == 0 or v.has(IDENTITY) or sp.expand(variance.xreplace({IDENTITY: sp.S.Zero})) != 0:
-        raise NotComparable(f"a variance is v, v I or a matrix, and not {sp.latex(variance)}")
+        raise ComparisonError(f"a variance is v, v I or a matrix, and not {sp.latex(variance)}")
     return v
 
 
@@ -62,7 +62,7 @@ def exponent(gaussian: Gaussian) -> sp.Expr:
 def log_density(gaussian: Gaussian) -> sp.Expr:
     """-n/2 log(2 pi) - 1/2 log det - 1/2 (x - mean)^T Sigma^-1 (x - mean), and its like for v, v I.
 
-    Raises NotComparable for a variance that is neither v, nor v I, nor a matrix.
+    Raises ComparisonError for a variance that is neither v, nor v I, nor a matrix.
     """
     n, away = dimension(gaussian), exponent(gaussian)
     if has_matrix(gaussian):
@@ -71,13 +71,13 @@ def log_density(gaussian: Gaussian) -> sp.Expr:
 
 
 def _check_shapes(gaussian: Gaussian) -> None:
-    """x and mean are numbers where the variance is one, and columns of its rows else."""
+    """Both x and mean are numbers where the variance is one, and columns of its rows else."""
     wanted = (gaussian.variance.shape[0], 1) if has_matrix(gaussian) else None
     for part in (gaussian.x, gaussian.mean):
         if _shape(part) != wanted:
-            raise NotComparable(f"{sp.latex(part)} does not fit the variance of {gaussian}")
+            raise ComparisonError(f"{sp.latex(part)} does not fit the variance of {gaussian}")
     if has_matrix(gaussian) and len(set(gaussian.variance.shape)) > 1:
-        raise NotComparable(f"the variance of {gaussian} is not a square matrix")
+        raise ComparisonError(f"the variance of {gaussian} is not a square matrix")
 
 
 def _shape(part: Any) -> Any:

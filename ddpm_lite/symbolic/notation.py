@@ -41,7 +41,7 @@ class Entry:
     """Rows and columns of a matrix."""
 
     indices: int = 1
-    """How many indices it may have; two for a matrix and for a family with rows and columns."""
+    """How many indices it may have; a matrix that is no column has two."""
 
     @property
     def fixed(self) -> bool:
@@ -267,9 +267,14 @@ TRAINING = [
         r"""
         \theta | \theta,\ \theta_k | the network's weights; with index $k$, after $k$ updates
         \bar{\theta} | \bar{\theta}_k | running average of the weights
-        w | w,\ w_t | scale of the guidance; with index $t$, weight of that time in a loss
         \varnothing | \varnothing | the label "none"
         """,
+    ),
+    Entry(
+        "w",
+        r"w,\ w_t,\ w_{ij}",
+        "scale of the guidance; with index $t$, weight in a loss; with two, share of attention",
+        indices=2,
     ),
     *_scalars(r"\delta | \delta | decay of the running average", "unit"),
 ]

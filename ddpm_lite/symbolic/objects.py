@@ -15,7 +15,7 @@ def _list(printer: LatexPrinter, parts: Tuple) -> str:
     return ", ".join(printer._print(part) for part in parts)
 
 
-class NotComparable(ValueError):
+class ComparisonError(ValueError):
     """Two sides of which the engine cannot say whether they are equal; the text says why."""
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ddpm_lite.symbolic import read
 from ddpm_lite.symbolic.algebra import reduce_to_zero
-from ddpm_lite.symbolic.equality import NotComparable, counterexample, difference
+from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference
 
 EQUAL = [
     (r"\sqrt{(1-\bar\alpha_t)\beta_t}", r"\sqrt{1-\bar\alpha_t}\sqrt{1-\alpha_t}"),
@@ -36,7 +36,7 @@ EQUAL = [
 
 DIFFERENT = [
     (r"\sqrt{x^2}", "x"),
-    (r"\log x^2", r"2\log x"),
+    (r"\log(x^2)", r"2\log x"),
     (r"\sqrt{x^2-2xy+y^2}", "x-y"),
     (r"\bar\alpha_t", r"\alpha_t"),
     (r"\bar\alpha_t", r"\bar\alpha_{t-1}"),
@@ -65,7 +65,7 @@ def test_equal_formulas_are_proved_equal(a: str, b: str) -> None:
 @pytest.mark.parametrize(("a", "b"), DIFFERENT)
 def test_different_formulas_are_not(a: str, b: str) -> None:
     for one, other in ((a, b), (b, a)):
-        with contextlib.suppress(NotComparable):
+        with contextlib.suppress(ComparisonError):
             assert difference(read(one), read(other)) != 0
 
 
