@@ -1,7 +1,7 @@
-"""When are two formulas equal? `difference` reduces to 0, or it is not proved: nothing is sampled.
+r"""Scalar algebra: `left_over` reduces a - b to 0, or says what is left. Nothing is sampled.
 
-Fixed for the whole book, and used here: beta_t = 1 - alpha_t, alpha_bar_t = alpha_t alpha_bar_{t-1}
-and alpha_bar_0 = 1; every alpha lies between 0 and 1; norms of vectors expand bilinearly.
+This is a part of the engine. What a page may ask is `equality.difference`; what is assumed of the
+symbols, and what equal means, stands there.
 
 How: all of it becomes a fraction of polynomials in independent symbols. Roots and logarithms of
 1 - alpha_bar_t and its like are made independent by naming r = sqrt(1 - alpha_bar_t), positive,
@@ -15,15 +15,18 @@ import sympy as sp
 from sympy import Expr
 from sympy.tensor.indexed import IndexException
 
+from ddpm_lite.symbolic.normals import log_density
 from ddpm_lite.symbolic.norms import expand_norms
 from ddpm_lite.symbolic.notation import TABLE
-from ddpm_lite.symbolic.objects import Formal, Gaussian, Norm
+from ddpm_lite.symbolic.objects import Formal, Gaussian
 from ddpm_lite.symbolic.rules import use
 
 NOT_COMPARABLE = (
     ArithmeticError,
     AttributeError,
     LookupError,
+    NotImplementedError,
+    RecursionError,
     TypeError,
     ValueError,
     IndexException,
@@ -35,27 +38,36 @@ _UNIT = frozenset(name for name, entry in TABLE.items() if entry.domain == "unit
 _ALPHA, _BETA, _ALPHA_BAR = r"\alpha", r"\beta", r"\bar{\alpha}"
 
 
-def difference(a: Any, b: Any) -> Expr:
-    """0 where a = b is proved, and else what is left of a - b. Matrices give a matrix."""
+def left_over(a: Any, b: Any) -> Any:
+    """0 where a = b follows by algebra, and else what is left of a - b. Matrices give a matrix.
+
+    Laws are not touched: densities and expectations are unknown numbers, equal where they are
+    written alike.
+    """
     a, b = sp.sympify(a), sp.sympify(b)
     if a == b:
-        return sp.S.Zero
+        return sp.S.Zero if is_defined(a) else a
     if getattr(a, "is_Matrix", False) or getattr(b, "is_Matrix", False):
-        return _matrix_difference(a, b)
-    if isinstance(a, (sp.Tuple, sp.core.relational.Relational)) or isinstance(b, sp.Tuple):
+        return _matrix_left_over(a, b)
+    if not isinstance(a, Expr) or not isinstance(b, Expr):
         return sp.S.Zero if _same_parts(a, b) else sp.Symbol("lists_differ")
     if isinstance(a, Formal) and _same_parts(a, b):
         return sp.S.Zero
-    return _scalar_difference(a, b)
+    return _scalar_left_over(a, b)
+
+
+def is_defined(expression: Any) -> bool:
+    """Whether it is free of 0/0 and of 1/0: SymPy finds those equal to themselves."""
+    return not expression.has(sp.nan, sp.zoo)
 
 
 def _same_parts(a: Any, b: Any) -> bool:
     """Whether two objects of one kind agree argument by argument."""
-    alike = type(a) is type(b) and len(a.args) == len(b.args)
-    return alike and all(difference(x, y) == 0 for x, y in zip(a.args, b.args, strict=True))
+    alike = type(a) is type(b) and len(a.args) == len(b.args) and bool(a.args)
+    return alike and all(left_over(x, y) == 0 for x, y in zip(a.args, b.args, strict=True))
 
 
-def _matrix_difference(a: Any, b: Any) -> Any:
+def _matrix_left_over(a: Any, b: Any) -> Any:
     """Entry by entry where entries are known; else by SymPy's rules for matrix expressions."""
     if getattr(a, "shape", None) != getattr(b, "shape", None):
         return sp.Symbol("shapes_differ")
@@ -67,53 +79,44 @@ def _matrix_difference(a: Any, b: Any) -> Any:
     return sp.S.Zero if zero else left
 
 
-def _scalar_difference(a: Expr, b: Expr) -> Expr:
+def _scalar_left_over(a: Expr, b: Expr) -> Expr:
     left = reduce_to_zero(a - b)
     if left != 0 and (a - b).has(sp.Derivative, sp.Limit, sp.Integral):
-        left = reduce_to_zero((a - b).doit())
-    if left != 0 and (a - b).has(sp.exp, sp.Product, Gaussian) and _both_positive(a, b):
+        left = reduce_to_zero(_rename_indices(a - b).doit())
+    if left != 0 and (a - b).has(sp.exp, sp.Product, Gaussian) and both_positive(a, b):
         left = sp.S.Zero if reduce_to_zero(_log(a) - _log(b)) == 0 else left
     return left
 
 
-def _both_positive(a: Expr, b: Expr) -> bool:
-    return all(_is_positive(_named_roots(e, {})) for e in (a, b))
+def both_positive(a: Expr, b: Expr) -> bool:
+    """Whether both are surely positive, so that they are equal where their logarithms are."""
+    return all(is_positive(_named_roots(e, {})) for e in (a, b))
 
 
-def _is_positive(expression: Expr) -> bool:
+def is_positive(expression: Expr) -> bool:
     """SymPy's judgement; of sums of reals and of products of positives it must be told."""
     plain = expression.replace(
         lambda e: isinstance(e, sp.Sum) and bool(e.function.is_real), lambda e: sp.Dummy(real=True)
     ).replace(
-        lambda e: isinstance(e, sp.Product) and bool(e.function.is_positive),
+        lambda e: isinstance(e, sp.Product) and is_positive(e.function),
         lambda e: sp.Dummy(positive=True),
     )
-    return bool(plain.is_positive)
+    return bool(plain.is_positive or _with_squares(plain, {}).is_positive)
 
 
 def _log(expression: Expr) -> Expr:
     """The logarithm of a positive formula, a normal density at x written out."""
-    from_densities = expression.replace(Gaussian, lambda x, m, v: sp.exp(log_normal(x, m, v)))
-    return sp.log(from_densities)
-
-
-def log_normal(x: Expr, mean: Expr, variance: Expr) -> Expr:
-    """Log N(x; mean, variance): of a number, or of d coordinates where the variance is v I."""
-    identity = TABLE["I"].plain()
-    v = sp.expand(variance).coeff(identity)
-    if v == 0:
-        use("eq-gauss-density")
-        return -sp.log(2 * sp.pi * variance) / 2 - (x - mean) ** 2 / (2 * variance)
-    use("eq-gauss-isotropic")
-    d = TABLE["d"].plain()
-    return -d * sp.log(2 * sp.pi * sp.factor(v)) / 2 - Norm(x - mean) ** 2 / (2 * sp.factor(v))
+    return sp.log(
+        expression.replace(Gaussian, lambda *parts: sp.exp(log_density(Gaussian(*parts))))
+    )
 
 
 def reduce_to_zero(expression: Expr) -> Expr:
     """The expression in lowest terms under the book's fixed rules; 0 exactly if it is 0."""
-    expression = expand_norms(apply_definitions(sp.sympify(expression)))
+    expression = apply_definitions(_rename_indices(expand_norms(sp.sympify(expression))))
     named, roots = _split_logs(expression)
-    expression = _merge_sums(_rename_indices(_roots_back(named, roots)))
+    merged = _merge_sums(_rename_indices(_roots_back(named, roots)))
+    expression = apply_definitions(merged)  # the ends of a sum may be alpha_bar_0
     named, roots = _split_logs(expression)
     if _numerator(named, roots) == 0:
         return sp.S.Zero
@@ -136,7 +139,9 @@ def _element(name: str, index: Expr) -> Expr:
 
 
 def _elements(expression: Expr, name: str) -> set[Expr]:
-    return {a for a in expression.atoms(sp.Indexed) if str(a.base.label) == name}
+    """Those with one index: of a second one nothing is known, and such an element stays."""
+    found = (a for a in expression.atoms(sp.Indexed) if len(a.indices) == 1)
+    return {a for a in found if str(a.base.label) == name}
 
 
 def _replace_family(expression: Expr, name: str, rule: Any) -> Expr:
@@ -190,16 +195,41 @@ def _rename_indices(expression: Expr, depth: int = 0) -> Expr:
         return expression
     if isinstance(expression, (sp.Sum, sp.Product, sp.Integral)) and len(expression.limits) == 1:
         old, *ends = expression.limits[0]
-        new = type(old)(f"i_{depth}", **_assumed(old))
-        body = _rename_indices(expression.function.xreplace({old: new}), depth + 1)
-        return expression.func(body, (new, *ends))
+        depth = _first_free(expression, depth)
+        new = type(old)(f"i_{depth}", **in_range(old, *ends)) if old.is_Symbol else old
+        body = _rename_indices(put(expression.function, {old: new}), depth + 1)
+        return expression.func(body, (new, *(_rename_indices(end, depth) for end in ends)))
     if isinstance(expression, (sp.Indexed, sp.MatrixExpr)):
         return expression
     return expression.func(*(_rename_indices(a, depth) for a in expression.args))
 
 
-def _assumed(symbol: Expr) -> dict[str, Any]:
-    return dict(symbol.assumptions0) if isinstance(symbol, sp.Symbol) else {}
+def _first_free(expression: Expr, depth: int) -> int:
+    """A depth whose name does not stand free in the expression, where it means another index."""
+    taken = {s.name for s in expression.free_symbols if isinstance(s, sp.Symbol)}
+    while f"i_{depth}" in taken:
+        depth += 1
+    return depth
+
+
+def put(expression: Expr, values: dict[Expr, Expr]) -> Expr:
+    """Values for symbols; the symbol x does not stand for the x of x_t."""
+    if expression in values:
+        return values[expression]
+    if isinstance(expression, sp.Indexed):
+        return expression.base[tuple(put(i, values) for i in expression.indices)]
+    if not expression.args or expression.is_Atom:
+        return expression
+    built: Expr = expression.func(*(put(part, values) for part in expression.args))
+    return built
+
+
+def in_range(index: Expr, *ends: Expr) -> dict[str, bool]:
+    """What may be assumed of a variable that runs between these ends; nothing more is true."""
+    known = {"integer": True} if index.is_integer else {"real": True}
+    if ends and ends[0].is_positive:
+        return known | {"positive": True}
+    return known | {"nonnegative": True} if ends and ends[0].is_nonnegative else known
 
 
 def _merge_sums(expression: Expr) -> Expr:
@@ -317,13 +347,14 @@ def _in_unit(monomial: Expr) -> bool:
     """A product of positive whole powers (or halves) of elements between 0 and 1."""
     parts = [part.as_base_exp() for part in sp.Mul.make_args(monomial)]
     return all(
-        isinstance(base, (sp.Indexed, sp.Symbol)) and _family(base) in _UNIT and power.is_positive
+        isinstance(base, (sp.Indexed, sp.Symbol)) and is_between_0_and_1(base) and power.is_positive
         for base, power in parts
     )
 
 
-def _family(atom: Expr) -> str:
-    return str(atom.base.label) if isinstance(atom, sp.Indexed) else str(atom)
+def is_between_0_and_1(atom: Expr) -> bool:
+    """Whether a symbol, or an element of a family, is one that the table calls so."""
+    return (str(atom.base.label) if isinstance(atom, sp.Indexed) else str(atom)) in _UNIT
 
 
 def _split_logs(expression: Expr) -> tuple[Expr, dict[Expr, sp.Dummy]]:
@@ -332,11 +363,19 @@ def _split_logs(expression: Expr) -> tuple[Expr, dict[Expr, sp.Dummy]]:
     expression = _named_roots(expression, roots)
     expression = expression.replace(sp.log, lambda a: sp.log(sp.factor(a) if a.is_Add else a))
     expression = sp.expand_log(expression)
-    products = expression.replace(
-        lambda e: isinstance(e, sp.log) and isinstance(e.args[0], sp.Product),
-        lambda e: sp.Sum(sp.expand_log(sp.log(e.args[0].function)), *e.args[0].limits),
-    )
-    return products, roots
+    products = expression.replace(_is_log_of_positives, _sum_of_logs)
+    return _named_roots(products, roots), roots
+
+
+def _is_log_of_positives(expression: Expr) -> bool:
+    """Whether it is the logarithm of a product all of whose factors are surely positive."""
+    product = expression.args[0] if isinstance(expression, sp.log) else None
+    return isinstance(product, sp.Product) and is_positive(product.function)
+
+
+def _sum_of_logs(logarithm: Expr) -> Expr:
+    product = logarithm.args[0]
+    return sp.Sum(sp.expand_log(sp.log(product.function)), *product.limits)
 
 
 def _roots_back(expression: Expr, roots: dict[Expr, sp.Dummy]) -> Expr:
@@ -344,12 +383,21 @@ def _roots_back(expression: Expr, roots: dict[Expr, sp.Dummy]) -> Expr:
 
 
 def _numerator(expression: Expr, roots: dict[Expr, sp.Dummy]) -> Expr:
-    """The numerator over one denominator, expanded, squares of named roots put back."""
-    top = sp.expand(sp.numer(sp.together(expression)))
+    """The numerator over one denominator, expanded, squares of named roots put back.
+
+    Where the denominator is 0 the fraction means nothing, and no numerator makes it 0.
+    """
+    top, bottom = sp.fraction(sp.together(expression))
+    folded = _folded(top, roots)
+    return sp.nan if folded == 0 and _folded(bottom, roots) == 0 else folded
+
+
+def _folded(part: Expr, roots: dict[Expr, sp.Dummy]) -> Expr:
+    part = sp.expand(part)
     for _ in range(len(roots) + 1):
         for factor, root in roots.items():
-            top = _fold_root(top, root, factor)
-    return sp.expand(sp.powsimp(top)) if top.has(sp.exp) else top
+            part = _fold_root(part, root, factor)
+    return sp.expand(sp.powsimp(part)) if part.has(sp.exp) else part
 
 
 def _fold_root(expression: Expr, root: sp.Dummy, square: Expr) -> Expr:
@@ -362,56 +410,3 @@ def _fold_root(expression: Expr, root: sp.Dummy, square: Expr) -> Expr:
             lambda e: square ** (int(e.exp) // 2) * root ** (int(e.exp) % 2),
         )
     )
-
-
-# --- Counterexamples -----------------------------------------------------------------------------
-
-
-def counterexample(a: Any, b: Any) -> tuple[dict[Expr, Expr], Expr, Expr] | None:
-    """Numbers for the symbols at which a and b differ: what a reader can check by hand, no proof.
-
-    (values, a there, b there); None where both cannot be worked out as numbers.
-    """
-    if sp.Tuple(sp.sympify(a), sp.sympify(b)).has(sp.Integral, sp.Limit):
-        return None  # working it out may take minutes
-    try:
-        pair = _without_sums(sp.Tuple(sp.sympify(a), sp.sympify(b)))
-    except NOT_COMPARABLE:
-        return None
-    if pair.has(Formal, sp.Derivative, sp.MatrixExpr, sp.MatrixBase):
-        return None
-    for seed in range(4):
-        values = _values(pair, seed)
-        try:
-            left, right = (sp.sympify(e).xreplace(values) for e in pair)
-        except NOT_COMPARABLE:
-            return None
-        if left.is_number and right.is_number and abs(sp.N(left - right)) > 1e-9:
-            return values, left, right
-    return None
-
-
-def _without_sums(pair: sp.Tuple) -> sp.Tuple:
-    """Both sides under the book's rules; sums and products written out at small indices."""
-    if pair.has(sp.Sum, sp.Product, sp.Derivative):
-        small = {s: sp.Integer(3) for s in pair.free_symbols if s.is_integer and s.is_Symbol}
-        pair = sp.Tuple(*(e.subs(small).doit() for e in pair))
-    ready: sp.Tuple = expand_norms(apply_definitions(pair))
-    return ready
-
-
-def _values(pair: sp.Tuple, seed: int) -> dict[Expr, Expr]:
-    """A small number for each symbol: 1/2 to 9/10 between 0 and 1, whole for an index."""
-    values: dict[Expr, Expr] = {}
-    indexed = pair.atoms(sp.Indexed)
-    loose = {s for s in pair.free_symbols if s.is_Symbol} - {
-        s for a in indexed for s in a.free_symbols
-    }
-    for k, atom in enumerate(sorted(indexed | loose, key=sp.default_sort_key)):
-        if _family(atom) in _UNIT:
-            values[atom] = sp.Rational(9 - (k + seed) % 5, 10)
-        else:
-            values[atom] = (
-                sp.Integer(3) if atom.is_integer else sp.Rational(3 + 2 * k + seed, 2 + k)
-            )
-    return values

@@ -15,7 +15,7 @@ from itertools import permutations
 import sympy as sp
 from sympy import Expr, Indexed, Symbol
 
-from ddpm_lite.symbolic.objects import Density, Span
+from ddpm_lite.symbolic.objects import ComparisonError, Density, Span
 
 Limit = tuple[Symbol, Expr, Expr]
 """An index of a sum, its first and its last value."""
@@ -26,7 +26,7 @@ TOP = "T"
 LEAST_T = 2
 
 
-class LawError(ValueError):
+class LawError(ComparisonError):
     """An expectation that is not one under the law of the chain, or that holds a free variable."""
 
 
@@ -150,6 +150,8 @@ def text_of(density: Density) -> str:
 
 
 def _name(piece: Piece) -> str:
+    if piece.base.startswith("("):
+        return piece.base.strip("()")
     index = str(piece.lo) if piece.lo == piece.hi else f"{piece.lo}:{piece.hi}"
     index = index.replace(" ", "").replace("_", "")  # SymPy writes _t for an index of a sum
     return f"{piece.base}_{index}" if len(index) == 1 else f"{piece.base}_{{{index}}}"
@@ -157,13 +159,13 @@ def _name(piece: Piece) -> str:
 
 @lru_cache(maxsize=10_000)
 def piece_of(variable: Expr, limits: Limits = ()) -> Piece:
-    """The piece of a variable of a density: x_t, x_{1:T}, or a plain x, which counts as x_0."""
+    """The piece of a variable of a density: x_t, x_{1:T}, or an x of its own, in no chain."""
     if isinstance(variable, Span):
         first, last = variable.args
         return Piece(str(first.base.label), first.indices[0], last.indices[0], limits)
     if isinstance(variable, Indexed):
         return Piece(str(variable.base.label), variable.indices[0], variable.indices[0], limits)
-    return Piece(str(variable), sp.Integer(0), sp.Integer(0), limits)
+    return Piece(f"({variable})", sp.Integer(0), sp.Integer(0), limits)
 
 
 def pieces_of(variables: Iterable[Expr], limits: Limits = ()) -> list[Piece]:
@@ -188,6 +190,20 @@ def variables_in(expression: Expr, like: Iterable[Expr]) -> Iterator[Expr]:
         label = not isinstance(variable, Indexed) and _is_label(variable, expression)
         if piece_of(variable).base in known and not label:
             yield variable
+
+
+def symbols_in(expression: Expr) -> Iterator[Expr]:
+    """All symbols and elements of families in an expression, without the names of laws."""
+    if isinstance(expression, Indexed):
+        yield expression
+        for index in expression.indices:
+            yield from symbols_in(index)
+    elif isinstance(expression, Symbol):
+        yield expression
+    else:
+        parts = expression.args[1:] if isinstance(expression, Density) else expression.args
+        for part in parts:
+            yield from symbols_in(part)
 
 
 def _is_label(symbol: Symbol, expression: Expr) -> bool:

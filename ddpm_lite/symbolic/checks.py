@@ -16,9 +16,11 @@ import sympy as sp
 from sympy import Expr
 from sympy.core.function import AppliedUndef
 
-from ddpm_lite.symbolic.algebra import NOT_COMPARABLE, counterexample, difference
-from ddpm_lite.symbolic.expectations import LawError, expectation_difference
-from ddpm_lite.symbolic.objects import KL, Expectation, Formal
+from ddpm_lite.symbolic.algebra import put
+from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference, equal
+from ddpm_lite.symbolic.notation import TABLE
+from ddpm_lite.symbolic.notation import Entry as Row
+from ddpm_lite.symbolic.objects import Formal
 from ddpm_lite.symbolic.page import Page, PageError
 from ddpm_lite.symbolic.premises import hold
 from ddpm_lite.symbolic.reader import Claim, read_claims
@@ -155,8 +157,8 @@ def check(
 
     One result for each claim of the display, in order: an expression (every member of the chain
     must equal it), an Eq or another SymPy relation, a `chain`, or a Claim. Equal means that the
-    difference is exactly 0 (see `algebra`; expectations are compared as integrands, see
-    `expectations`). `method` says in a few words how the result was found. The verdict is
+    difference is exactly 0 (see `equality`). `method` says in a few words how the result was found.
+    The verdict is
 
     - "identity" where the members of each claim equal each other by the machine's own rules;
     - "proved" where a member is a name, or more, that the cells have worked out from premises;
@@ -226,10 +228,8 @@ def _members_equal(label: str, claim: Claim) -> bool:
 
 def _equal(a: Expr, b: Expr) -> bool:
     try:
-        if difference(a, b) == 0:
-            return True
-        return _has_laws(a, b) and expectation_difference(a, b) == 0
-    except (*NOT_COMPARABLE, LawError, NotImplementedError):
+        return equal(a, b)
+    except ComparisonError:  # a law that the cells have still to make known, say
         return False
 
 
@@ -321,23 +321,10 @@ def _only_equalities(label: str, claim: Claim) -> None:
 def _same(label: str, member: Expr, wanted: Any) -> None:
     try:
         left = difference(member, wanted)
-    except NOT_COMPARABLE as error:
+    except ComparisonError as error:
         raise CheckError(f"{label}: page and result cannot be compared: {error}") from error
-    if left != 0 and _has_laws(member, wanted):
-        left = _expectations(label, member, wanted)
     if left != 0:
         raise CheckError(_disagreement(label, member, wanted, left))
-
-
-def _has_laws(*members: Any) -> bool:
-    return any(sp.sympify(m).has(Expectation, KL) for m in members)
-
-
-def _expectations(label: str, member: Expr, wanted: Any) -> Expr:
-    try:
-        return expectation_difference(member, wanted)
-    except LawError as error:
-        raise CheckError(f"{label}: {error}") from None
 
 
 def _disagreement(
@@ -358,14 +345,63 @@ def _disagreement(
 
 
 def answer(exercise: str, expression: Any, solution: Any, hint: str = "") -> "Mark":
-    """Mark a reader's answer: true and a tick where it equals `solution`, else a counterexample."""
-    given = (
-        read_claims(expression)[0].rhs if isinstance(expression, str) else sp.sympify(expression)
-    )
-    right = bool(difference(given, solution) == 0)
+    """Mark a reader's answer: true and a tick where it equals `solution`, else a counterexample.
+
+    The answer is LaTeX, or a SymPy expression whose symbols are those of the table by their names:
+    one formula, or one chain of equalities, all of whose members but the first must be right.
+    """
+    try:
+        given, right = _marked(expression, solution)
+    except (ReadError, ComparisonError) as error:
+        text = f"{exercise}: not yet. {error} {hint}".rstrip()
+        _show(_Line(text, False))
+        return Mark(False)
     text = f"{exercise}: right" if right else _not_yet(exercise, given, solution, hint)
     _show(_Line(text, right))
     return Mark(right)
+
+
+def _marked(expression: Any, solution: Any) -> tuple[Expr, bool]:
+    """The member that is marked, the first wrong one if there is one, and whether it is right."""
+    claim = _one_claim(expression)
+    if set(claim.relations) - {"="}:
+        raise ComparisonError("An answer is a formula or an equation, no inequality.")
+    named = claim.members[1:] if _only_names(claim.members[0], solution) else ()
+    named = named or claim.members
+    wrong = [member for member in named if difference(member, solution) != 0]
+    return (wrong or named)[0], not wrong
+
+
+def _one_claim(expression: Any) -> Claim:
+    if not isinstance(expression, str):
+        return Claim((_by_name(expression),), ())
+    claims = read_claims(expression)
+    if len(claims) != 1:
+        raise ComparisonError(f"An answer is one formula, and here are {len(claims)}.")
+    return claims[0]
+
+
+def _only_names(member: Expr, solution: Any) -> bool:
+    """Whether it only says what the answer is called, as the y of y = 2x."""
+    names = (sp.Symbol, sp.Indexed, Formal, AppliedUndef)
+    return isinstance(member, names) and not sp.sympify(solution).has(member)
+
+
+def _by_name(expression: Any) -> Any:
+    """The table's symbols in the place of those that a reader made with sp.Symbol("x")."""
+    given = sp.sympify(expression)
+    if not isinstance(given, sp.Basic):
+        return given
+    families = {e: _row_of(str(e.base.label)) for e in given.atoms(sp.Indexed)}
+    given = given.xreplace({e: row.indexed(*e.indices) for e, row in families.items() if row})
+    plain = {s: _row_of(s.name) for s in given.atoms(sp.Symbol)}
+    return put(given, {s: row.plain() for s, row in plain.items() if row})
+
+
+def _row_of(name: str) -> Row | None:
+    r"""The row of x, or of sigma for \sigma; none for a matrix, whose size must be its own."""
+    row = TABLE.get(name) or TABLE.get("\\" + name)
+    return row if row and row.form != "matrix" else None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ from typing import NamedTuple
 import sympy as sp
 from sympy import Add, Expr, Indexed, Mul, Product, Sum, Symbol
 
+from ddpm_lite.symbolic.algebra import is_positive
 from ddpm_lite.symbolic.chains import (
+    TOP,
     LawError,
     Limits,
     Piece,
@@ -41,19 +43,23 @@ from ddpm_lite.symbolic.chains import (
     piece_of,
     pieces_of,
     separated,
+    symbols_in,
     text_of,
     variables_in,
 )
-from ddpm_lite.symbolic.objects import KL, Density, Expectation, Span
+from ddpm_lite.symbolic.normals import log_density
+from ddpm_lite.symbolic.norms import expand_norms
+from ddpm_lite.symbolic.notation import TABLE
+from ddpm_lite.symbolic.objects import KL, Density, Expectation, Gaussian, Span
 from ddpm_lite.symbolic.rules import use
 
-__all__ = ["LawError", "bayes", "expectation_difference", "expected", "integrand", "log_ratio"]
+__all__ = ["LawError", "bayes", "expected", "integrand", "log_ratio"]
 
 FORWARD = "q"
 """The law whose conditionals run forward in time; those of all others run backward."""
 INDEX = Symbol("s", integer=True, positive=True)
-MODEL = {r"p_\theta": "p"}
-"""p(x_T) and p_theta(x_{t-1} | x_t) belong to one law."""
+MODEL, PRIOR = r"p_\theta", "p"
+"""The law of p_theta(x_{t-1} | x_t) starts at p(x_T), or at p(z) where there is one step."""
 
 
 def integrand(expression: Expr) -> Expr:
@@ -69,28 +75,6 @@ def integrand(expression: Expr) -> Expr:
     terms = walk.terms(whole, _Scope(), ())
     _check_one_law(walk.leaves)
     return _collected(terms, variables)
-
-
-def expectation_difference(a: Expr, b: Expr) -> Expr:
-    """The difference of the integrands, 0 if a and b are proved equal; may raise LawError.
-
-    Two products of densities are compared by their logarithms.
-    """
-    a, b = sp.sympify(a), sp.sympify(b)
-    if _is_density(a) and _is_density(b):
-        return log_ratio(a, b)
-    return integrand(a - b)
-
-
-def _is_density(expression: Expr) -> bool:
-    """Whether it is a product of densities and their powers."""
-    bases = [factor.as_base_exp()[0] for factor in Mul.make_args(expression)]
-    products = [base.function if isinstance(base, Product) else base for base in bases]
-    return all(isinstance(base, Density) or _is_density_product(base) for base in products)
-
-
-def _is_density_product(expression: Expr) -> bool:
-    return isinstance(expression, Mul) and _is_density(expression)
 
 
 def log_ratio(a: Expr, b: Expr) -> Expr:
@@ -161,16 +145,37 @@ def _integrated_out(density: Density, integrated: list[Piece]) -> Expr:
 
 
 def _renamed(expression: Expr) -> Expr:
-    """One name for the model; and the x of a hierarchical autoencoder is its z_0."""
-    names = {d.name: Symbol(MODEL.get(str(d.name), str(d.name))) for d in densities(expression)}
-    named = expression.xreplace({old: new for old, new in names.items() if old != new})
+    """The model's start under the model's name; the x of a hierarchical autoencoder is its z_0."""
+    named = expression.xreplace(_starts(expression))
     variables = {v for d in densities(named) for v in (*d.variables, *d.given)}
     bases = {v.base for v in variables if isinstance(v, Indexed)}
     bases |= {v.args[0].base for v in variables if isinstance(v, Span)}
     plain = {v for v in variables if isinstance(v, Symbol)}
     if len(bases) == len(plain) == 1:
-        named = named.xreplace({plain.pop(): bases.pop()[0]})
+        (base,), (alone,) = bases, plain
+        if str(base.label) != alone.name:  # x beside x_t is another variable
+            named = named.xreplace({alone: base[0]})
     return named
+
+
+def _starts(expression: Expr) -> dict[Expr, Expr]:
+    """p(x_T) becomes p_theta(x_T), where no other p than that one stands beside p_theta."""
+    found = densities(expression)
+    prior = [d for d in found if str(d.name) == PRIOR]
+    model = [d for d in found if str(d.name) == MODEL]
+    if not model or not all(_is_start(d, model) for d in prior):
+        return {}
+    return {d: Density(Symbol(MODEL), d.variables, d.given) for d in prior}
+
+
+def _is_start(density: Density, model: list[Density]) -> bool:
+    """Whether it is p(x_T), or p(z) of a latent z that the model draws from next."""
+    if density.given or len(density.variables) != 1:
+        return False
+    (variable,) = density.variables
+    if isinstance(variable, Indexed):
+        return bool(str(variable.indices[0]) == TOP and len(variable.indices) == 1)
+    return isinstance(variable, Symbol) and any(variable in d.given for d in model)
 
 
 # --- Laws ----------------------------------------------------------------------------------------
@@ -336,33 +341,53 @@ class _Walk:
         return difference[0] + [t._replace(body=-t.body) for t in difference[1]]
 
     def _logarithm(self, inside: Expr, scope: _Scope, limits: Limits) -> list[_Term]:
+        """Logs of the factors that are surely positive, and one log of all others together."""
         self._leaf(inside, scope, limits)
-        terms = []
+        terms, others = [], sp.Integer(1)
         for factor in Mul.make_args(inside):
-            base, power = factor.as_base_exp()
-            if isinstance(factor, sp.exp):
-                terms += self.terms(factor.args[0], scope, limits)
-            elif power != 1 and densities(base):
-                parts = self._logarithm(base, scope, limits)
-                terms += [t._replace(body=power * t.body) for t in parts]
-            elif isinstance(factor, Product):
-                terms += self._sum(Sum(_log(factor.function), *factor.limits), scope, limits)
-            elif isinstance(factor, Density):
-                terms += _log_density(factor, limits)
-            else:
-                terms.append(_Term(sp.log(factor), limits))
-        return terms
+            parts = self._log_of_factor(factor, scope, limits)
+            terms += parts or []
+            others *= 1 if parts is not None else factor
+        return [*terms, *([_Term(sp.log(others), limits)] if others != 1 else [])]
+
+    def _log_of_factor(self, factor: Expr, scope: _Scope, limits: Limits) -> list[_Term] | None:
+        """None where the factor may be negative, or nothing is to be taken apart."""
+        base, power = factor.as_base_exp()
+        if isinstance(factor, sp.exp):
+            return self.terms(factor.args[0], scope, limits)
+        if isinstance(factor, Density):
+            return _log_density(factor, limits)
+        if isinstance(factor, Gaussian):
+            return self.terms(expand_norms(log_density(factor)), scope, limits)
+        if power != 1 and densities(base) and is_positive(base):
+            parts = self._logarithm(base, scope, limits)
+            return [t._replace(body=power * t.body) for t in parts]
+        if isinstance(factor, Product) and is_positive(factor.function):
+            return self._sum(Sum(_log(factor.function), *factor.limits), scope, limits)
+        return [_Term(sp.log(factor), limits)] if is_positive(factor) else None
 
     def _leaf(self, expression: Expr, scope: _Scope, limits: Limits) -> _Term:
         """Notes the variables of an expression, which must be bound or given."""
         if expression.has(KL) or any(_has_law(e) for e in expression.atoms(Expectation)):
             raise LawError(f"{expression} is not linear in its expectations")
+        if scope.known:
+            _check_fixed(expression, self.variables)
         used = pieces_of(_used(expression, self.variables), limits)
         unknown = minus(used, scope.known) if scope.known else []
         if unknown:
             raise LawError(f"{names(unknown)} is free in the expectation of {expression}")
         self.leaves.append(_Leaf(scope, [] if scope.known else used))
         return _Term(expression, limits)
+
+
+def _check_fixed(expression: Expr, variables: list[Expr]) -> None:
+    """Within a law there may be its own variables and fixed numbers, and nothing else."""
+    chain = {piece_of(v).base for v in variables}
+    inner = {series: sp.Integer(1) for series in expression.atoms(Product, Sum)}
+    for symbol in symbols_in(expression.xreplace(inner)):
+        name = str(symbol.base.label) if isinstance(symbol, Indexed) else symbol.name
+        if piece_of(symbol).base not in chain and name in TABLE and not TABLE[name].fixed:
+            raise LawError(f"{name} may depend on what is averaged in {expression}")
 
 
 def _used(expression: Expr, variables: list[Expr]) -> list[Expr]:

@@ -15,14 +15,43 @@ from typing import NamedTuple
 
 import sympy as sp
 
-from ddpm_lite.symbolic.algebra import difference
+from ddpm_lite.symbolic.algebra import left_over
+from ddpm_lite.symbolic.normals import (
+    DIMENSION,
+    IDENTITY,
+    dimension,
+    exponent,
+    is_isotropic,
+    log_density,
+    scale,
+)
 from ddpm_lite.symbolic.norms import coefficients, expand_norms, inner
-from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import Dot, Gaussian, Norm
 from ddpm_lite.symbolic.rules import use
 
-IDENTITY = TABLE["I"].plain()
-DIMENSION = TABLE["d"].plain()
+__all__ = [
+    "DIMENSION",
+    "IDENTITY",
+    "Quadratic",
+    "Square",
+    "affine",
+    "complete_square",
+    "convolve",
+    "dimension",
+    "exponent",
+    "from_log",
+    "gaussian_kl",
+    "is_isotropic",
+    "log_density",
+    "marginal",
+    "moment",
+    "product",
+    "quadratic",
+    "scale",
+    "substitute",
+    "sum_independent",
+    "tidy",
+]
 
 
 class Square(NamedTuple):
@@ -41,62 +70,10 @@ class Quadratic(NamedTuple):
     c: sp.Expr
 
 
-# ------------------------------------------------------------------------- variance and dimension
-
-
-def is_isotropic(gaussian: Gaussian) -> bool:
-    """Whether the variance is v * I, so that x is a vector of d coordinates."""
-    return bool(gaussian.variance.has(IDENTITY))
-
-
-def scale(gaussian: Gaussian) -> sp.Expr:
-    """The number v of a variance v or v * I."""
-    variance: sp.Expr = gaussian.variance
-    if not is_isotropic(gaussian):
-        return variance
-    v: sp.Expr = sp.diff(variance, IDENTITY)
-    if v.has(IDENTITY) or sp.expand(variance.xreplace({IDENTITY: sp.S.Zero})) != 0:
-        raise ValueError(f"neither v nor v * I: {sp.latex(variance)}")
-    return v
-
-
-def dimension(gaussian: Gaussian) -> sp.Expr:
-    """The number of coordinates: 1, d for a variance v * I, the number of rows of a matrix."""
-    if isinstance(gaussian.variance, sp.MatrixBase):
-        return sp.Integer(gaussian.variance.rows)
-    return DIMENSION if is_isotropic(gaussian) else sp.S.One
-
-
 def _gaussian(x: sp.Expr, mean: sp.Expr, v: sp.Expr, isotropic: bool) -> Gaussian:
     made = Gaussian(x, mean, v * IDENTITY if isotropic else v)
     assert isinstance(made, Gaussian)
     return made
-
-
-# --------------------------------------------------------------------------------- log densities
-
-
-def exponent(gaussian: Gaussian) -> sp.Expr:
-    """The part of the log density that depends on x: -(x - mean)^2 / (2 v)."""
-    use("eq-gauss-isotropic" if is_isotropic(gaussian) else "eq-gauss-density")
-    away = gaussian.x - gaussian.mean
-    if isinstance(gaussian.variance, sp.MatrixBase):
-        form: sp.Expr = -(away.T * gaussian.variance.inv() * away)[0, 0] / 2
-        return form
-    square: sp.Expr = Norm(away) ** 2 if is_isotropic(gaussian) else away**2
-    return -square / (2 * scale(gaussian))
-
-
-def log_density(gaussian: Gaussian) -> sp.Expr:
-    """The logarithm of the density at x.
-
-    For a scalar variance v, for v * I (d coordinates), or for an explicit covariance matrix with
-    column matrices x and mean: -n/2 log(2 pi) - 1/2 log det - 1/2 (x - mean)^T Sigma^-1 (x - mean).
-    """
-    n, variance = dimension(gaussian), gaussian.variance
-    if isinstance(variance, sp.MatrixBase):
-        return -n * sp.log(2 * sp.pi) / 2 - sp.log(variance.det()) / 2 + exponent(gaussian)
-    return -n * sp.log(2 * sp.pi * scale(gaussian)) / 2 + exponent(gaussian)
 
 
 # ---------------------------------------------------------------------------- completing the square
@@ -274,7 +251,7 @@ marginal = convolve
 
 def affine(gaussian: Gaussian, a: sp.Expr, b: sp.Expr, y: sp.Expr) -> Gaussian:
     """The density of y = a x + b, for a number a not 0: that of x at (y - b) / a, over |a|."""
-    if difference(a, 0) == 0:
+    if left_over(a, 0) == 0:
         raise ValueError("y = 0 x + b has no density")
     log = substitute(exponent(gaussian), gaussian.x, (y - b) / a)
     return _normalised(log, y, a**2 * scale(gaussian))
@@ -284,7 +261,7 @@ def _normalised(log: sp.Expr, y: sp.Expr, factor: sp.Expr) -> Gaussian:
     """The Gaussian in y that equals exp(log) / sqrt(2 pi factor)^n; an error if there is none."""
     square = complete_square(log, y)
     gaussian = _peak(square, y, _has_norms(log))
-    if difference(square.rest, 0) != 0 or difference(scale(gaussian), factor) != 0:
+    if left_over(square.rest, 0) != 0 or left_over(scale(gaussian), factor) != 0:
         raise ValueError(f"not a normalised density of {sp.latex(y)}: {sp.latex(log)}")
     return gaussian
 

@@ -40,6 +40,14 @@ class Entry:
     shape: tuple[Any, Any] | None = None
     """Rows and columns of a matrix."""
 
+    indices: int = 1
+    """How many indices it may have; a matrix that is no column has two."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is a number that nothing random has a part in, also within an expectation."""
+        return self.domain != "real" or self.latex in FIXED
+
     @property
     def assumptions(self) -> dict[str, bool]:
         """What SymPy may assume of it."""
@@ -259,9 +267,14 @@ TRAINING = [
         r"""
         \theta | \theta,\ \theta_k | the network's weights; with index $k$, after $k$ updates
         \bar{\theta} | \bar{\theta}_k | running average of the weights
-        w | w,\ w_t | scale of the guidance; with index $t$, weight of that time in a loss
         \varnothing | \varnothing | the label "none"
         """,
+    ),
+    Entry(
+        "w",
+        r"w,\ w_t,\ w_{ij}",
+        "scale of the guidance; with index $t$, weight in a loss; with two, share of attention",
+        indices=2,
     ),
     *_scalars(r"\delta | \delta | decay of the running average", "unit"),
 ]
@@ -300,6 +313,13 @@ ROWS = [
 
 TABLE: dict[str, Entry] = {row.latex: row for row in ROWS}
 """By their LaTeX."""
+
+FIXED = frozenset({
+    "a", "b", "c", "w", r"\rho", r"\pi", r"\lambda", r"\theta", r"\bar{\theta}", r"\varnothing",
+    "f", "g", r"\varphi", r"\Phi", r"\mu_\theta", r"\epsilon_\theta", r"\mathrm{v}_\theta",
+    r"\Delta", r"\hat{\Delta}",
+})  # fmt: skip
+"""Real numbers, and functions, that are given: what they are applied to is looked at by itself."""
 
 VECTORS = frozenset(
     {

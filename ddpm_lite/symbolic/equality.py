@@ -1,0 +1,175 @@
+r"""Equality: the one notion of it, and all that it assumes. `difference(a, b)` is 0, or not proved.
+
+What equal means
+    numbers     the same value for all values of the symbols at which both sides are defined;
+    functions   f(x) and g(x) are numbers, so: for every x. A name such as f or \mu_\theta is any
+                function at all;
+    vectors     \epsilon, x_t, ... stand for a vector of d coordinates inside norms and inner
+                products, and for any one coordinate elsewhere;
+    matrices    the same shape, and equal entry by entry;
+    densities   equal at every point. N(x; m, v) is its formula; q, p and p_\theta are different
+                laws, and of each it is known only that it is a Markov chain x_0, ..., x_T;
+    expectations, divergences
+                equal where what is averaged is the same function under one law of all variables
+                (`expectations` brings both sides there): for every law that has them. They are
+                taken to be finite;
+    lists, sets, relations
+                equal part by part, in the order in which they are written.
+
+What is assumed
+    - Every symbol is real, and as its row in `notation` says: positive, between 0 and 1 (never 0
+      or 1), or a positive whole number. alpha_t, beta_t and alpha_bar_t lie between 0 and 1, and
+      beta_t = 1 - alpha_t, alpha_bar_t = alpha_t alpha_bar_{t-1}, alpha_bar_0 = 1.
+    - An index is a whole number, and such that all that is written exists. A sum or a product
+      has no fewer than 0 terms. A running index is assumed to be no more than its range says.
+    - Variances of densities are positive, covariance matrices positive definite.
+    - In a law, t and its like lie between 2 and T - 1, and T is 2 or more. p(x_T) is the law at
+      which the chain of p_\theta starts. Names that may depend on what is averaged (noise, another
+      random variable, a guess) are refused: an expectation may hold the variables of its law,
+      what is given, and the fixed numbers of the table.
+    - A decimal is the number that is written: 0.1 is 1/10.
+
+`ComparisonError` is raised where the two sides do not fit together, or one of them means nothing:
+1/0, a sum that ends before it begins, a law that is none.
+"""
+
+from math import comb, prod
+from typing import Any
+
+import sympy as sp
+from sympy import Expr
+
+from ddpm_lite.symbolic.algebra import (
+    NOT_COMPARABLE,
+    apply_definitions,
+    both_positive,
+    is_between_0_and_1,
+    is_defined,
+    left_over,
+    reduce_to_zero,
+)
+from ddpm_lite.symbolic.expectations import integrand
+from ddpm_lite.symbolic.norms import expand_norms
+from ddpm_lite.symbolic.objects import KL, ComparisonError, Density, Expectation, Formal
+
+__all__ = ["ComparisonError", "counterexample", "difference", "equal"]
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether a = b is proved. Raises ComparisonError."""
+    return bool(difference(a, b) == 0)
+
+
+def difference(a: Any, b: Any) -> Any:
+    """0 where a = b is proved, and else what is left of a - b, a matrix for matrices.
+
+    Raises ComparisonError where the two sides do not fit together.
+    """
+    try:
+        return _difference(_exact(a), _exact(b))
+    except ComparisonError:
+        raise
+    except NOT_COMPARABLE as error:
+        raise ComparisonError(f"the two sides do not fit together: {error}") from error
+
+
+def _difference(a: Any, b: Any) -> Any:
+    _check_meaning(a)
+    _check_meaning(b)
+    left = left_over(a, b)
+    if left == 0 or not _has_laws(a, b):
+        return left
+    if a.has(Expectation, KL) or b.has(Expectation, KL) or not both_positive(a, b):
+        return reduce_to_zero(integrand(a - b))
+    ratio = sp.log(a, evaluate=False) - sp.log(b, evaluate=False)
+    return left if reduce_to_zero(integrand(ratio)) != 0 else sp.S.Zero
+
+
+def _exact(value: Any) -> Any:
+    """As SymPy writes it, decimals as fractions."""
+    value = sp.sympify(value)
+    if not hasattr(value, "xreplace"):
+        raise ComparisonError(f"{value!r} is no formula")
+    return value.xreplace({f: sp.Rational(repr(float(f))) for f in value.atoms(sp.Float)})
+
+
+def _check_meaning(side: Any) -> None:
+    if not is_defined(side):
+        raise ComparisonError(f"there is a division by 0 in it: {side}")
+    if _terms(side) > _MOST_TERMS:
+        raise ComparisonError("written out it would have too many terms to be compared")
+    for series in side.atoms(sp.Sum, sp.Product):
+        for index, *ends in series.limits:
+            if len(ends) == 2 and (ends[1] - ends[0] + 1).is_negative:
+                raise ComparisonError(f"the sum or product over {index} ends before it begins")
+
+
+_MOST_TERMS = 50_000
+
+
+def _terms(expression: Any) -> int:
+    """At most so many terms stand in it after it has been multiplied out, or too many."""
+    if isinstance(expression, sp.Add):
+        return min(sum(map(_terms, expression.args)), _MOST_TERMS + 1)
+    if isinstance(expression, sp.Mul):
+        return min(prod(map(_terms, expression.args)), _MOST_TERMS + 1)
+    if isinstance(expression, sp.Pow) and expression.exp.is_Rational:
+        terms, power = _terms(expression.base), abs(int(expression.exp))
+        return min(comb(power + terms - 1, terms - 1), _MOST_TERMS + 1)
+    return max(map(_terms, expression.args), default=1)
+
+
+def _has_laws(a: Any, b: Any) -> bool:
+    return all(isinstance(e, Expr) and not getattr(e, "is_Matrix", False) for e in (a, b)) and any(
+        e.has(Density, Expectation, KL) for e in (a, b)
+    )
+
+
+def counterexample(a: Any, b: Any) -> tuple[dict[Expr, Expr], Expr, Expr] | None:
+    """Numbers for the symbols at which a and b differ: what a reader can check by hand, no proof.
+
+    (values, a there, b there); None where both cannot be worked out as numbers.
+    """
+    if sp.Tuple(sp.sympify(a), sp.sympify(b)).has(sp.Integral, sp.Limit):
+        return None  # working it out may take minutes
+    try:
+        pair = _without_sums(sp.Tuple(sp.sympify(a), sp.sympify(b)))
+    except NOT_COMPARABLE:
+        return None
+    if pair.has(Formal, sp.Derivative, sp.MatrixExpr, sp.MatrixBase):
+        return None
+    for seed in range(4):
+        values = _values(pair, seed)
+        try:
+            left, right = (sp.sympify(e).xreplace(values) for e in pair)
+        except NOT_COMPARABLE:
+            return None
+        if left.is_number and right.is_number and abs(sp.N(left - right)) > 1e-9:
+            return values, left, right
+    return None
+
+
+def _without_sums(pair: sp.Tuple) -> sp.Tuple:
+    """Both sides under the book's rules; sums and products written out at small indices."""
+    if pair.has(sp.Sum, sp.Product, sp.Derivative):
+        small = {s: sp.Integer(3) for s in pair.free_symbols if s.is_integer and s.is_Symbol}
+        pair = sp.Tuple(*(e.subs(small).doit() for e in pair))
+    ready: sp.Tuple = expand_norms(apply_definitions(pair))
+    return ready
+
+
+def _values(pair: sp.Tuple, seed: int) -> dict[Expr, Expr]:
+    """A small number for each symbol: 1/2 to 9/10 between 0 and 1, whole for an index."""
+    values: dict[Expr, Expr] = {}
+    indexed = pair.atoms(sp.Indexed)
+    loose = {s for s in pair.free_symbols if s.is_Symbol} - {
+        s for a in indexed for s in a.free_symbols
+    }
+    for k, atom in enumerate(sorted(indexed | loose, key=sp.default_sort_key)):
+        if is_between_0_and_1(atom):
+            values[atom] = sp.Rational(9 - (k + seed) % 5, 10)
+        else:
+            values[atom] = (
+                sp.Integer(3) if atom.is_integer else sp.Rational(3 + 2 * k + seed, 2 + k)
+            )
+    return values
