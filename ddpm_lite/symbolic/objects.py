@@ -115,25 +115,41 @@ class Expectation(Formal):
 
 
 class _Bracketed(Formal):
-    """An operator with arguments in brackets, such as Var[x] and Cov[x, y]."""
+    """An operator with arguments in brackets, such as Var[x] and Cov[x, y | z]."""
 
     word = ""
 
+    given = property(lambda self: self.args[-1])
+
     def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
-        text = rf"\operatorname{{{self.word}}}\left[{_list(printer, Tuple(*self.args))}\right]"
+        bar = rf" \mid {_list(printer, self.given)}" if self.given else ""
+        inside = _list(printer, Tuple(*self.args[:-1]))
+        text = rf"\operatorname{{{self.word}}}\left[{inside}{bar}\right]"
         return rf"{text}^{{{exp}}}" if exp else text
 
 
 class Variance(_Bracketed):
-    """Var[x]: the variance of a number, or the covariance matrix of a vector."""
+    """Var[x | given]: the variance of a number, or the covariance matrix of a vector."""
 
     word = "Var"
 
+    def __new__(cls, x: Any, given: Any = ()) -> "Variance":
+        """`given` is empty unless the brackets hold a bar."""
+        made = super().__new__(cls, x, given)
+        assert isinstance(made, Variance)
+        return made
+
 
 class Covariance(_Bracketed):
-    """Cov[x, y]."""
+    """Cov[x, y | given]."""
 
     word = "Cov"
+
+    def __new__(cls, x: Any, y: Any, given: Any = ()) -> "Covariance":
+        """`given` is empty unless the brackets hold a bar."""
+        made = super().__new__(cls, x, y, given)
+        assert isinstance(made, Covariance)
+        return made
 
 
 class KL(Formal):

@@ -468,11 +468,11 @@ class _Reader(Interpreter[Any, Any]):
         return ob.Expectation(laws, parts[0], parts[1] if len(parts) > 1 else [])
 
     def operator(self, tree: Any) -> Expr:
-        items = self.parts(tree)[0]
+        items, *given = self.parts(tree)
         made = {"Var": (ob.Variance, 1), "Cov": (ob.Covariance, 2)}[str(tree.children[0])]
         if len(items) != made[1]:
             raise self.fail(f"{tree.children[0]} takes {made[1]} argument(s)", tree)
-        return made[0](*items)
+        return made[0](*items, *given)
 
     def kl(self, tree: Any) -> Expr:
         return ob.KL(*self.parts(tree))

@@ -51,6 +51,8 @@ DIFFERENT = [
     (r"q(x_t \mid x_0)", r"q(x_0 \mid x_t)"),
     (r"q(x_t \mid x_0)", r"p(x_t \mid x_0)"),
     (r"\mathbb{E}_{q(x_t)}[x_t]", r"\mathbb{E}_{q(x_0)}[x_t]"),
+    (r"\operatorname{Var}[x_t]", r"\operatorname{Var}[x_t \mid x_0]"),
+    (r"\operatorname{Cov}[x_1, x_t \mid x_0]", r"\operatorname{Cov}[x_1, x_t \mid x_1]"),
     (r"P(X_1 = i \mid X_0 = j)", r"P(X_1 = j \mid X_0 = i)"),
     (r"\begin{pmatrix} 1 & 0 \end{pmatrix}", r"\begin{pmatrix} 1 \\ 0 \end{pmatrix}"),
 ]  # fmt: skip

@@ -52,6 +52,8 @@ READINGS = {
     r"\mathcal N(x_t; 0, \sigma^2 I)": ob.Gaussian(x(t), 0, sigma**2 * TABLE["I"].plain()),
     r"\mathbb{E}[x_t]": ob.Expectation((), x(t)),
     r"\operatorname{Var}[x_t]": ob.Variance(x(t)),
+    r"\operatorname{Var}[x_{t-1} \mid x_t, x_0]": ob.Variance(x(t - 1), (x(t), x(0))),
+    r"\operatorname{Cov}[x_s, x_t \mid x_0]": ob.Covariance(x(s), x(t), (x(0),)),
     r"\int_0^1 x \,\mathrm{d}x": sp.Integral(
         sp.Symbol("x", real=True), (sp.Symbol("x", real=True), 0, 1)
     ),
@@ -130,6 +132,7 @@ REFUSED = [
     r"\left( x", r"\mathbb{E}", r"D_{\mathrm{KL}}(p)", r"\mathcal{N}(x; 1)", r"\sqrt", "3 | 4",
     r"\begin{pmatrix} 1 & 2 \\ 3 \end{pmatrix}", r"\Sigma + \mathbf{x}", r"x \, \mathbf{w}",
     r"x_t \\ \\ =", r"\operatorname{Var}[x, y]", r"\operatorname{Cov}[x]",
+    r"\operatorname{Var}[x \mid ]",
 ]  # fmt: skip
 
 
@@ -176,6 +179,8 @@ def _grown(inner: st.SearchStrategy[sp.Expr]) -> st.SearchStrategy[sp.Expr]:
         | inner.map(lambda e: sp.Sum(e + alpha(s), (s, 1, t)))
         | inner.map(lambda e: ob.Gaussian(x(t), e, sigma**2))
         | inner.map(lambda e: ob.Expectation((ob.Density(sp.Symbol("q"), (x(t),), (x(0),)),), e))
+        | inner.map(lambda e: ob.Variance(e * x(t), (x(0),)))
+        | pairs.map(lambda p: ob.Covariance(*p, (x(t), x(0))))
         | pairs.map(lambda p: ob.KL(ob.Gaussian(x(t), p[0], 1), ob.Gaussian(x(t), p[1], 1)))
         | inner.map(lambda e: ob.Density(sp.Symbol("q"), (x(t),), (x(t - 1), x(0))) * e)
     )
