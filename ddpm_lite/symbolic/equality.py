@@ -50,7 +50,15 @@ from ddpm_lite.symbolic.algebra import (
 )
 from ddpm_lite.symbolic.expectations import integrand
 from ddpm_lite.symbolic.norms import expand_norms
-from ddpm_lite.symbolic.objects import KL, ComparisonError, Density, Expectation, Formal
+from ddpm_lite.symbolic.objects import (
+    KL,
+    ComparisonError,
+    Covariance,
+    Density,
+    Expectation,
+    Formal,
+    Variance,
+)
 
 __all__ = ["ComparisonError", "counterexample", "difference", "equal"]
 
@@ -136,6 +144,7 @@ def counterexample(a: Any, b: Any) -> tuple[dict[Expr, Expr], Expr, Expr] | None
         pair = _without_sums(sp.Tuple(sp.sympify(a), sp.sympify(b)))
     except NOT_COMPARABLE:
         return None
+    pair = _named_means(pair)
     if pair.has(Formal, sp.Derivative, sp.MatrixExpr, sp.MatrixBase):
         return None
     for seed in range(4):
@@ -147,6 +156,17 @@ def counterexample(a: Any, b: Any) -> tuple[dict[Expr, Expr], Expr, Expr] | None
         if left.is_number and right.is_number and abs(sp.N(left - right)) > 1e-9:
             return values, left, right
     return None
+
+
+def _named_means(pair: sp.Tuple) -> sp.Tuple:
+    """Var[X] and E[X] as numbers of their own, where the same ones stand on both sides."""
+    kinds = (Covariance, Expectation, Variance)
+    means = [set(e.atoms(*kinds)) for e in pair]
+    if means[0] != means[1] or any(m.has(*kinds) for e in means[0] for m in e.args):
+        return pair
+    names = {m: sp.Symbol(sp.latex(m), positive=True) for m in means[0]}
+    named: sp.Tuple = pair.xreplace(names)
+    return named
 
 
 def _without_sums(pair: sp.Tuple) -> sp.Tuple:

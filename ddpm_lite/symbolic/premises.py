@@ -87,9 +87,7 @@ def _same_log(a: sp.Expr, b: sp.Expr) -> bool:
 def _same_norm(a: sp.Expr, b: sp.Expr) -> bool:
     """Norms: inner products written out in coordinates."""
     (index, _, last), *_ = b.limits
-    inner = expand_norms(a).replace(
-        Dot, lambda u, v: _coordinate(u, index) * _coordinate(v, index)
-    )
+    inner = expand_norms(a).replace(Dot, lambda u, v: _coordinate(u, index) * _coordinate(v, index))
     whole = isinstance(b, sp.Sum) and b.limits[0][1:] == (1, TABLE["d"].plain())
     return whole and sp.expand(inner - b.function) == 0 and last == TABLE["d"].plain()
 
@@ -144,4 +142,3 @@ _BY_LABEL: dict[str, Callable[[sp.Expr, sp.Expr], bool]] = {
     "eq-markov-chain-rule": _same_chain,
     "eq-gauss-expectation": _same_mean,
 }
-

@@ -251,4 +251,3 @@ def in_child(work: Callable[[], Any], seconds: int) -> Any:
         text = pipe.read()
     os.waitpid(child, 0)
     return json.loads(text) if text else "it took too long"
-

@@ -103,3 +103,16 @@ def test_the_verdict_agrees_with_numbers(a: str, b: str, alpha: Fraction, bar: F
     }
     gap = sp.N((one - other).xreplace(values), 30)
     assert abs(sp.N(left.xreplace(values), 30) - gap) < 1e-20
+
+
+def test_a_counterexample_has_a_number_for_a_mean_that_stands_on_both_sides() -> None:
+    right, wrong = (read(rf"{factor} \operatorname{{Var}}[X]") for factor in ("a^2", "a"))
+    found = counterexample(right, wrong)
+    assert found is not None
+    values, one, other = found
+    a, variance = values[read("a")], next(v for k, v in values.items() if k != read("a"))
+    assert (one, other) == (a**2 * variance, a * variance)
+
+
+def test_means_that_may_hang_together_are_not_given_numbers() -> None:
+    assert counterexample(read(r"\mathbb{E}[2X]"), read(r"3\,\mathbb{E}[X]")) is None
