@@ -192,10 +192,10 @@ def _verdict(label: str, results: Sequence[Any], method: str, witness: Any) -> s
     if not method.strip():
         raise CheckError(f"{label}: say by which method the result was found")
     witnesses = [witness] if isinstance(witness, Witness) else list(witness)
-    identity = all([_members_equal(label, claim) for claim in claims])  # each is looked at
+    identities = [_members_equal(label, claim) for claim in claims]
     relations = [(a, r, b) for c in claims for a, r, b in c.links() if r != "="]
     if not relations:
-        return "identity" if identity else "proved"
+        return "identity" if all(identities) else "proved"
     if not witnesses:
         return "compared"
     if len(witnesses) != len(relations):

@@ -116,7 +116,6 @@ def _same_mean(a: sp.Expr, b: sp.Expr) -> bool:
     (x, low, high), *_ = b.limits
     eps = sp.Dummy(real=True)
     bell = sp.exp(-(x**2) / 2) / sp.sqrt(2 * sp.pi)
-    g, p = (sp.Function(name) for name in ("g", "p"))
     ends = (low, high) == (-sp.oo, sp.oo)
     return ends and all(
         sp.integrate(_applied(b.function, {"g": x**k, "p": bell}), (x, low, high))

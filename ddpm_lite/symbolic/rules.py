@@ -19,7 +19,7 @@ class Rule(NamedTuple):
     page: str
     latex: str
     claims: tuple[int, ...] | None = None
-    """Which claims of the display are the rule, None for all; the others are the cells' premises."""
+    """Which claims of the display are the rule (None: all); the others are premises of cells."""
 
 
 RULES: dict[str, Rule] = {
