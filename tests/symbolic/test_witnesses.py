@@ -1,0 +1,73 @@
+"""Witnesses: what bears out an inequality, and what does not."""
+
+import pytest
+import sympy as sp
+
+from ddpm_lite.symbolic import read, symbols
+from ddpm_lite.symbolic.objects import KL, Expectation
+from ddpm_lite.symbolic.witnesses import Convex, Divergence, Mean, Positive, WitnessError
+
+u = sp.Symbol("u", positive=True)
+a, b = symbols(r"\alpha_t, \beta_t")
+v_1, v_2 = symbols("v_1, v_2")
+LOG = Convex(u, 1, gap=u - 1 - sp.log(u))
+
+
+def test_a_positive_gap() -> None:
+    Positive(v_1**2).verify(v_2, "<", v_2 + v_1**2)
+    Positive(v_1**2).verify(v_2 + v_1**2, r"\ge", v_2)
+
+
+@pytest.mark.parametrize(
+    ("witness", "left", "relation", "right"),
+    [
+        (Positive(v_1**2), v_2 + v_1**2, "<", v_2),  # the wrong way round
+        (Positive(v_1), v_2, "<", v_2 + 2 * v_1),  # another gap
+        (Positive(v_1 - v_2), v_2, "<", v_1),  # the gap, but its sign is not known
+        (Positive(sp.Symbol("w", real=True) ** 2), 0, "<", sp.Symbol("w", real=True) ** 2),
+        (Positive(v_1), v_2, r"\sim", v_2 + v_1),
+    ],
+)
+def test_what_is_no_positive_gap(
+    witness: Positive, left: object, relation: str, right: object
+) -> None:
+    with pytest.raises(WitnessError):
+        witness.verify(sp.sympify(left), relation, sp.sympify(right))
+
+
+def test_the_tangent_of_the_logarithm() -> None:
+    Convex(u, 1).verify(sp.log(u), r"\le", u - 1)
+
+
+@pytest.mark.parametrize(
+    ("witness", "left", "right"),
+    [
+        (Convex(u, 2), sp.log(u), u - 1),  # touches elsewhere
+        (Convex(u, 1), sp.log(u), 2 * (u - 1)),  # does not touch
+        (Convex(u, 1), u - 1, sp.log(u)),  # concave
+        (Convex(u, 1), sp.S.Zero, (u - 1) ** 3),  # no sign of the second derivative
+    ],
+)
+def test_what_is_no_tangent(witness: Convex, left: sp.Expr, right: sp.Expr) -> None:
+    with pytest.raises(WitnessError):
+        witness.verify(left, r"\le", right)
+
+
+def test_a_divergence_is_not_negative() -> None:
+    q, p = read("q(x)"), read("p(x)")
+    gap = read(r"\mathbb{E}_{q(x)}\bigl[\log \frac{q(x)}{p(x)}\bigr]")
+    Divergence(KL(q, p)).verify(gap, r"\ge", sp.S.Zero)
+    with pytest.raises(WitnessError):
+        Divergence(KL(q, p)).verify(sp.S.Zero, r"\ge", gap)
+    with pytest.raises(WitnessError):
+        Divergence(KL(q, p)).verify(gap, ">", sp.S.Zero)
+
+
+def test_the_mean_of_what_is_not_negative() -> None:
+    law, ratio = read("q(x)"), read(r"\frac{p(x)}{q(x)}")
+    low, high = Expectation((law,), sp.log(ratio)), Expectation((law,), ratio - 1)
+    Mean(law, LOG, ratio).verify(low, r"\le", high)
+    with pytest.raises(WitnessError):
+        Mean(law, LOG, ratio).verify(high, r"\le", low)
+    with pytest.raises(WitnessError):
+        Mean(law, Convex(u, 1, gap=sp.log(u) - u + 1), ratio).verify(high, r"\le", low)
