@@ -124,8 +124,8 @@ def main(arguments: list[str] | None = None) -> int:
     start, counts, false = time.perf_counter(), Counter[tuple[bool | None, str]](), 0
     for outcome in run(options.seed, options.pairs, options.processes):
         counts[outcome.true, outcome.verdict] += 1
-        if sum(counts.values()) % 10_000 == 0:
-            _report(counts, false, time.perf_counter() - start)
+        if sum(counts.values()) % 1_000 == 0:
+            print(_line(counts, false), flush=True)
         if outcome.true is False and outcome.verdict == "equal":
             false += 1
             print(f"FALSE, and called equal ({options.seed} {outcome.number}):", flush=True)
@@ -137,19 +137,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(counts: Counter[tuple[bool | None, str]], false: int, seconds: float) -> None:
-    """How often truth and verdict met, and the JSON line; so far or in all."""
+    """How often truth and verdict met, and the JSON line."""
     for (true, said), number in sorted(counts.items(), key=str):
         truth = {True: "true", False: "false", None: "no value"}[true]
         print(f"{truth:9} {said:11} {number:7}")
     print(f"{seconds:.0f} s")
+    print(_line(counts, false))
+
+
+def _line(counts: Counter[tuple[bool | None, str]], false: int) -> str:
+    """The JSON line, of what has been tried so far."""
     true = sum(n for (t, _), n in counts.items() if t)
-    proved = counts[True, "equal"]
     pairs = sum(n for (t, _), n in counts.items() if t is not None)
-    share = round(1 - proved / true, 4) if true else 0.0
-    print(
-        json.dumps({"pairs": pairs, "false_accepted": false, "true_refused_share": share}),
-        flush=True,
-    )
+    share = round(1 - counts[True, "equal"] / true, 4) if true else 0.0
+    return json.dumps({"pairs": pairs, "false_accepted": false, "true_refused_share": share})
 
 
 if __name__ == "__main__":
