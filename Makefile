@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: book test serve train bench mutants colab clean
+.PHONY: book test serve train bench mutants adversary colab clean
 
 .venv/installed: requirements.txt pyproject.toml ddpm_lite/fused_norm.cpp
 	$(PYTHON) -m venv .venv
@@ -45,6 +45,10 @@ colab: .venv/installed
 mutants: .venv/installed
 	$(BIN)/python -m ddpm_lite.symbolic.mutants book/*.md --output book/mutants.json \
 	  --reasons book/mutants_reasons.json
+
+# 100,000 pairs of formulas: is anything false called equal?
+adversary: .venv/installed
+	$(BIN)/python tools/adversary
 
 clean:
 	rm -rf .venv _build build dist *.egg-info ddpm_lite/*.so

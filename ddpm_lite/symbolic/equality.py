@@ -104,6 +104,10 @@ def _exact(value: Any) -> Any:
 def _check_meaning(side: Any) -> None:
     if not is_defined(side):
         raise ComparisonError(f"there is a division by 0 in it: {side}")
+    if getattr(side, "is_infinite", False):
+        raise ComparisonError("infinity is no number: 1 more is the same")
+    for change in side.atoms(sp.Derivative, sp.Limit):
+        _check_others_stay(change)
     if _terms(side) > _MOST_TERMS:
         raise ComparisonError("written out it would have too many terms to be compared")
     for series in side.atoms(sp.Sum, sp.Product):
@@ -112,6 +116,27 @@ def _check_meaning(side: Any) -> None:
                 raise ComparisonError(f"the sum or product over {index} ends before it begins")
 
 
+def _check_others_stay(change: Any) -> None:
+    """Where alpha_t changes, so does alpha_bar_t, and a derivative would have to say so."""
+    moved = change.variables if isinstance(change, sp.Derivative) else change.args[1:2]
+    for variable in moved:
+        name = _family(variable)
+        if name in _TIED and any(_is_tied(e, variable) for e in change.args[0].atoms(sp.Indexed)):
+            raise ComparisonError(f"{change} moves what depends on {variable} too")
+
+
+def _is_tied(element: Expr, variable: Expr) -> bool:
+    """Whether an element of the noise schedule is not independent of another one."""
+    name, other = _family(element), _family(variable)
+    same = name == other and (name != _TIED[-1] or element == variable)
+    return name in _TIED and not same
+
+
+def _family(variable: Expr) -> str:
+    return str(variable.base.label) if isinstance(variable, sp.Indexed) else ""
+
+
+_TIED = (r"\alpha", r"\beta", r"\bar{\alpha}")
 _MOST_TERMS = 50_000
 
 

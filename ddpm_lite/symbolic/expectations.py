@@ -19,7 +19,7 @@ property hold by themselves. A sum over t becomes a difference of its partial su
 indices, terms split off and telescoping sums are all the same to it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cmp_to_key
 from itertools import pairwise
@@ -28,7 +28,7 @@ from typing import NamedTuple
 import sympy as sp
 from sympy import Add, Expr, Indexed, Mul, Product, Sum, Symbol
 
-from ddpm_lite.symbolic.algebra import is_positive
+from ddpm_lite.symbolic.algebra import is_positive, put
 from ddpm_lite.symbolic.chains import (
     TOP,
     LawError,
@@ -342,13 +342,13 @@ class _Walk:
 
     def _logarithm(self, inside: Expr, scope: _Scope, limits: Limits) -> list[_Term]:
         """Logs of the factors that are surely positive, and one log of all others together."""
-        self._leaf(inside, scope, limits)
+        self._note(inside, scope, limits, _used(inside, self.variables, limits))
         terms, others = [], sp.Integer(1)
         for factor in Mul.make_args(inside):
             parts = self._log_of_factor(factor, scope, limits)
             terms += parts or []
             others *= 1 if parts is not None else factor
-        return [*terms, *([_Term(sp.log(others), limits)] if others != 1 else [])]
+        return [*terms, *([self._leaf(sp.log(others), scope, limits)] if others != 1 else [])]
 
     def _log_of_factor(self, factor: Expr, scope: _Scope, limits: Limits) -> list[_Term] | None:
         """None where the factor may be negative, or nothing is to be taken apart."""
@@ -364,15 +364,22 @@ class _Walk:
             return [t._replace(body=power * t.body) for t in parts]
         if isinstance(factor, Product) and is_positive(factor.function):
             return self._sum(Sum(_log(factor.function), *factor.limits), scope, limits)
-        return [_Term(sp.log(factor), limits)] if is_positive(factor) else None
+        return [self._leaf(sp.log(factor), scope, limits)] if is_positive(factor) else None
 
     def _leaf(self, expression: Expr, scope: _Scope, limits: Limits) -> _Term:
-        """Notes the variables of an expression, which must be bound or given."""
+        """What is not taken apart; its variables must be bound or given, also in sums within it."""
+        used = _used(expression, self.variables, limits)
+        for series, inner in _series_in(expression, limits):
+            used += _used(series, self.variables, inner)
+            if scope.known:
+                _check_fixed(series, self.variables)
+        return self._note(expression, scope, limits, used)
+
+    def _note(self, expression: Expr, scope: _Scope, limits: Limits, used: list[Piece]) -> _Term:
         if expression.has(KL) or any(_has_law(e) for e in expression.atoms(Expectation)):
             raise LawError(f"{expression} is not linear in its expectations")
         if scope.known:
             _check_fixed(expression, self.variables)
-        used = pieces_of(_used(expression, self.variables), limits)
         unknown = minus(used, scope.known) if scope.known else []
         if unknown:
             raise LawError(f"{names(unknown)} is free in the expectation of {expression}")
@@ -383,17 +390,33 @@ class _Walk:
 def _check_fixed(expression: Expr, variables: list[Expr]) -> None:
     """Within a law there may be its own variables and fixed numbers, and nothing else."""
     chain = {piece_of(v).base for v in variables}
-    inner = {series: sp.Integer(1) for series in expression.atoms(Product, Sum)}
-    for symbol in symbols_in(expression.xreplace(inner)):
+    for symbol in symbols_in(_without_series(expression)):
         name = str(symbol.base.label) if isinstance(symbol, Indexed) else symbol.name
         if piece_of(symbol).base not in chain and name in TABLE and not TABLE[name].fixed:
             raise LawError(f"{name} may depend on what is averaged in {expression}")
 
 
-def _used(expression: Expr, variables: list[Expr]) -> list[Expr]:
+def _used(expression: Expr, variables: list[Expr], limits: Limits) -> list[Piece]:
     """The variables of an expression but those in sums, which are looked at by themselves."""
-    inner = {series: sp.Integer(1) for series in expression.atoms(Product, Sum)}
-    return list(variables_in(expression.xreplace(inner), variables))
+    return pieces_of(variables_in(_without_series(expression), variables), limits)
+
+
+def _without_series(expression: Expr) -> Expr:
+    return expression.xreplace({s: sp.Integer(1) for s in expression.atoms(Product, Sum)})
+
+
+def _series_in(expression: Expr, limits: Limits) -> Iterator[tuple[Expr, Limits]]:
+    """What sums and products within an expression add up, each under its range."""
+    if isinstance(expression, (Sum, Product)):
+        body, inner = expression.function, limits
+        for index, low, high in reversed(expression.limits):
+            fresh = sp.Dummy(index.name, integer=True, positive=True)
+            body, inner = put(body, {index: fresh}), (*inner, (fresh, low, high))
+        yield body, inner
+        yield from _series_in(body, inner)
+    else:
+        for part in expression.args:
+            yield from _series_in(part, limits)
 
 
 def _pairs(limits: Limits) -> list[tuple[Symbol, Symbol]]:

@@ -185,7 +185,7 @@ class _Reader(Interpreter[Any, Any]):
         if last.data in ("elementary", "word") and not _is_closed(last.children[1]):
             raise self.fail("where does its argument end? Put it in brackets", last)
         if last.data in ("raised", "indexed") and _is_in_brackets(right):
-            name = next(last.scan_values(lambda v: v.type == "SYMBOL"), "")
+            name = next(last.scan_values(lambda v: isinstance(v, Token) and v.type == "SYMBOL"), "")
             if name in TABLE and TABLE[name].form in ("function", "density"):
                 raise self.fail(f"{name} with an index or a power is not applied to anything", last)
 

@@ -32,6 +32,24 @@ FALSE = [
     (r"\mathbb{E}_{q(x_1 \mid x_0)}[f(z) x_1]", r"f(z)\mathbb{E}_{q(x_1 \mid x_0)}[x_1]"),
     (r"\mathbb{E}_{q(x_1 \mid x_0)}[y x_1]", r"y\mathbb{E}_{q(x_1 \mid x_0)}[x_1]"),
     (r"\mathbb{E}_{q(x_1 \mid x_0)}[x x_1]", r"x\mathbb{E}_{q(x_1 \mid x_0)}[x_1]"),
+    (
+        r"\mathbb{E}_{q(x_1 \mid x_0)}[(\sum_{s=1}^{2} x_s)^2]",
+        r"(\sum_{s=1}^{2} x_s)^2",
+    ),
+    (
+        r"\mathbb{E}_{q(x_1 \mid x_0)}[\prod_{s=1}^{t}\epsilon_s]",
+        r"\prod_{s=1}^{t}\epsilon_s",
+    ),
+    (
+        r"\mathbb{E}_{q(x_1 \mid x_0)}[\log((\prod_{s=1}^{2}x_s)^2)]",
+        r"\log((\prod_{s=1}^{2}x_s)^2)",
+    ),
+    # alpha_t is a factor of alpha_bar_t
+    (r"\frac{\partial}{\partial \alpha_t} \bar\alpha_t", "0"),
+    (r"\frac{\partial}{\partial \bar\alpha_{t-1}} \bar\alpha_t", "0"),
+    (r"\frac{\partial}{\partial \beta_t} (\alpha_t x_t)", "0"),
+    (r"\lim_{\beta_t \to 0} \bar\alpha_t", r"\bar\alpha_t"),
+    (r"\infty + 1", r"\infty"),
     # two laws, two variables
     (
         r"\mathbb{E}_{q(x_1 \mid x_0)}[\log p_\theta(x_0 \mid x_1)]",
