@@ -18,7 +18,7 @@ class WeatherChain(Widget):
     walkers out of range.
     """
 
-    module = "markov.js"
+    module = "markov"
     height = 656
     narrow_height = 1134
     LAST_DAY: ClassVar[int] = 20

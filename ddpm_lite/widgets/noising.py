@@ -28,7 +28,7 @@ class Noising(Widget):
     0..T.
     """
 
-    module = "noising.js"
+    module = "noising"
     height = 670
     narrow_height = 861
 

@@ -1,4 +1,4 @@
-import { COLOURS, SCHEDULE_NAMES, axes, betasOf, button, canvas, choice, drag, follow, frame, h, line, numbers, row, scale, slider, spot, swatch, tables } from "./shared.js";
+import { COLOURS, SCHEDULE_NAMES, axes, betasOf, button, canvas, choice, drag, follow, frame, h, letters, line, numbers, row, scale, slider, spot, swatch, tables } from "./shared.js";
 
 const KEYS = ["x_0", "x_t", "t", "schedule", "T", "beta", "alike"];
 const STEPS = [25, 50, 100, 250, 1000];
@@ -81,7 +81,7 @@ function paintRail(context, { name, height, value, law, place, ink }, colour) {
   context.restore();
   spot(context, x(value), height, 8, colour);
   context.fillStyle = ink;
-  context.font = "italic 15px serif";
+  letters(context, 15, "italic");
   context.fillText(name, 4, height + 5);
 }
 
@@ -103,7 +103,7 @@ function paint(context, width, height, ink, state) {
   }
   line(context, [[left, bottom], [x(REACH), bottom]], ink, 1);
   context.fillStyle = ink;
-  context.font = "italic 15px serif";
+  letters(context, 15, "italic");
   context.fillText("xₜ₋₁", 0, bottom + 5);
 }
 
@@ -233,6 +233,7 @@ function render({ model, el }) {
     weights,
   );
   refresh();
+  return put.end;
 }
 
 export default { render };

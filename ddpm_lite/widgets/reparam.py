@@ -20,7 +20,7 @@ class Reparameterization(Widget):
     be dragged. Raises ValueError for numbers outside `LIMITS`, or unknown `arrows`.
     """
 
-    module = "reparam.js"
+    module = "reparam"
     height = 621
     narrow_height = 722
     LIMITS: ClassVar[Limits] = {"mu": (-2.5, 2.5), "sigma": (0.25, 1.5), "draws": (50, 2000)}

@@ -147,6 +147,12 @@ export function canvas({ width, height, label, draw }) {
   return node;
 }
 
+// Letters of the text around, `size` CSS pixels large; `kind` may be "600" or "italic".
+export function letters(context, size, kind = "") {
+  const family = getComputedStyle(context.canvas).fontFamily || "sans-serif";
+  context.font = `${kind} ${size}px ${family}`;
+}
+
 // The colour of the text around: lines and letters take it, in the light and in the dark.
 export function ink(node) {
   return getComputedStyle(node).color || "#555";
@@ -185,7 +191,7 @@ export const scale = (a, b, A, B) => (x) => A + ((x - a) / (b - a)) * (B - A);
 export function axes(context, { x, y, xTicks = [], yTicks = [], colour, xLabel = "", yLabel = "", left, bottom }) {
   context.save();
   context.strokeStyle = context.fillStyle = colour;
-  context.font = "12px system-ui, sans-serif";
+  letters(context, 12);
   context.globalAlpha = 0.8;
   context.textAlign = "center";
   for (const tick of xTicks) context.fillText(short(tick), x(tick), bottom + 16);
@@ -266,18 +272,21 @@ export function betasOf(name, T) {
 }
 
 // The state lives in the model, so that a live widget's traits follow: `refresh` is called after
-// each change of one of these keys, and what this returns changes them: put({ mu: 1 }).
+// each change of one of these keys, and what this returns changes them: put({ mu: 1 }). When the view
+// goes, put.end() stops listening: the model may have other views, and lives on.
 export function follow(model, keys, refresh) {
   let [held, stale] = [false, false];
   const heard = () => (held ? (stale = true) : refresh());
   for (const key of keys) model.on("change:" + key, heard);
-  return (changes) => {
+  const put = (changes) => {
     [held, stale] = [true, false]; // one refresh for all of them, when all are set
     for (const [key, value] of Object.entries(changes)) model.set(key, value);
     held = false;
     if (stale) refresh();
     model.save_changes();
   };
+  put.end = () => keys.forEach((key) => model.off("change:" + key, heard));
+  return put;
 }
 
 // Dragging on a canvas, in its CSS pixels: pick(x, y) says what lies there, an object, or null for

@@ -32,7 +32,7 @@ class ToyDiffusion(Widget):
     all T. Raises ValueError for a name or a number that the page cannot show.
     """
 
-    module = "toy.js"
+    module = "toy"
     height = 648
     narrow_height = 1229
     LIMITS: ClassVar[Limits] = {"probe_x": (-3, 3), "probe_y": (-3, 3)}

@@ -51,7 +51,7 @@ class UNetMap(Widget):
     labelled digits, and for digits and times that it does not know.
     """
 
-    module = "unet_map.js"
+    module = "unet_map"
     height = 614
     narrow_height = 853
     MAX_FRAMES: ClassVar[int] = 12
