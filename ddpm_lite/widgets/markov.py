@@ -19,8 +19,8 @@ class WeatherChain(Widget):
     """
 
     module = "markov"
-    height = 656
-    narrow_height = 1134
+    height = 657
+    narrow_height = 1146
     LAST_DAY: ClassVar[int] = 20
 
     def __init__(

@@ -29,8 +29,8 @@ class Noising(Widget):
     """
 
     module = "noising"
-    height = 670
-    narrow_height = 861
+    height = 663
+    narrow_height = 856
 
     def __init__(
         self, *, picture: str = "digit", schedule: str = "linear", T: int = 1000, t: int = 200

@@ -20,8 +20,8 @@ class PosteriorExplorer(Widget):
     """
 
     module = "posterior"
-    height = 620
-    narrow_height = 704
+    height = 621
+    narrow_height = 706
     LIMITS: ClassVar[Limits] = {"x_0": (-2, 2), "x_t": (-3, 3), "beta": (0.001, 0.999)}
 
     def __init__(

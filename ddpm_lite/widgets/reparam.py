@@ -21,8 +21,8 @@ class Reparameterization(Widget):
     """
 
     module = "reparam"
-    height = 621
-    narrow_height = 722
+    height = 623
+    narrow_height = 723
     LIMITS: ClassVar[Limits] = {"mu": (-2.5, 2.5), "sigma": (0.25, 1.5), "draws": (50, 2000)}
 
     def __init__(

@@ -55,8 +55,8 @@ class Sampler(Widget):
     """
 
     module = "sampler"
-    height = 770
-    narrow_height = 1178
+    height = 780
+    narrow_height = 1190
 
     def __init__(
         self,

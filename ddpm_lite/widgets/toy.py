@@ -33,8 +33,8 @@ class ToyDiffusion(Widget):
     """
 
     module = "toy"
-    height = 648
-    narrow_height = 1229
+    height = 627
+    narrow_height = 1210
     LIMITS: ClassVar[Limits] = {"probe_x": (-3, 3), "probe_y": (-3, 3)}
     STEPS: ClassVar[tuple[int, ...]] = (1, 2, 5, 10, 20, 50)
 

@@ -52,8 +52,8 @@ class UNetMap(Widget):
     """
 
     module = "unet_map"
-    height = 614
-    narrow_height = 853
+    height = 616
+    narrow_height = 854
     MAX_FRAMES: ClassVar[int] = 12
 
     def __init__(
