@@ -20,7 +20,7 @@ class WeatherChain(Widget):
 
     module = "markov"
     height = 657
-    narrow_height = 1146
+    narrow_height = 1126
     LAST_DAY: ClassVar[int] = 20
 
     def __init__(

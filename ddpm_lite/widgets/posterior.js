@@ -128,7 +128,7 @@ function lawTable() {
   };
   const heads = ["law of xₜ₋₁", ...Object.values(COLUMNS)];
   const faint = { role: "columnheader", style: { opacity: 0.8 } };
-  const head = heads.map((textContent) => h("span", { ...faint, textContent }));
+  const head = heads.map((text) => h("span", faint, text));
   const rows = [h("div", contents, ...head), ...Object.keys(PAINT).map(lawRow)];
   const style = { display: "grid", gridTemplateColumns: "max-content repeat(3, minmax(4.6em, max-content))" };
   const node = h("div", { role: "table", "aria-label": "the three laws", style }, ...rows);

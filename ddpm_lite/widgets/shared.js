@@ -10,11 +10,18 @@ export function h(tag, properties = {}, ...children) {
   Object.assign(node.dataset, dataset);
   for (const [key, value] of Object.entries(rest))
     if (key.startsWith("aria-") || key === "role" || key === "for") node.setAttribute(key, value);
-  node.append(...children);
+  node.append(...children.flatMap(lowered));
   return node;
 }
 
-// The widget's own frame and style; every widget puts its parts into what this returns.
+// A text with its ₜ as a lowered t: few fonts have that letter, and another font's has another width.
+function lowered(child) {
+  if (typeof child !== "string" || !child.includes("ₜ")) return child;
+  return child.split(/(ₜ)/).map((part) => (part === "ₜ" ? h("sub", {}, "t") : part));
+}
+
+// The widget's own frame and style; every widget puts its parts into what this returns. Letters keep
+// their exact widths (geometricPrecision), or on some screens a row would hold one part less.
 export function frame(el, model) {
   const description = model.get("description"); // a live widget's; on a page it stands in the HTML
   if (description) el.setAttribute("aria-label", description);
@@ -25,8 +32,9 @@ export function frame(el, model) {
     h("style", {
       textContent: `
 .book-widget{--line:color-mix(in srgb,currentColor 30%,transparent);margin:1rem 0;max-width:100%;
- line-height:1.4;box-sizing:border-box;border:1px solid var(--line);border-radius:.5rem;padding:.75rem 1rem}
+ line-height:1.4;text-rendering:geometricPrecision;box-sizing:border-box;border:1px solid var(--line);border-radius:.5rem;padding:.75rem 1rem}
 @media (max-width:576px){.book-widget{padding:.5rem}}
+.book-widget sub{font-size:.7em;line-height:0;position:relative;top:.25em;bottom:auto;vertical-align:baseline}
 .book-widget figure{margin:0!important;padding:0!important}
 .book-widget .w-row{display:flex;flex-wrap:wrap;gap:.5rem 1.25rem;align-items:center;margin:.35rem 0}
 .book-widget label{display:inline-flex;align-items:center;gap:.5rem;font-size:.9rem;margin:0}
