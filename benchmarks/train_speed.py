@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
+from typing import Any
 
 import psutil
 import torch
@@ -48,7 +49,7 @@ class Contender:
     name: str
     about: str
     build: Callable[[], nn.Module]
-    predict: Callable[[nn.Module, Tensor, Tensor], Tensor]
+    predict: Callable[[Callable[..., Any], Tensor, Tensor], Tensor]
 
 
 def ours(name: str, about: str, config: UNetConfig) -> Contender:
@@ -58,10 +59,10 @@ def ours(name: str, about: str, config: UNetConfig) -> Contender:
 
 def diffusers_peer() -> Contender:
     """`UNet2DModel` of diffusers, of our full-resolution network's widths, blocks and groups."""
-    from diffusers import UNet2DModel  # type: ignore[import-not-found]
+    from diffusers import UNet2DModel
 
     def build() -> nn.Module:
-        net: nn.Module = UNet2DModel(
+        net: nn.Module = UNet2DModel(  # type: ignore[assignment, no-untyped-call]
             sample_size=28,
             in_channels=1,
             out_channels=1,
@@ -354,9 +355,9 @@ class PeakConvolution:
     """A bf16 channels-last 3x3 convolution, forward and backward, and its operations."""
 
     def __init__(self, channels: int, side: int) -> None:
-        kind = {"dtype": torch.bfloat16}
-        x = torch.randn(BATCH, channels, side, side, **kind)
-        weight = torch.randn(channels, channels, 3, 3, **kind) / (3 * channels**0.5)
+        dtype = torch.bfloat16
+        x = torch.randn(BATCH, channels, side, side, dtype=dtype)
+        weight = torch.randn(channels, channels, 3, 3, dtype=dtype) / (3 * channels**0.5)
         last = torch.channels_last
         self.x = x.contiguous(memory_format=last).requires_grad_()
         self.weight = weight.contiguous(memory_format=last).requires_grad_()

@@ -83,7 +83,7 @@ def training(run: Run, net: UNet, steps: int = STEPS) -> Iterator[float]:
         loss = (out.float() - target_of(schedule, x_0, t, eps, "v")).square().mean()
         optimizer.param_groups[0]["lr"] = learning_rate_at(plan, step)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         yield loss.item()
 
@@ -102,7 +102,8 @@ def drawn(run: Run, net: UNet) -> Tensor:
 
     def told(x_t: Tensor, t: Tensor) -> Tensor:
         with autocast(CPU, "auto"):
-            return net(x_t, t, label).float()
+            predicted: Tensor = net(x_t, t, label)
+        return predicted.float()
 
     schedule = schedule_of(run)
     noise = initial_noise((DRAWN, 1, 28, 28), SEED)

@@ -102,7 +102,8 @@ def citation(key: str, textual: bool) -> str:
 def role(match: re.Match[str]) -> str:
     """A cross reference as plain Markdown."""
     kind, content = match[1], match[2]
-    target = (re.search(r"<([^>]*)>", content) or [None, content])[1]
+    named = re.search(r"<([^>]*)>", content)
+    target = named[1] if named else content
     if kind.startswith("cite"):
         cited = [citation(key.strip(), kind == "cite:t") for key in target.split(",")]
         return ", ".join(cited) if kind == "cite:t" else f"({'; '.join(cited)})"

@@ -1,9 +1,9 @@
-"""The scripts of others that the pages need, installed by npm and served from the book's own files.
+"""Scripts and fonts of others that pages need: npm brings them, the book's own files serve them.
 
 `book/vendor/package-lock.json` fixes every version by its checksum. What npm installs lies in
 `_build/vendor` and stays there until the lock file changes; what pages ask for is copied into
 `_static/vendor`. Without npm or without a network the book is built all the same: mathematics then
-comes from MathJax's usual CDN.
+comes from MathJax's usual CDN, and letters are the reader's own.
 """
 
 import shutil
@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import book_fonts
 from sphinx.application import Sphinx
 from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.ext.mathjax import MATHJAX_URL
@@ -40,8 +41,13 @@ WANTED = {
     "mathjax/es5/input/tex/extensions": "mathjax/input/tex/extensions",
     "onnxruntime-web/dist/ort.wasm.bundle.min.mjs": "ort/ort.wasm.bundle.min.mjs",
     "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm": "ort/ort-wasm-simd-threaded.wasm",
+    "source-sans/LICENSE.md": "fonts/source-sans-LICENSE.md",
+    "source-code-pro/LICENSE.md": "fonts/source-code-pro-LICENSE.md",
 }
 """Where a file or folder lies in `node_modules`, and where in `_static/vendor`."""
+
+FONTS = "fonts/fonts.css"
+"""Where in `_static/vendor` the style sheet with the fonts lies."""
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +129,15 @@ def copy(modules: Path, target: Path) -> None:
         put(modules / source, target / place)
 
 
+def write_fonts(modules: Path, target: Path) -> None:
+    """The fonts' style sheet; it is kept beside `node_modules`, because cutting takes a while."""
+    kept = modules.with_name("fonts.css")
+    made_of = (modules.with_name("installed.json"), Path(book_fonts.__file__))
+    if not kept.is_file() or kept.stat().st_mtime < max(p.stat().st_mtime for p in made_of):
+        kept.write_text(book_fonts.style_sheet(modules), encoding="ascii")
+    shutil.copyfile(kept, target / FONTS)
+
+
 def remove(target: Path) -> None:
     """What an earlier build brought; the theme has a folder of its own beside it."""
     for name in {place.split("/")[0] for place in WANTED.values()}:
@@ -130,16 +145,19 @@ def remove(target: Path) -> None:
 
 
 def bring(app: Sphinx) -> None:
-    """Puts the scripts into the site, or says in one line why they are not there."""
+    """Puts all into the site, or says in one line why it is not there."""
     if not isinstance(app.builder, StandaloneHTMLBuilder):
         return
     target = Path(app.outdir) / "_static" / "vendor"
     source = Path(app.srcdir)
     try:
-        copy(install(source / "book" / "vendor" / LOCK, source / "_build" / "vendor"), target)
+        modules = install(source / "book" / "vendor" / LOCK, source / "_build" / "vendor")
+        copy(modules, target)
+        write_fonts(modules, target)
+        app.add_css_file(f"vendor/{FONTS}", priority=100)  # before all that is set in them
     except (VendorError, OSError) as error:
         remove(target)
-        logger.info("The pages will load MathJax from its CDN, and no model: %s.", error)
+        logger.info("The pages will have no fonts, no model, and MathJax of its CDN: %s.", error)
         app.config.mathjax_path = MATHJAX_URL
         # pages that were written with the other address have to be written again
         app.builder.build_info = app.builder.create_build_info()

@@ -7,30 +7,20 @@ manager and no other host. `live()` gives the same module as an anywidget, with 
 
 import html
 import json
-import re
 import uuid
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from ddpm_lite.widgets.modules import module_text, source
 
 if TYPE_CHECKING:
     import anywidget
-
-_IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./([a-z_]+\.js)";\n', re.M)
-
-
-def module_text(name: str) -> str:
-    """An ES module of this folder as one text: what it imports from here stands in it."""
-    source = files(__package__).joinpath(name).read_text(encoding="utf-8")
-    imported = dict.fromkeys(_IMPORT.findall(source))
-    helpers = [re.sub(r"^export ", "", module_text(n), flags=re.M) for n in imported]
-    return "\n".join([*helpers, _IMPORT.sub("", source)])
 
 
 class Widget:
     """What a subclass says: the module's file, the first state, and a description for the blind."""
 
     module: ClassVar[str]
-    """File name of the ES module in this folder."""
+    """The ES module in this folder, without its suffix."""
 
     height: ClassVar[int] = 320
     """The height in pixels that the page keeps free while the module loads."""
@@ -53,14 +43,13 @@ class Widget:
         body = json.dumps({"module": module_text(self.module), "state": self.state})
         name = "w" + uuid.uuid5(uuid.NAMESPACE_OID, body).hex[:10]
         text, narrow = html.escape(self.description), self.narrow_height or self.height
-        shim = files(__package__).joinpath("shim.js").read_text(encoding="utf-8")
         return (
             f'<div class="book-widget" id="{name}" role="group" aria-label="{text}" '
-            f'data-widget="{self.module.removesuffix(".js")}" style="min-height:{self.height}px">'
+            f'data-widget="{self.module}" style="min-height:{self.height}px">'
             f"<noscript>{text}</noscript></div>\n"
             f"<style>@media (max-width: 600px) {{#{name} {{min-height: {narrow}px !important}}}}"
             "</style>\n"
-            f'<script type="module">\n{shim}\n'
+            f'<script type="module">\n{source("shim")}\n'
             f'start("{name}", {_in_script(body)});\n</script>'
         )
 

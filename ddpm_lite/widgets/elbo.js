@@ -1,4 +1,4 @@
-import { COLOURS, axes, button, calm, canvas, drag, flexed, flexible, follow, frame, h, line, numbers, row, scale, slider, spot } from "./shared.js";
+import { COLOURS, axes, button, calm, canvas, drag, flexed, flexible, follow, frame, h, letters, line, numbers, row, scale, slider, spot } from "./shared.js";
 
 const KEYS = ["mean", "deviation"];
 const REACH = 4; // the bells are drawn from -4 to 4
@@ -98,7 +98,7 @@ function paintBar(context, width, height, ink, state) {
   context.restore();
   line(context, [[left - 6, y(log_p)], [right + 8, y(log_p)]], ink, 2);
   context.fillStyle = ink;
-  context.font = "12px system-ui, sans-serif";
+  letters(context, 12);
   context.fillText(`log p(x) = ${log_p.toFixed(2)}`, left - 6, y(log_p) - 8);
   const at = Math.min(y(log_p - DEPTH) - 4, level + 16);
   context.fillText(elbo < log_p - DEPTH ? "ELBO far below" : `ELBO ${elbo.toFixed(2)}`, right + 8, at);
@@ -246,6 +246,7 @@ function render({ model, el }) {
     flexed(flexible(laws, 290, 3), flexible(bar, 130, 1), flexible(map, 190, 2)),
   );
   refresh();
+  return () => (climb.stop(), put.end());
 }
 
 function legend() {

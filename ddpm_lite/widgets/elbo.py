@@ -19,7 +19,7 @@ class BoundExplorer(Widget):
     by itself. Raises ValueError for numbers outside `LIMITS`.
     """
 
-    module = "elbo.js"
+    module = "elbo"
     height = 430
     narrow_height = 756
     LIMITS: ClassVar[Limits] = {
@@ -62,7 +62,7 @@ class BoundTerms(Widget):
     1, leave gaps, or are not as many as `per_step`, and for terms that are not above 0.
     """
 
-    module = "elbo_terms.js"
+    module = "elbo_terms"
     height = 343
     narrow_height = 597
 

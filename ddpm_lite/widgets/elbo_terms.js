@@ -1,4 +1,4 @@
-import { COLOURS, axes, canvas, drag, flexed, flexible, follow, frame, h, line, numbers, row, scale, slider, spot } from "./shared.js";
+import { COLOURS, axes, canvas, drag, flexed, flexible, follow, frame, h, letters, line, numbers, row, scale, slider, spot } from "./shared.js";
 
 // For each stretch of times: one step's term, and what all steps up to its end cost together.
 function accounts({ spans, per_step, prior }) {
@@ -26,7 +26,7 @@ function paintTimes(context, { x, powers, bottom, right }, ink) {
   context.save();
   context.fillStyle = ink;
   context.globalAlpha = 0.8;
-  context.font = "12px system-ui, sans-serif";
+  letters(context, 12);
   context.textAlign = "center";
   for (const k of powers) context.fillText(String(10 ** k), x(10 ** k), bottom + 16);
   context.textAlign = "right";
@@ -128,6 +128,7 @@ function render({ model, el }) {
   const note = h("p", { className: "w-note", textContent: "In bits per dimension; t on a logarithmic axis." });
   frame(el, model).append(row(knob), facts, flexed(...plots.map((node) => flexible(node, 260, 1))), note);
   refresh();
+  return put.end;
 }
 
 export default { render };

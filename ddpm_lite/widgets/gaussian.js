@@ -1,4 +1,4 @@
-import { COLOURS, axes, button, canvas, drag, follow, frame, line, numbers, row, scale, slider } from "./shared.js";
+import { COLOURS, axes, button, canvas, drag, follow, frame, letters, line, numbers, row, scale, slider } from "./shared.js";
 
 const REACH = 8; // the picture runs from -8 to 8
 const PEAK = 0.7; // and as high as the narrowest curve
@@ -94,7 +94,7 @@ function caption(context, { x, y }, { mu, sigma, a, b }, colour) {
   line(context, [[from, level], [to, level]], COLOURS[1], 1.5);
   context.fillStyle = colour;
   context.textAlign = "center";
-  context.font = "600 15px system-ui, sans-serif";
+  letters(context, 15, "600");
   context.fillText(percent(measured({ mu, sigma, a, b }).area), middle, Math.max(14, level - 7));
   context.restore();
 }
@@ -110,7 +110,7 @@ function paint(context, width, height, colour, state) {
   context.setLineDash([5, 4]);
   context.globalAlpha = 0.65;
   context.fillStyle = colour;
-  context.font = "12px system-ui, sans-serif";
+  letters(context, 12);
   context.fillText("dashed: μ = 0, σ = 1", 2, 12);
   line(context, GRID.map((v) => [x(v), y(density(v, 0, 1))]), colour, 1.25);
   context.restore();
@@ -189,6 +189,7 @@ function render({ model, el }) {
   frame(el, model).append(row(knobs.mu, knobs.sigma), picture, row(knobs.a, knobs.b), row(...spans), show);
   show.set(measured(state()));
   picture.redraw();
+  return put.end;
 }
 
 export default { render };

@@ -15,7 +15,7 @@ class GaussianExplorer(Widget):
     outside `LIMITS`, or for a > b.
     """
 
-    module = "gaussian.js"
+    module = "gaussian"
     height = 421
     narrow_height = 493
     LIMITS: ClassVar[Limits] = {"mu": (-2, 2), "sigma": (0.6, 2), "a": (-8, 8), "b": (-8, 8)}
@@ -43,7 +43,7 @@ class GaussianPlane(Widget):
     dragged. Raises ValueError for numbers outside `LIMITS`.
     """
 
-    module = "gaussian_plane.js"
+    module = "gaussian_plane"
     height = 403
     narrow_height = 673
     LIMITS: ClassVar[Limits] = {

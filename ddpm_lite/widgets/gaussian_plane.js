@@ -200,6 +200,7 @@ function render({ model, el }) {
   }
   frame(el, model).append(row(left, right));
   refresh();
+  return put.end;
 }
 
 export default { render };

@@ -1,4 +1,4 @@
-import { COLOURS, axes, button, calm, canvas, choice, follow, frame, h, line, numbers, row, scale, short, uniform } from "./shared.js";
+import { COLOURS, axes, button, calm, canvas, choice, follow, frame, h, letters, line, numbers, row, scale, short, uniform } from "./shared.js";
 
 const STATES = [0, 1, 2];
 const STATE_COLOURS = [COLOURS[1], COLOURS[5], COLOURS[0]];
@@ -147,9 +147,9 @@ function loop(context, { x, y, away, size }, odds) {
 function paintCrowd(context, width, height, colour, { matrix, names, day, before, after, progress }) {
   const discs = layout(width, height);
   context.fillStyle = context.strokeStyle = colour;
-  context.font = "600 15px system-ui, sans-serif";
+  letters(context, 15, "600");
   context.fillText(`day ${day}`, 4, 18);
-  context.font = "12px system-ui, sans-serif";
+  letters(context, 12);
   context.textAlign = "center";
   for (const i of STATES)
     for (const j of STATES)
@@ -184,7 +184,7 @@ function paintBars(context, width, height, colour, { names, exact, crowd, settle
   const y = scale(0, 1, bottom, 20);
   const slot = (width - left) / 3;
   axes(context, { x: scale(0, 1, left, width), y, yTicks: [0, 0.5, 1], colour, left, bottom });
-  context.font = "12px system-ui, sans-serif";
+  letters(context, 12);
   context.fillStyle = colour;
   context.fillText("bars: exact   rings: crowd   dashes: long run", left, 12);
   for (const i of STATES) {
@@ -242,7 +242,7 @@ function paintRate(context, width, height, colour, { day, last, all, paths, sett
   context.arc(x(day), y(gaps[day]), 5, 0, 2 * Math.PI);
   context.fill();
   context.restore();
-  context.font = "12px system-ui, sans-serif";
+  letters(context, 12);
   context.fillStyle = colour;
   [["exact", COLOURS[4]], ["|λ₂|ⁿ", RATE_COLOUR]].forEach(([text, paint], k) => {
     line(context, [[width - 96, 32 + 16 * k], [width - 76, 32 + 16 * k]], paint, 3);
@@ -435,6 +435,11 @@ function render({ model, el }) {
     table,
   );
   refresh();
+  return () => {
+    running = false;
+    cancelAnimationFrame(frameId);
+    put.end();
+  };
 }
 
 export default { render };

@@ -18,9 +18,9 @@ class WeatherChain(Widget):
     walkers out of range.
     """
 
-    module = "markov.js"
-    height = 656
-    narrow_height = 1134
+    module = "markov"
+    height = 657
+    narrow_height = 1126
     LAST_DAY: ClassVar[int] = 20
 
     def __init__(

@@ -315,6 +315,7 @@ function render({ model, el }) {
     h("div", { className: "w-numbers" }, dotted("transparent", "by the formula"), lines.formula),
   );
   refresh();
+  return () => (play.stop(), put.end());
 }
 
 export default { render };

@@ -28,9 +28,9 @@ class Noising(Widget):
     0..T.
     """
 
-    module = "noising.js"
-    height = 670
-    narrow_height = 861
+    module = "noising"
+    height = 663
+    narrow_height = 856
 
     def __init__(
         self, *, picture: str = "digit", schedule: str = "linear", T: int = 1000, t: int = 200

@@ -1,4 +1,4 @@
-import { COLOURS, SCHEDULE_NAMES, axes, betasOf, button, canvas, choice, drag, follow, frame, h, line, numbers, row, scale, slider, spot, swatch, tables } from "./shared.js";
+import { COLOURS, SCHEDULE_NAMES, axes, betasOf, button, canvas, choice, drag, follow, frame, h, letters, line, numbers, row, scale, slider, spot, swatch, tables } from "./shared.js";
 
 const KEYS = ["x_0", "x_t", "t", "schedule", "T", "beta", "alike"];
 const STEPS = [25, 50, 100, 250, 1000];
@@ -81,7 +81,7 @@ function paintRail(context, { name, height, value, law, place, ink }, colour) {
   context.restore();
   spot(context, x(value), height, 8, colour);
   context.fillStyle = ink;
-  context.font = "italic 15px serif";
+  letters(context, 15, "italic");
   context.fillText(name, 4, height + 5);
 }
 
@@ -103,7 +103,7 @@ function paint(context, width, height, ink, state) {
   }
   line(context, [[left, bottom], [x(REACH), bottom]], ink, 1);
   context.fillStyle = ink;
-  context.font = "italic 15px serif";
+  letters(context, 15, "italic");
   context.fillText("xₜ₋₁", 0, bottom + 5);
 }
 
@@ -128,7 +128,7 @@ function lawTable() {
   };
   const heads = ["law of xₜ₋₁", ...Object.values(COLUMNS)];
   const faint = { role: "columnheader", style: { opacity: 0.8 } };
-  const head = heads.map((textContent) => h("span", { ...faint, textContent }));
+  const head = heads.map((text) => h("span", faint, text));
   const rows = [h("div", contents, ...head), ...Object.keys(PAINT).map(lawRow)];
   const style = { display: "grid", gridTemplateColumns: "max-content repeat(3, minmax(4.6em, max-content))" };
   const node = h("div", { role: "table", "aria-label": "the three laws", style }, ...rows);
@@ -233,6 +233,7 @@ function render({ model, el }) {
     weights,
   );
   refresh();
+  return put.end;
 }
 
 export default { render };

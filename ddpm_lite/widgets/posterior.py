@@ -19,9 +19,9 @@ class PosteriorExplorer(Widget):
     schedule, a T that not every schedule can have, and t outside 1..T.
     """
 
-    module = "posterior.js"
-    height = 620
-    narrow_height = 704
+    module = "posterior"
+    height = 621
+    narrow_height = 706
     LIMITS: ClassVar[Limits] = {"x_0": (-2, 2), "x_t": (-3, 3), "beta": (0.001, 0.999)}
 
     def __init__(

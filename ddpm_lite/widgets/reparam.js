@@ -1,4 +1,4 @@
-import { COLOURS, axes, canvas, choice, drag, follow, frame, h, line, numbers, row, scale, slider } from "./shared.js";
+import { COLOURS, axes, canvas, choice, drag, follow, frame, h, letters, line, numbers, row, scale, slider } from "./shared.js";
 
 const REACH = 6; // both lines run from -6 to 6
 const KEYS = ["mu", "sigma", "arrows"];
@@ -104,7 +104,7 @@ function paintCloud(context, width, height, colour, { mu, sigma, arrows, eps, ..
   const ticks = [-6, -4, -2, 0, 2, 4, 6];
   axes(context, { x, xTicks: ticks, colour, left: 8, bottom: lower });
   context.fillStyle = colour;
-  context.font = "600 14px system-ui, sans-serif";
+  letters(context, 14, "600");
   context.fillText("ε", 4, 30);
   context.fillText("x = μ + σε", 4, lower - 92);
   for (const level of [upper, lower]) line(context, [[x(-REACH), level], [x(REACH), level]], colour, 1);
@@ -132,7 +132,7 @@ function paintCloud(context, width, height, colour, { mu, sigma, arrows, eps, ..
   dot(context, x(mu), lower, COLOURS[0], 7);
   dot(context, x(mu + sigma), lower, COLOURS[1], 7);
   context.fillStyle = colour;
-  context.font = "12px system-ui, sans-serif";
+  letters(context, 12);
   context.textAlign = "center";
   context.fillText("μ", x(mu), lower + 32);
   context.fillText("μ + σ", Math.max(x(mu + sigma), x(mu) + 36), lower + 32);
@@ -150,7 +150,7 @@ function paintSlopes(context, width, height, colour, { mu, sigma, eps, path, sco
   const ticks = Array.from({ length: count }, (_, k) => +((first + k) * apart).toPrecision(6));
   axes(context, { x, xTicks: ticks, colour, left, bottom });
   context.fillStyle = colour;
-  context.font = "12px system-ui, sans-serif";
+  letters(context, 12);
   context.textAlign = "right";
   context.fillText("estimated slope, one for each draw", width - 8, bottom + 32);
   context.textAlign = "left";
@@ -257,6 +257,7 @@ function render({ model, el }) {
     named("score", byScore),
   );
   refresh();
+  return put.end;
 }
 
 export default { render };

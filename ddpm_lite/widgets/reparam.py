@@ -20,9 +20,9 @@ class Reparameterization(Widget):
     be dragged. Raises ValueError for numbers outside `LIMITS`, or unknown `arrows`.
     """
 
-    module = "reparam.js"
-    height = 621
-    narrow_height = 722
+    module = "reparam"
+    height = 623
+    narrow_height = 723
     LIMITS: ClassVar[Limits] = {"mu": (-2.5, 2.5), "sigma": (0.25, 1.5), "draws": (50, 2000)}
 
     def __init__(

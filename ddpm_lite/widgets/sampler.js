@@ -6,6 +6,7 @@ import {
   choice,
   frame,
   h,
+  letters,
   normal,
   numbers,
   row,
@@ -74,7 +75,7 @@ function render({ model, el }) {
       if (mine === run) await follow(mine, asked, ...makeStart());
     } catch (error) {
       const what = loaded ? "The model stopped" : "This is a recorded run: the model could not be loaded";
-      say(`${what}; ${error.message}.`);
+      if (mine === run) say(`${what}; ${error.message}.`); // else a later run has the word
     }
     if (mine === run) setBusy(false);
   }
@@ -145,6 +146,11 @@ function render({ model, el }) {
   setBusy(false);
   const promise = kernel ? KERNEL_PROMISE : PROMISE;
   say(`${reason ? reason + " " : ""}This is a recorded run, drawn by PyTorch. ${reason ? "" : promise}`);
+  return () => {
+    run++;
+    view.end();
+    loading?.then((evaluate) => evaluate.end()).catch(() => {}); // one that never came needs no end
+  };
 }
 
 const PROMISE = "With the model loaded, your browser draws: nothing leaves your computer.";
@@ -310,7 +316,9 @@ function film(first, side) {
   };
   self.large = h("div", { className: "w-large" }, large);
   self.strip = h("div", {}, strip);
-  self.tools = [step, player(self)];
+  const play = player(self);
+  self.tools = [step, play];
+  self.end = play.end;
   return self;
 }
 
@@ -321,8 +329,9 @@ function chosen(count, most) {
 }
 
 function prepare(context, colour) {
-  Object.assign(context, { imageSmoothingEnabled: false, font: "14px system-ui, sans-serif" });
   Object.assign(context, { fillStyle: colour, strokeStyle: colour, lineWidth: 1 });
+  context.imageSmoothingEnabled = false;
+  letters(context, 14);
 }
 
 // A picture with a thin line around it, or the line alone.
@@ -348,6 +357,7 @@ function player(view) {
     timer = setTimeout(next, 120);
   };
   play.dataset.name = "play";
+  play.end = () => clearTimeout(timer);
   return play;
 }
 

@@ -1,10 +1,10 @@
 """The shipped model, drawing in the reader's browser; before it is loaded, a run by PyTorch."""
 
 import base64
+import json
 import os
 from collections.abc import Iterator
 from functools import cache, partial
-from importlib.resources import files
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from ddpm_lite.sample import Denoiser, State, ddim, ddim_step, dpm_solver, times
 from ddpm_lite.schedule import NoiseSchedule
 from ddpm_lite.widgets.base import Widget
 from ddpm_lite.widgets.limits import checked
+from ddpm_lite.widgets.modules import source
 
 if TYPE_CHECKING:
     import anywidget
@@ -53,9 +54,9 @@ class Sampler(Widget):
     holds the files, for pages that Sphinx has not made.
     """
 
-    module = "sampler.js"
-    height = 770
-    narrow_height = 1178
+    module = "sampler"
+    height = 780
+    narrow_height = 1190
 
     def __init__(
         self,
@@ -70,7 +71,7 @@ class Sampler(Widget):
         static_root: str | None = None,
     ):
         """Draws the recorded run, in `steps` steps. Raises ValueError for a choice out of range."""
-        model = DiffusionModel.load()
+        model = shipped()
         classes, T = model.config.unet.classes, model.schedule.T
         if digit is not None and not 0 <= digit < classes:
             raise ValueError(f"digit must lie in 0..{classes - 1} or be None, not {digit}")
@@ -108,22 +109,41 @@ class Sampler(Widget):
             kernel=False,
             files={**RUNTIME_FILES, "model": MODEL_FILE},
             sizes={"total": RUNTIME_BYTES + PRETRAINED.stat().st_size},
-            worker=files(__package__).joinpath("sampler_worker.js").read_text(encoding="utf-8"),
+            worker=source("sampler_worker"),
         )
-        self.model = model
 
     def live(self) -> "anywidget.AnyWidget":
         """As an anywidget whose network is the kernel's: it asks, and `answer` answers."""
         made = super().live()
         made.kernel = True
-        made.on_msg(partial(answer, self.model))
+        made.on_msg(partial(answer, shipped()))
         return made
 
     def _repr_mimebundle_(self, **_: Any) -> Any:
         """HTML for pages; the live widget, with what Colab needs, where anywidget is at hand."""
         if PAGES in os.environ or find_spec("anywidget") is None:
             return {"text/html": self._repr_html_()}
-        return self.live()._repr_mimebundle_()
+        return _displayed(self)._repr_mimebundle_()
+
+
+_shown: dict[str, "anywidget.AnyWidget"] = {}
+
+
+def _displayed(sampler: Sampler) -> "anywidget.AnyWidget":
+    """The live widget of these choices: one, however often a cell runs.
+
+    Jupyter keeps every widget until it is closed, and one that is on the page must not be.
+    """
+    choices = json.dumps(sampler.state)
+    if choices not in _shown or _shown[choices].comm is None:  # somebody has closed it
+        _shown[choices] = sampler.live()
+    return _shown[choices]
+
+
+@cache
+def shipped() -> DiffusionModel:
+    """The model, loaded once for all widgets."""
+    return DiffusionModel.load()
 
 
 def answer(
@@ -131,13 +151,14 @@ def answer(
 ) -> None:
     """Evaluate the network for the widget in the notebook: one image, one time, some labels.
 
-    The image comes and the outputs go as float32 in bytes; an error goes back in words.
+    The image comes and the outputs go as float32 in bytes; any error goes back in words, because
+    the page waits until it hears something.
     """
-    reply: dict[str, Any] = {"id": question["id"]}
+    reply: dict[str, Any] = {"id": question.get("id")}
     try:
         outputs = [evaluated(model, raw[0], question["t"], question["labels"])]
-    except (RuntimeError, ValueError) as error:
-        live.send(reply | {"error": str(error)})
+    except Exception as error:
+        live.send(reply | {"error": f"{type(error).__name__}: {error}"})
     else:
         live.send(reply, outputs)
 

@@ -1,6 +1,7 @@
-// Two networks, each `evaluate(x, t, labels)` for samplers.js. On a page it lives in a worker, so that
-// the page never freezes: the worker's text comes with the widget; onnxruntime and the weights lie in
-// the page's own _static/. In a notebook it is the kernel's.
+// Two networks, each `evaluate(x, t, labels)` for samplers.js, and `evaluate.end()` for when nobody
+// will ask any more. On a page it lives in a worker, so that the page never freezes: the worker's text
+// comes with the widget; onnxruntime and the weights lie in the page's own _static/. In a notebook it
+// is the kernel's.
 
 // Where this page's static files are: Sphinx writes it into <html>. Null where there is none.
 export function staticRoot(given) {
@@ -62,15 +63,15 @@ export async function loadNetwork({ text, root, files, pixels, progress }) {
   const ready = new Promise((resolve, reject) => waiting.set(undefined, { resolve, reject }));
   worker.onmessage = ({ data }) => {
     if (data.loaded) return progress((bytes += data.loaded));
-    const { resolve, reject } = waiting.get(data.id);
+    const asked = waiting.get(data.id);
+    if (!asked) return; // an error of the worker was the answer
     waiting.delete(data.id);
-    return data.error ? reject(new Error(data.error)) : resolve(data.output);
+    if (data.error) asked.reject(new Error(data.error));
+    else asked.resolve(data.output);
   };
   worker.onerror = (event) => {
     event.preventDefault();
-    const error = new Error(event.message || "the worker could not start");
-    for (const { reject } of waiting.values()) reject(error);
-    waiting.clear();
+    giveUp(waiting, event.message || "the worker could not start");
   };
   worker.postMessage({ load: { runtime, wasm, model, pixels } });
   try {
@@ -82,11 +83,22 @@ export async function loadNetwork({ text, root, files, pixels, progress }) {
     URL.revokeObjectURL(blob);
   }
   let id = 0;
-  return (x, t, labels) =>
+  const evaluate = (x, t, labels) =>
     new Promise((resolve, reject) => {
       waiting.set(++id, { resolve, reject });
       worker.postMessage({ id, x, t, labels });
     });
+  evaluate.end = () => {
+    worker.terminate();
+    giveUp(waiting, "the widget is gone");
+  };
+  return evaluate;
+}
+
+// No answer will come any more.
+function giveUp(waiting, reason) {
+  for (const { reject } of waiting.values()) reject(new Error(reason));
+  waiting.clear();
 }
 
 // The network of a notebook's kernel: every question goes there and its answer comes back. A notebook
@@ -95,19 +107,25 @@ export function kernelNetwork(model) {
   const waiting = new Map();
   const mine = Math.random();
   let count = 0;
-  model.on("msg:custom", ({ id, error }, buffers) => {
-    if (!waiting.has(id)) return;
-    const { resolve, reject } = waiting.get(id);
+  const heard = ({ id, error }, buffers) => {
+    const asked = waiting.get(id);
+    if (!asked) return;
     waiting.delete(id);
-    if (error) reject(new Error(error));
-    else resolve(floats(buffers[0]));
-  });
-  return (x, t, labels) =>
+    if (error) asked.reject(new Error(error));
+    else asked.resolve(floats(buffers[0]));
+  };
+  model.on("msg:custom", heard);
+  const evaluate = (x, t, labels) =>
     new Promise((resolve, reject) => {
       const id = `${mine} ${++count}`;
       waiting.set(id, { resolve, reject });
       model.send({ id, t, labels }, undefined, [Float32Array.from(x).buffer]);
     });
+  evaluate.end = () => {
+    model.off("msg:custom", heard);
+    giveUp(waiting, "the widget is gone");
+  };
+  return evaluate;
 }
 
 // What came through a notebook's wire, a DataView or an ArrayBuffer, as numbers.

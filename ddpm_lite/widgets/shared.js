@@ -10,11 +10,18 @@ export function h(tag, properties = {}, ...children) {
   Object.assign(node.dataset, dataset);
   for (const [key, value] of Object.entries(rest))
     if (key.startsWith("aria-") || key === "role" || key === "for") node.setAttribute(key, value);
-  node.append(...children);
+  node.append(...children.flatMap(lowered));
   return node;
 }
 
-// The widget's own frame and style; every widget puts its parts into what this returns.
+// A text with its ₜ as a lowered t: few fonts have that letter, and another font's has another width.
+function lowered(child) {
+  if (typeof child !== "string" || !child.includes("ₜ")) return child;
+  return child.split(/(ₜ)/).map((part) => (part === "ₜ" ? h("sub", {}, "t") : part));
+}
+
+// The widget's own frame and style; every widget puts its parts into what this returns. Letters keep
+// their exact widths (geometricPrecision), or on some screens a row would hold one part less.
 export function frame(el, model) {
   const description = model.get("description"); // a live widget's; on a page it stands in the HTML
   if (description) el.setAttribute("aria-label", description);
@@ -25,8 +32,9 @@ export function frame(el, model) {
     h("style", {
       textContent: `
 .book-widget{--line:color-mix(in srgb,currentColor 30%,transparent);margin:1rem 0;max-width:100%;
- line-height:1.4;box-sizing:border-box;border:1px solid var(--line);border-radius:.5rem;padding:.75rem 1rem}
+ line-height:1.4;text-rendering:geometricPrecision;box-sizing:border-box;border:1px solid var(--line);border-radius:.5rem;padding:.75rem 1rem}
 @media (max-width:576px){.book-widget{padding:.5rem}}
+.book-widget sub{font-size:.7em;line-height:0;position:relative;top:.25em;bottom:auto;vertical-align:baseline}
 .book-widget figure{margin:0!important;padding:0!important}
 .book-widget .w-row{display:flex;flex-wrap:wrap;gap:.5rem 1.25rem;align-items:center;margin:.35rem 0}
 .book-widget label{display:inline-flex;align-items:center;gap:.5rem;font-size:.9rem;margin:0}
@@ -147,6 +155,12 @@ export function canvas({ width, height, label, draw }) {
   return node;
 }
 
+// Letters of the text around, `size` CSS pixels large; `kind` may be "600" or "italic".
+export function letters(context, size, kind = "") {
+  const family = getComputedStyle(context.canvas).fontFamily || "sans-serif";
+  context.font = `${kind} ${size}px ${family}`;
+}
+
 // The colour of the text around: lines and letters take it, in the light and in the dark.
 export function ink(node) {
   return getComputedStyle(node).color || "#555";
@@ -185,7 +199,7 @@ export const scale = (a, b, A, B) => (x) => A + ((x - a) / (b - a)) * (B - A);
 export function axes(context, { x, y, xTicks = [], yTicks = [], colour, xLabel = "", yLabel = "", left, bottom }) {
   context.save();
   context.strokeStyle = context.fillStyle = colour;
-  context.font = "12px system-ui, sans-serif";
+  letters(context, 12);
   context.globalAlpha = 0.8;
   context.textAlign = "center";
   for (const tick of xTicks) context.fillText(short(tick), x(tick), bottom + 16);
@@ -266,18 +280,21 @@ export function betasOf(name, T) {
 }
 
 // The state lives in the model, so that a live widget's traits follow: `refresh` is called after
-// each change of one of these keys, and what this returns changes them: put({ mu: 1 }).
+// each change of one of these keys, and what this returns changes them: put({ mu: 1 }). When the view
+// goes, put.end() stops listening: the model may have other views, and lives on.
 export function follow(model, keys, refresh) {
   let [held, stale] = [false, false];
   const heard = () => (held ? (stale = true) : refresh());
   for (const key of keys) model.on("change:" + key, heard);
-  return (changes) => {
+  const put = (changes) => {
     [held, stale] = [true, false]; // one refresh for all of them, when all are set
     for (const [key, value] of Object.entries(changes)) model.set(key, value);
     held = false;
     if (stale) refresh();
     model.save_changes();
   };
+  put.end = () => keys.forEach((key) => model.off("change:" + key, heard));
+  return put;
 }
 
 // Dragging on a canvas, in its CSS pixels: pick(x, y) says what lies there, an object, or null for

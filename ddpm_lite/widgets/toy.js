@@ -1,4 +1,4 @@
-import { COLOURS, button, calm, canvas, choice, drag, flexible, follow, frame, h, line, normal, numbers, row, slider, spot, swatch, tables, uniform } from "./shared.js";
+import { COLOURS, button, calm, canvas, choice, drag, flexible, follow, frame, h, letters, line, normal, numbers, row, slider, spot, swatch, tables, uniform } from "./shared.js";
 import { ddimStep, noised, timesteps } from "./samplers.js";
 
 const REACH = 3.1; // half the smaller side of a picture
@@ -192,7 +192,7 @@ function probed(context, view, law, [x, y]) {
 function words(context, text, width, y, colour) {
   context.fillStyle = colour;
   context.textAlign = "center";
-  context.font = "14px system-ui, sans-serif";
+  letters(context, 14);
   context.fillText(text, width / 2, y);
 }
 
@@ -468,6 +468,7 @@ function render({ model, el }) {
     walkers,
   );
   refresh();
+  return () => (play.stop(), put.end());
 }
 
 export default { render };

@@ -32,9 +32,9 @@ class ToyDiffusion(Widget):
     all T. Raises ValueError for a name or a number that the page cannot show.
     """
 
-    module = "toy.js"
-    height = 648
-    narrow_height = 1229
+    module = "toy"
+    height = 627
+    narrow_height = 1210
     LIMITS: ClassVar[Limits] = {"probe_x": (-3, 3), "probe_y": (-3, 3)}
     STEPS: ClassVar[tuple[int, ...]] = (1, 2, 5, 10, 20, 50)
 

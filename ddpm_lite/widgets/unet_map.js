@@ -1,4 +1,4 @@
-import { COLOURS, canvas, choice, follow, frame, h, line, numbers, row, slider } from "./shared.js";
+import { COLOURS, canvas, choice, follow, frame, h, letters, line, numbers, row, slider } from "./shared.js";
 
 const ROWS = [30, 112, 194, 270]; // the middle of each row of boxes, in pixels; the last repeats
 const SIDES = [50, 44, 36, 28]; // the largest box of each row
@@ -123,12 +123,12 @@ function connections(context, blocks, at, chosen, colour) {
 }
 
 // The widest letters that fit: channels below each box, the side of each row in its gap.
-function letters(context, blocks, at, colour, { side, target }) {
+function inscribe(context, blocks, at, colour, { side, target }) {
   const small = at[0].cell < 34;
   context.fillStyle = colour;
   context.textAlign = "center";
   const write = (text, x, y, size) => {
-    context.font = `${size}px system-ui, sans-serif`;
+    letters(context, size);
     context.fillText(text, x, y);
   };
   blocks.forEach((block, k) => {
@@ -171,7 +171,7 @@ function paint(context, width, colour, { blocks, chosen, thumbs, target }) {
     context.fillStyle = TIME;
     context.fill();
   });
-  letters(context, blocks, at, colour, { side: blocks[0].shape[0], target });
+  inscribe(context, blocks, at, colour, { side: blocks[0].shape[0], target });
   return at;
 }
 
@@ -323,6 +323,7 @@ function render({ model, el }) {
     show,
   );
   refresh();
+  return put.end;
 }
 
 export default { render };

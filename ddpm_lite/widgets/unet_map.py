@@ -51,9 +51,9 @@ class UNetMap(Widget):
     labelled digits, and for digits and times that it does not know.
     """
 
-    module = "unet_map.js"
-    height = 614
-    narrow_height = 853
+    module = "unet_map"
+    height = 616
+    narrow_height = 854
     MAX_FRAMES: ClassVar[int] = 12
 
     def __init__(

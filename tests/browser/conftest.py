@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 SITE = ROOT / "_build" / "html"
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 PHONE: ViewportSize = {"width": 400, "height": 800}
+FONTS = SITE / "_static" / "vendor" / "fonts" / "fonts.css"
+"""The book's own letters, where it is built."""
 SLOW = 120_000
 """Milliseconds to wait for a page at most: machines that run tests may be busy."""
 
@@ -32,7 +34,8 @@ BARE = """<!doctype html>
 <link rel="icon" href="data:,">
 <title>{title}</title>
 <style>
-body {{ font: 16px sans-serif; margin: 16px; background: #fff; color: #323232; }}
+{fonts}
+body {{ font: 16px "Book Sans", sans-serif; margin: 16px; background: #fff; color: #323232; }}
 [data-theme="dark"] body {{ background: #14181e; color: #ced6dd; }}
 </style>
 </head>
@@ -94,11 +97,13 @@ def widget_page(page: Page, log: Log, tmp_path: Path) -> Iterator[Callable[..., 
     The test fails if the page asks another host for something, or complains, even later on.
     """
     names = count()
+    fonts = FONTS.read_text(encoding="ascii") if FONTS.exists() else ""
     with serve(tmp_path) as url:
 
         def show(widget: Any, theme: str = "light", width: int = 1280, calm: bool = False) -> Page:
             title = html.escape(type(widget).__name__)
-            text = BARE.format(title=title, theme=theme, body=widget._repr_html_())
+            body = widget._repr_html_()
+            text = BARE.format(title=title, theme=theme, fonts=fonts, body=body)
             name = f"{next(names)}.html"  # a new name each time: browsers keep what they know
             (tmp_path / name).write_text(text, encoding="utf-8")
             page.set_viewport_size({"width": width, "height": 800})

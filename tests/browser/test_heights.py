@@ -14,7 +14,7 @@ from ddpm_lite.widgets.sampler import Sampler
 from ddpm_lite.widgets.toy import ToyDiffusion
 from ddpm_lite.widgets.unet_map import UNetMap
 
-from .conftest import PHONE, SITE, WIDE
+from .conftest import FONTS, PHONE, SITE, WIDE, missing
 from .hands import Show
 
 MARK = 'class="book-widget"'
@@ -40,6 +40,8 @@ HEIGHTS = """() => [...document.querySelectorAll(".book-widget")].map((node) => 
 def test_a_widget_takes_the_room_that_is_kept(
     widget_page: Show, make: type[Widget], width: int
 ) -> None:
+    if not FONTS.exists():
+        missing("the book's letters are not there; `make book` brings them")
     page = widget_page(make(), width=width + (32 if width == COLUMN else 0))  # type: ignore[call-arg]
     ((kept, taken),) = page.evaluate(HEIGHTS)
     assert taken <= kept + 24, f"{taken} pixels, {kept} kept"

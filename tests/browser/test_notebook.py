@@ -12,7 +12,7 @@ from ddpm_lite.classifier import load_classifier
 from ddpm_lite.draw import DrawConfig, make_denoiser
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import last
-from ddpm_lite.widgets.base import module_text
+from ddpm_lite.widgets.modules import module_text
 from ddpm_lite.widgets.sampler import Sampler, answer, page_noise, page_states
 
 from .chromium import Log
@@ -75,7 +75,7 @@ def kernel(page: Page, log: Log) -> Kernel:
     page.expose_function("kernel", made.ask)
     page.goto("about:blank")
     state = Sampler(steps=5).state | {"kernel": True, "description": "A digit."}
-    page.evaluate(NOTEBOOK, {"module": module_text("sampler.js"), "state": state})
+    page.evaluate(NOTEBOOK, {"module": module_text("sampler"), "state": state})
     return made
 
 

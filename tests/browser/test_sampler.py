@@ -20,7 +20,7 @@ from ddpm_lite.draw import Sampler as SamplerName
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import Denoiser, ddim_step, denoiser, last, timesteps
 from ddpm_lite.schedule import SCHEDULES, linear
-from ddpm_lite.widgets.base import module_text
+from ddpm_lite.widgets.modules import module_text
 from ddpm_lite.widgets.sampler import MODEL_FILE, RUNTIME_FILES, Sampler, page_noise, page_states
 
 from .chromium import Log, serve
@@ -52,7 +52,7 @@ def widget(made: Sampler, tmp_path: Path) -> Sampler:
 
 def run(page: Page, body: str, **values: Any) -> Any:
     """What an async function body returns, with shared.js and samplers.js in reach as S."""
-    modules = [module_text(name) for name in ("shared.js", "samplers.js")]
+    modules = [module_text(name) for name in ("shared", "samplers")]
     return page.evaluate(
         """async ({ modules, body, values }) => {
           const load = async (text) => {

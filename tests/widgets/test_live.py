@@ -3,10 +3,11 @@
 import anywidget
 import pytest
 
-from ddpm_lite.widgets.base import Widget, module_text
+from ddpm_lite.widgets.base import Widget
 from ddpm_lite.widgets.elbo import BoundExplorer, BoundTerms
 from ddpm_lite.widgets.gaussian import GaussianExplorer, GaussianPlane
 from ddpm_lite.widgets.markov import WeatherChain
+from ddpm_lite.widgets.modules import module_text
 from ddpm_lite.widgets.noising import Noising
 from ddpm_lite.widgets.posterior import PosteriorExplorer
 from ddpm_lite.widgets.reparam import Reparameterization

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ipywidgets.widgets.widget import _instances
 
 from ddpm_lite.classifier import load_classifier
 from ddpm_lite.draw import DrawConfig, make_denoiser
@@ -149,6 +150,47 @@ def test_the_kernel_tells_what_it_cannot_do() -> None:
     (content,) = wire.sent
     assert content["id"] == "a 2"
     assert "shape" in content["error"]
+
+
+@pytest.mark.parametrize(
+    ("question", "raw"),
+    [
+        ({"id": "a 3", "t": 500, "labels": [3]}, []),  # no image came: IndexError
+        ({"id": "a 3", "labels": [3]}, [bytes(4 * 28 * 28)]),  # no time: KeyError
+        ({"id": "a 3", "t": 500, "labels": "three"}, [bytes(4 * 28 * 28)]),  # TypeError
+        ({"id": "a 3", "t": 500, "labels": [77]}, [bytes(4 * 28 * 28)]),  # IndexError in torch
+    ],
+)
+def test_every_question_gets_an_answer(question: dict[str, Any], raw: list[bytes]) -> None:
+    wire = Wire()
+    answer(DiffusionModel.load(), wire, question, raw)  # type: ignore[arg-type]
+    (content,) = wire.sent
+    assert content["id"] == "a 3"
+    assert "Error" in content["error"]
+
+
+def test_a_cell_that_runs_again_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PAGES, raising=False)
+    view = "application/vnd.jupyter.widget-view+json"
+    first, _ = Sampler(steps=1, seed=5)._repr_mimebundle_()
+    kept = len(_instances)
+    for _ in range(3):
+        again, _ = Sampler(steps=1, seed=5)._repr_mimebundle_()
+        assert again[view]["model_id"] == first[view]["model_id"]
+    assert len(_instances) == kept
+    other, _ = Sampler(steps=1, seed=6)._repr_mimebundle_()
+    assert other[view]["model_id"] != first[view]["model_id"]
+
+
+def test_a_widget_that_was_closed_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PAGES, raising=False)
+    view = "application/vnd.jupyter.widget-view+json"
+    widget = Sampler(steps=1, seed=7)
+    first, _ = widget._repr_mimebundle_()
+    _instances[first[view]["model_id"]].close()
+    again, _ = widget._repr_mimebundle_()
+    assert again[view]["model_id"] != first[view]["model_id"]
+    assert again[view]["model_id"] in _instances
 
 
 def test_a_notebook_gets_the_live_widget_and_a_page_the_html(

@@ -1,0 +1,107 @@
+"""A view that goes takes its listeners along: a model in a notebook outlives each of its views."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from ddpm_lite.widgets.base import Widget
+from ddpm_lite.widgets.elbo import BoundExplorer
+from ddpm_lite.widgets.markov import WeatherChain
+from ddpm_lite.widgets.modules import module_text
+from ddpm_lite.widgets.noising import Noising
+from ddpm_lite.widgets.sampler import Sampler
+from ddpm_lite.widgets.toy import ToyDiffusion
+
+from .chromium import Log
+from .test_heights import ALL
+
+SHOW = """async ({ module, state }) => {
+  const listeners = new Map();
+  const heard = (name) => listeners.get(name) ?? listeners.set(name, new Set()).get(name);
+  window.model = {
+    get: (key) => state[key],
+    set(key, value) {
+      state[key] = value;
+      for (const f of [...heard("change:" + key)]) f();
+    },
+    save_changes() {},
+    on: (name, f) => heard(name).add(f),
+    off: (name, f) => heard(name).delete(f),
+    send() {},
+    count: () => [...listeners.values()].reduce((sum, all) => sum + all.size, 0),
+  };
+  const url = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
+  const { render } = (await import(url)).default;
+  window.show = async () => {
+    const el = document.createElement("section");
+    document.body.append(el);
+    window.end = await render({ model, el });
+    window.away = () => (end(), el.remove());
+  };
+  await show();
+  return model.count();
+}"""
+
+PAINTED = """async () => {
+  const painted = CanvasRenderingContext2D.prototype.clearRect;
+  let count = 0;
+  CanvasRenderingContext2D.prototype.clearRect = function (...box) {
+    count += 1;
+    return painted.apply(this, box);
+  };
+  await new Promise((done) => setTimeout(done, 300));
+  CanvasRenderingContext2D.prototype.clearRect = painted;
+  return count;
+}"""
+"""How often a canvas is painted in a while."""
+
+
+def shown(page: Page, widget: Widget) -> int:
+    """Render it as a notebook does; gives the number of its listeners."""
+    state: dict[str, Any] = widget.state | {"description": widget.description}
+    if isinstance(widget, Sampler):
+        state["kernel"] = True
+    page.goto("about:blank")
+    count: int = page.evaluate(SHOW, {"module": module_text(widget.module), "state": state})
+    return count
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_no_listener_stays(page: Page, log: Log, make: type[Widget]) -> None:
+    listeners = shown(page, make())  # type: ignore[call-arg]
+    assert listeners > 0
+    page.evaluate("away()")
+    assert page.evaluate("model.count()") == 0
+    page.evaluate("show()")
+    assert page.evaluate("model.count()") == listeners
+    assert log.faults == []
+
+
+@pytest.mark.parametrize(
+    ("make", "press"),
+    [
+        (BoundExplorer, "climb"),
+        (Noising, "play"),
+        (Sampler, "play"),
+        (ToyDiffusion, "forward"),
+        (WeatherChain, "run"),
+    ],
+)
+def test_what_moves_stands_still(page: Page, log: Log, make: type[Widget], press: str) -> None:
+    shown(page, make())  # type: ignore[call-arg]
+    page.click(f"[data-name={press}]")
+    page.wait_for_timeout(100)
+    assert page.evaluate(PAINTED) > 0
+    page.evaluate("end()")  # the element still stands: only the clock could move it
+    page.wait_for_timeout(100)
+    assert page.evaluate(PAINTED) == 0
+    assert log.faults == []
+
+
+def test_a_question_that_nobody_waits_for_is_dropped(page: Page, log: Log) -> None:
+    shown(page, Sampler(steps=5))
+    page.click("[data-name=draw]")
+    page.evaluate("away()")
+    page.wait_for_timeout(100)
+    assert log.faults == []  # no promise was rejected unheard
