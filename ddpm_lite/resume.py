@@ -71,7 +71,7 @@ def read_training(path: Path, wanted: Wanted) -> SavedTraining:
             torch.Generator().set_state(state.clone())
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise CheckpointError(f"{path}: cannot be gone on from: {reason}") from None
+        raise CheckpointError(f"{path}: cannot be resumed: {reason}") from None
     return SavedTraining(
         step=step,
         options=metadata["train"],
