@@ -13,6 +13,8 @@ from tqdm import tqdm
 
 from ddpm_lite.checkpoint import read, write
 from ddpm_lite.data import Batches, Images, mnist, to_float
+from ddpm_lite.devices import plain_defaults
+from ddpm_lite.model import load_weights
 
 WEIGHTS = Path(__file__).parent / "assets" / "mnist_classifier.safetensors"
 """The weights that come with the package, in float16."""
@@ -53,11 +55,12 @@ class Classifier(nn.Module):
 def load_classifier(path: Path = WEIGHTS) -> Classifier:
     """The trained classifier, in float32, in eval mode, without gradients.
 
-    Raises CheckpointError if the file is missing or damaged.
+    Raises CheckpointError if the file is missing, damaged or holds something else.
     """
     tensors, _ = read(path)
-    classifier = Classifier()
-    classifier.load_state_dict(tensors)
+    with plain_defaults():
+        classifier = Classifier()
+    load_weights(classifier, tensors, path)
     classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
     return classifier.eval().requires_grad_(False)
 

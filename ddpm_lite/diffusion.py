@@ -8,11 +8,13 @@ are those of DDPM (Ho, Jain, Abbeel, arXiv:2006.11239); v is that of Salimans an
 
 import math
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
+from ddpm_lite.devices import to_device
 from ddpm_lite.schedule import NoiseSchedule
 
 Target = Literal["eps", "x_0", "v"]
@@ -29,6 +31,14 @@ def check_name(kind: Any, name: str) -> None:
     """Raises ValueError for a name that is not one of a Literal's, such as `Target`."""
     if name not in get_args(kind):
         raise ValueError(f"{name!r} is not one of {', '.join(get_args(kind))}")
+
+
+def check_finite(options: Any) -> None:
+    """Raises ValueError if a number among a dataclass's options is NaN or infinite."""
+    for option in fields(options):
+        value = getattr(options, option.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{option.name} must be a finite number, not {value}")
 
 
 class Gaussian(NamedTuple):
@@ -141,10 +151,13 @@ def loss_weight(
     min(SNR, gamma) (Hang et al., arXiv:2303.09556); `bound` that of the evidence lower bound with
     variance beta_tilde_t, half of SNR_{t-1} - SNR_t (Kingma et al., arXiv:2107.00630, equation 15);
     t = 1, whose term is the decoder's likelihood and no square, gets there the weight of a decoder
-    of variance beta_1. `simple` weighs the network's own target by 1 (DDPM, equation 14).
+    of variance beta_1. `simple` weighs the network's own target by 1 (DDPM, equation 14). Raises
+    ValueError for a gamma that is not above 0 and finite.
     """
     check_name(Target, target)
     check_name(Weighting, weighting)
+    if not 0 < gamma < math.inf:
+        raise ValueError(f"gamma must be a finite number above 0, not {gamma}")
     if weighting == "simple":
         return torch.ones_like(schedule.snr)
     if weighting == "min_snr":
@@ -169,7 +182,7 @@ def training_loss(
 
     t may stay on the CPU, which spares a GPU one stop a step; the model gets it where x_0 is.
     """
-    output = model(q_sample(schedule, x_0, t, eps), t.to(x_0.device)).to(x_0.dtype)
+    output = model(q_sample(schedule, x_0, t, eps), to_device(t, x_0.device)).to(x_0.dtype)
     error = (output - target_of(schedule, x_0, t, eps, target)).square().flatten(1).mean(1)
     return schedule.at(loss_weight(schedule, target, weighting), t, error) * error
 
@@ -245,7 +258,7 @@ def bound_term(
     t and `prior_term` is an upper bound of -log p(x_0), x_0 being one of the 256^n images.
     """
     x_t = q_sample(schedule, x_0, t, eps)
-    output = model(x_t, t.to(x_t.device)).to(x_t.dtype)
+    output = model(x_t, to_device(t, x_t.device)).to(x_t.dtype)
     x_0_hat = predict(schedule, output, x_t, t, target).x_0.clamp(-1, 1)
     p = p_step(schedule, x_0_hat, x_t, t, variance)
     q = q_posterior(schedule, x_0, x_t, t)
@@ -277,8 +290,8 @@ def elbo(
     """
     terms = []
     for step in range(1, schedule.T + 1):
-        eps = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype).to(x_0.device)
-        t = torch.full((len(x_0),), step)
+        noise = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype, device="cpu")
+        eps, t = noise.to(x_0.device), torch.full((len(x_0),), step, device="cpu")
         terms.append(bound_term(schedule, model, x_0, t, eps, target, variance))
     terms.append(prior_term(schedule, x_0))
     return bits_per_dim(torch.stack(terms), x_0)

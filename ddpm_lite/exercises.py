@@ -57,7 +57,7 @@ def check_posterior(function: Callable[..., Any]) -> Mark:
         mean, variance = _called(function, SCHEDULE, x_0, x_t, t)
         right = q_posterior(SCHEDULE, x_0, x_t, t)
         _same(mean, right.mean, f"the mean at t = {t}")
-        if _close(variance, SCHEDULE.beta[t - 1].expand_as(torch.as_tensor(variance))):
+        if _close(variance, SCHEDULE.beta[t - 1].expand_as(_tensor(variance))):
             raise AssertionError("this is beta_t; the posterior is narrower: beta_tilde_t")
         _same(variance, right.variance.flatten()[0], f"the variance at t = {t}")
     return Mark("mean and variance of the posterior are right")
@@ -81,7 +81,8 @@ def check_residual_block(make: Callable[..., nn.Module]) -> Mark:
     It maps x (B, inputs, H, W) and time (B, time) to (B, outputs, H, W). It must start as the
     identity (or a 1x1 convolution), depend on the time once trained, and let gradients reach both.
     """
-    x, time = _images(1, channels=8).float(), torch.randn(2, 12)
+    kind = torch.get_default_dtype()  # that of the block's weights
+    x, time = _images(1, channels=8).to(kind), torch.randn(2, 12)
     block = make(8, 8, 12)
     out = _called(block, x, time)
     _same_shape(out, x, "the block's output")
@@ -171,21 +172,33 @@ def _called(function: Callable[..., Any], *arguments: Any) -> Any:
     return value
 
 
+def _tensor(value: Any) -> Tensor:
+    """The value as a tensor; Python's own numbers, which have no dtype, keep all their digits."""
+    dtype = None if hasattr(value, "dtype") else torch.float64
+    return torch.as_tensor(value, dtype=dtype, device="cpu")
+
+
+def _tolerance(value: Tensor, least: float) -> float:
+    """A right answer in float32 is right, though it has fewer digits."""
+    return max(least, 8 * torch.finfo(value.dtype).eps) if value.is_floating_point() else least
+
+
 def _close(a: Any, b: Any, tolerance: float = 1e-9) -> bool:
-    a, b = torch.as_tensor(a), torch.as_tensor(b)
-    same_shape = a.shape == b.shape
-    return same_shape and torch.allclose(a.double(), b.double(), rtol=tolerance, atol=tolerance)
+    a, b = _tensor(a), _tensor(b)
+    limit = max(_tolerance(a, tolerance), _tolerance(b, tolerance))
+    return a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=limit, atol=limit)
 
 
 def _same_shape(mine: Any, right: Tensor, what: str) -> None:
-    if torch.as_tensor(mine).shape != right.shape:
-        shapes = f"{tuple(torch.as_tensor(mine).shape)}, not {tuple(right.shape)}"
+    if _tensor(mine).shape != right.shape:
+        shapes = f"{tuple(_tensor(mine).shape)}, not {tuple(right.shape)}"
         raise AssertionError(f"{what} has shape {shapes}")
 
 
 def _same(mine: Any, right: Tensor, what: str, tolerance: float = 1e-9) -> None:
     """Equal where both are broadcast to one shape."""
-    value = torch.as_tensor(mine)
+    value = _tensor(mine)
+    tolerance = _tolerance(value, tolerance)
     try:
         a, b = torch.broadcast_tensors(value.double(), right.double())
     except RuntimeError:

@@ -21,8 +21,7 @@ import torch
 from torch import Tensor
 
 from ddpm_lite.checkpoint import write_whole
-from ddpm_lite.model import DiffusionModel
-from ddpm_lite.unet import UNet
+from ddpm_lite.model import DiffusionModel, new_net
 
 if TYPE_CHECKING:
     import onnx
@@ -66,17 +65,16 @@ def to_onnx(model: DiffusionModel) -> "onnx.ModelProto":
 
 
 def _trace(model: DiffusionModel) -> "onnx.ModelProto":
-    # A copy with PyTorch's own layout on the CPU: the fused kernel of GroupNorm, which ONNX does
-    # not know, takes channels-last tensors only.
-    net = UNet(model.config.unet).eval().requires_grad_(False)
+    # A copy on the CPU, in float32 and in PyTorch's own layout.
+    net = new_net(model.config.unet).eval().requires_grad_(False)
     net.load_state_dict(model.net.state_dict())
     arguments: tuple[Tensor, ...] = (
-        torch.zeros(2, *model.config.image_shape),
-        torch.tensor([1, 2]),
+        torch.zeros(2, *model.config.image_shape, dtype=torch.float32, device="cpu"),
+        torch.tensor([1, 2], device="cpu"),
     )
     names = ["x", "t"]
     if model.config.unet.classes:
-        arguments, names = (*arguments, torch.tensor([0, 1])), [*names, "label"]
+        arguments, names = (*arguments, torch.tensor([0, 1], device="cpu")), [*names, "label"]
     batch = torch.export.Dim("batch")
     with _quiet():
         program = torch.onnx.export(

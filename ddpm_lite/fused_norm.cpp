@@ -7,12 +7,21 @@
 //
 // x, y, dy, dx: (images, pixels, channels) of T, either float or bfloat16 (as its 16 bits).
 // shift: (images, channels) float, or null. weight, bias: (channels) float.
-// moments: (images, groups, 2) float: mean and 1/sqrt(variance + eps), kept for the way back.
+// moments: (images, groups, 2) double: mean and 1/sqrt(variance + eps), kept for the way back.
 // dweight, dbias, dshift: (images, channels) float; the caller sums the first two over the images.
+// Each function returns 0, or 1 if there was too little memory; then the results mean nothing.
+//
+// Rounding. Sums over pixels run in float over blocks of BLOCK pixels and in double over the
+// blocks, so a sum of terms t is off by at most about BLOCK * 2^-24 * sum |t|, however large the
+// image. The mean is kept in double and taken from x before anything is multiplied, so that a
+// large mean costs no digits: next to it the difference is exact.
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
-#include <vector>
+
+#define VERSION 2  // of the functions below; fused_norm.py asks for it, and refuses any other
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 // One binary that runs anywhere and picks the widest vectors the processor has.
@@ -58,22 +67,31 @@ INLINE float fast_exp(float x) {
 }
 INLINE float sigmoid(float z) { return 1.f / (1.f + fast_exp(-z)); }
 
-struct Shape { int64_t images, pixels, channels, groups; float eps; int silu; };
+struct Shape { int64_t images, pixels, channels, groups; double eps; bool silu; };
 
-// Sums over each group's channels, divided by what they are the sum of.
-INLINE void group_mean(const float* per_channel, float* per_group, const Shape& s) {
-    int64_t width = s.channels / s.groups;
-    for (int64_t g = 0; g < s.groups; ++g) {
-        double sum = 0;
-        for (int64_t c = g * width; c < (g + 1) * width; ++c) sum += per_channel[c];
-        per_group[g] = float(sum / double(width * s.pixels));
+const int64_t BLOCK = 64;
+
+// Zeros for one image at work. No exception may leave an OpenMP region, so a lack of memory is told.
+struct Scratch {
+    void* data;
+    explicit Scratch(int64_t bytes) : data(calloc(size_t(bytes), 1)) {}
+    ~Scratch() { free(data); }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+};
+
+// Adds a block's sums to the totals and clears them for the next block.
+INLINE void carry(float* __restrict block, double* __restrict total, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) {
+        total[i] += block[i];
+        block[i] = 0.f;
     }
 }
 
 // Mean and 1/sqrt(variance + eps) of one group, from each channel's sums of d = x - pivot and d^2.
 // The pivot is the channel's first pixel: sums of x itself would cancel where the mean is large.
-INLINE void group_moments(const float* sum, const float* square, const float* pivot,
-                          const float* add, float* moments, const Shape& s) {
+INLINE void group_moments(const double* sum, const double* square, const float* pivot,
+                          const float* add, double* moments, const Shape& s) {
     const int64_t width = s.channels / s.groups;
     const double pixels = double(s.pixels);
     double mean = 0, variance = 0;
@@ -84,133 +102,177 @@ INLINE void group_moments(const float* sum, const float* square, const float* pi
         variance += square[c] / pixels - d * d + centre * centre;
     }
     variance /= double(width);
-    moments[0] = float(mean);
-    moments[1] = float(1 / __builtin_sqrt((variance > 0 ? variance : 0) + s.eps));
+    moments[0] = mean;
+    moments[1] = 1 / __builtin_sqrt((variance < 0 ? 0 : variance) + s.eps);  // NaN stays NaN
+}
+
+// (x + shift - mean) * rstd is computed as (x - near) * rstd + rest: `near` is mean - shift as a
+// float, and `rest` is what that leaves out.
+INLINE void centre(const double* moments, const float* shift, float* __restrict near,
+                   float* __restrict rstd, float* __restrict rest, const Shape& s) {
+    const int64_t width = s.channels / s.groups;
+    for (int64_t c = 0; c < s.channels; ++c) {
+        const double* m = moments + 2 * (c / width);
+        double exact = m[0] - (shift ? shift[c] : 0.f);
+        near[c] = float(exact);
+        rstd[c] = float(m[1]);
+        rest[c] = float((double(near[c]) - exact) * m[1]);
+    }
 }
 
 template <class T, bool SILU>
-INLINE void forward_image(const T* __restrict x, const float* __restrict shift,
-                          const float* __restrict weight, const float* __restrict bias,
-                          T* __restrict y, float* __restrict moments, const Shape& s) {
+INLINE int forward_image(const T* __restrict x, const float* __restrict shift,
+                         const float* __restrict weight, const float* __restrict bias,
+                         T* __restrict y, double* __restrict moments, const Shape& s) {
     const int64_t C = s.channels, width = C / s.groups;
-    std::vector<float> memory(6 * C, 0.f);
-    float *__restrict sum = &memory[0], *__restrict square = sum + C;
-    float *__restrict scale = square + C, *__restrict offset = scale + C;
-    float *__restrict add = offset + C, *__restrict pivot = add + C;
-    if (shift) memcpy(add, shift, C * sizeof(float));
+    Scratch scratch(C * int64_t(2 * sizeof(double) + 6 * sizeof(float)));
+    if (!scratch.data) return 1;
+    double *__restrict sum = static_cast<double*>(scratch.data), *__restrict square = sum + C;
+    float *__restrict block = reinterpret_cast<float*>(square + C), *__restrict blocks = block + C;
+    float *__restrict pivot = blocks + C, *__restrict near = pivot + C;
+    float *__restrict scale = near + C, *__restrict offset = scale + C;
     for (int64_t c = 0; c < C; ++c) pivot[c] = load(x[c]);
-    for (int64_t p = 0; p < s.pixels; ++p)
-        _Pragma(SIMD)
-        for (int64_t c = 0; c < C; ++c) {
-            float d = load(x[p * C + c]) - pivot[c];
-            sum[c] += d;
-            square[c] += d * d;
-        }
+    for (int64_t first = 0; first < s.pixels; first += BLOCK) {
+        for (int64_t p = first; p < std::min(first + BLOCK, s.pixels); ++p)
+            _Pragma(SIMD)
+            for (int64_t c = 0; c < C; ++c) {
+                float d = load(x[p * C + c]) - pivot[c];
+                block[c] += d;
+                blocks[c] += d * d;
+            }
+        carry(block, sum, C);
+        carry(blocks, square, C);
+    }
+    const float* add = shift ? shift : block;  // block is zero again
     for (int64_t g = 0; g < s.groups; ++g)
         group_moments(sum + g * width, square + g * width, pivot + g * width, add + g * width,
                       moments + 2 * g, s);
+    centre(moments, shift, near, scale, offset, s);
     for (int64_t c = 0; c < C; ++c) {
-        const float* m = moments + 2 * (c / width);
-        scale[c] = m[1] * weight[c];
-        offset[c] = bias[c] + (add[c] - m[0]) * scale[c];
+        scale[c] *= weight[c];
+        offset[c] = bias[c] + offset[c] * weight[c];
     }
     for (int64_t p = 0; p < s.pixels; ++p)
         _Pragma(SIMD)
         for (int64_t c = 0; c < C; ++c) {
-            float z = load(x[p * C + c]) * scale[c] + offset[c];
+            float z = (load(x[p * C + c]) - near[c]) * scale[c] + offset[c];
             store(y[p * C + c], SILU ? z * sigmoid(z) : z);
         }
+    return 0;
 }
 
 template <class T, bool SILU>
-INLINE void backward_image(const T* __restrict x, const float* __restrict shift,
-                           const float* __restrict weight, const float* __restrict bias,
-                           const T* __restrict dy, const float* __restrict moments,
-                           T* __restrict dx, float* __restrict dweight, float* __restrict dbias,
-                           float* __restrict dshift, const Shape& s) {
+INLINE int backward_image(const T* __restrict x, const float* __restrict shift,
+                          const float* __restrict weight, const float* __restrict bias,
+                          const T* __restrict dy, const double* __restrict moments,
+                          T* __restrict dx, float* __restrict dweight, float* __restrict dbias,
+                          float* __restrict dshift, const Shape& s) {
     const int64_t C = s.channels, width = C / s.groups;
-    std::vector<float> memory(4 * C + 2 * s.groups + s.pixels * C, 0.f);
-    float *__restrict rstd = &memory[0], *__restrict centre = rstd + C;
-    float *__restrict a = centre + C, *__restrict b = a + C;
-    float *mean_a = b + C, *mean_b = mean_a + s.groups, *__restrict dz = mean_b + s.groups;
-    for (int64_t c = 0; c < C; ++c) {
-        const float* m = moments + 2 * (c / width);
-        rstd[c] = m[1];
-        centre[c] = ((shift ? shift[c] : 0.f) - m[0]) * m[1];
-        dweight[c] = dbias[c] = dshift[c] = 0.f;
-    }
-    for (int64_t p = 0; p < s.pixels; ++p)
-        _Pragma(SIMD)
-        for (int64_t c = 0; c < C; ++c) {
-            float normal = load(x[p * C + c]) * rstd[c] + centre[c], d = load(dy[p * C + c]);
-            if (SILU) {
-                float z = normal * weight[c] + bias[c], sig = sigmoid(z);
-                d *= sig * (1.f + z * (1.f - sig));
+    const double size = double(width * s.pixels);
+    Scratch scratch(C * int64_t(3 * sizeof(double) + (8 + s.pixels) * sizeof(float)));
+    if (!scratch.data) return 1;
+    // Sums over the pixels of dz, of dz * normal and of normal.
+    double *__restrict sum_dz = static_cast<double*>(scratch.data);
+    double *__restrict sum_dzn = sum_dz + C, *__restrict sum_n = sum_dzn + C;
+    float *__restrict block_dz = reinterpret_cast<float*>(sum_n + C);
+    float *__restrict block_dzn = block_dz + C, *__restrict block_n = block_dzn + C;
+    float *__restrict near = block_n + C, *__restrict rstd = near + C, *__restrict rest = rstd + C;
+    float *__restrict mean_a = rest + C, *__restrict mean_b = mean_a + C;
+    float *__restrict dz = mean_b + C;
+    centre(moments, shift, near, rstd, rest, s);
+    for (int64_t first = 0; first < s.pixels; first += BLOCK) {
+        for (int64_t p = first; p < std::min(first + BLOCK, s.pixels); ++p)
+            _Pragma(SIMD)
+            for (int64_t c = 0; c < C; ++c) {
+                float normal = (load(x[p * C + c]) - near[c]) * rstd[c] + rest[c];
+                float d = load(dy[p * C + c]);
+                if (SILU) {
+                    float z = normal * weight[c] + bias[c], sig = sigmoid(z);
+                    d *= sig * (1.f + z * (1.f - sig));
+                }
+                dz[p * C + c] = d;
+                block_dz[c] += d;
+                block_dzn[c] += d * normal;
+                block_n[c] += normal;
             }
-            dz[p * C + c] = d;
-            dbias[c] += d;
-            dweight[c] += d * normal;
-        }
-    for (int64_t c = 0; c < C; ++c) {
-        a[c] = dbias[c] * weight[c];
-        b[c] = dweight[c] * weight[c];
+        carry(block_dz, sum_dz, C);
+        carry(block_dzn, sum_dzn, C);
+        carry(block_n, sum_n, C);
     }
-    group_mean(a, mean_a, s);
-    group_mean(b, mean_b, s);
-    for (int64_t c = 0; c < C; ++c) {
-        a[c] = mean_a[c / width];
-        b[c] = mean_b[c / width];
+    // dx = rstd (dz weight - a - normal b), a and b being the means over the group of dz weight and
+    // of dz weight normal; dshift is its sum over the pixels.
+    for (int64_t g = 0; g < s.groups; ++g) {
+        double a = 0, b = 0;
+        for (int64_t c = g * width; c < (g + 1) * width; ++c) {
+            a += sum_dz[c] * weight[c] / size;
+            b += sum_dzn[c] * weight[c] / size;
+        }
+        for (int64_t c = g * width; c < (g + 1) * width; ++c) {
+            mean_a[c] = float(a);
+            mean_b[c] = float(b);
+            dbias[c] = float(sum_dz[c]);
+            dweight[c] = float(sum_dzn[c]);
+            double sum = sum_dz[c] * weight[c] - double(s.pixels) * a - sum_n[c] * b;
+            dshift[c] = float(moments[2 * g + 1] * sum);
+        }
     }
     for (int64_t p = 0; p < s.pixels; ++p)
         _Pragma(SIMD)
         for (int64_t c = 0; c < C; ++c) {
-            float normal = load(x[p * C + c]) * rstd[c] + centre[c];
-            float d = rstd[c] * (dz[p * C + c] * weight[c] - a[c] - normal * b[c]);
-            dshift[c] += d;
-            store(dx[p * C + c], d);
+            float normal = (load(x[p * C + c]) - near[c]) * rstd[c] + rest[c];
+            store(dx[p * C + c],
+                  rstd[c] * (dz[p * C + c] * weight[c] - mean_a[c] - normal * mean_b[c]));
         }
+    return 0;
 }
 
 // The threads are OpenMP's; the symbols are those of the library that PyTorch has loaded.
 #define EXPORT(NAME, T)                                                                            \
-    CLONES static void forward_one_##NAME(const T* x, const float* shift, const float* weight,    \
-                                          const float* bias, T* y, float* moments,                \
-                                          const Shape& s) {                                       \
-        if (s.silu)                                                                                \
-            forward_image<T, true>(x, shift, weight, bias, y, moments, s);                         \
-        else                                                                                       \
-            forward_image<T, false>(x, shift, weight, bias, y, moments, s);                        \
+    CLONES static int forward_one_##NAME(const T* x, const float* shift, const float* weight,     \
+                                         const float* bias, T* y, double* moments,                \
+                                         const Shape& s) {                                        \
+        return s.silu ? forward_image<T, true>(x, shift, weight, bias, y, moments, s)             \
+                      : forward_image<T, false>(x, shift, weight, bias, y, moments, s);           \
     }                                                                                              \
-    CLONES static void backward_one_##NAME(                                                        \
+    CLONES static int backward_one_##NAME(                                                         \
         const T* x, const float* shift, const float* weight, const float* bias, const T* dy,      \
-        const float* moments, T* dx, float* dweight, float* dbias, float* dshift,                  \
+        const double* moments, T* dx, float* dweight, float* dbias, float* dshift,                 \
         const Shape& s) {                                                                          \
-        if (s.silu)                                                                                \
-            backward_image<T, true>(x, shift, weight, bias, dy, moments, dx, dweight, dbias,      \
-                                    dshift, s);                                                    \
-        else                                                                                       \
-            backward_image<T, false>(x, shift, weight, bias, dy, moments, dx, dweight, dbias,     \
-                                     dshift, s);                                                   \
+        return s.silu ? backward_image<T, true>(x, shift, weight, bias, dy, moments, dx, dweight, \
+                                                dbias, dshift, s)                                 \
+                      : backward_image<T, false>(x, shift, weight, bias, dy, moments, dx,         \
+                                                 dweight, dbias, dshift, s);                      \
     }                                                                                              \
-    extern "C" void forward_##NAME(const T* x, const float* shift, const float* weight,           \
-                                   const float* bias, T* y, float* moments, const Shape* s) {      \
-        _Pragma("omp parallel for") for (int64_t n = 0; n < s->images; ++n) {                      \
-            int64_t i = n * s->pixels * s->channels, c = n * s->channels;                          \
-            forward_one_##NAME(x + i, shift ? shift + c : shift, weight, bias, y + i,              \
-                               moments + 2 * n * s->groups, *s);                                   \
+    extern "C" int forward_##NAME(const T* x, const float* shift, const float* weight,            \
+                                  const float* bias, T* y, double* moments, int64_t images,       \
+                                  int64_t pixels, int64_t channels, int64_t groups, double eps,   \
+                                  int silu) {                                                     \
+        const Shape s = {images, pixels, channels, groups, eps, silu != 0};                        \
+        int failed = 0;                                                                            \
+        _Pragma("omp parallel for reduction(|:failed)") for (int64_t n = 0; n < images; ++n) {     \
+            int64_t i = n * pixels * channels, c = n * channels;                                   \
+            failed |= forward_one_##NAME(x + i, shift ? shift + c : shift, weight, bias, y + i,   \
+                                         moments + 2 * n * groups, s);                            \
         }                                                                                          \
+        return failed;                                                                             \
     }                                                                                              \
-    extern "C" void backward_##NAME(const T* x, const float* shift, const float* weight,          \
-                                    const float* bias, const T* dy, const float* moments, T* dx,  \
-                                    float* dweight, float* dbias, float* dshift,                   \
-                                    const Shape* s) {                                              \
-        _Pragma("omp parallel for") for (int64_t n = 0; n < s->images; ++n) {                      \
-            int64_t i = n * s->pixels * s->channels, c = n * s->channels;                          \
-            backward_one_##NAME(x + i, shift ? shift + c : shift, weight, bias, dy + i,            \
-                                moments + 2 * n * s->groups, dx + i, dweight + c, dbias + c,       \
-                                dshift + c, *s);                                                   \
+    extern "C" int backward_##NAME(const T* x, const float* shift, const float* weight,           \
+                                   const float* bias, const T* dy, const double* moments, T* dx,  \
+                                   float* dweight, float* dbias, float* dshift, int64_t images,   \
+                                   int64_t pixels, int64_t channels, int64_t groups, double eps,  \
+                                   int silu) {                                                    \
+        const Shape s = {images, pixels, channels, groups, eps, silu != 0};                        \
+        int failed = 0;                                                                            \
+        _Pragma("omp parallel for reduction(|:failed)") for (int64_t n = 0; n < images; ++n) {     \
+            int64_t i = n * pixels * channels, c = n * channels;                                   \
+            failed |= backward_one_##NAME(x + i, shift ? shift + c : shift, weight, bias, dy + i, \
+                                          moments + 2 * n * groups, dx + i, dweight + c,          \
+                                          dbias + c, dshift + c, s);                              \
         }                                                                                          \
+        return failed;                                                                             \
     }
 
 EXPORT(float32, float)
 EXPORT(bfloat16, bfloat16)
+
+extern "C" int fused_norm_version() { return VERSION; }

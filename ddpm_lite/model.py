@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ddpm_lite.checkpoint import CheckpointError, read
+from ddpm_lite.devices import plain_defaults
 from ddpm_lite.diffusion import Model, Target
 from ddpm_lite.schedule import SCHEDULES, NoiseSchedule
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
@@ -41,6 +42,8 @@ class ModelConfig:
             raise ValueError(f"schedule {self.schedule!r} is not one of {', '.join(SCHEDULES)}")
         if self.target not in get_args(Target):
             raise ValueError(f"target {self.target!r} is not one of {', '.join(get_args(Target))}")
+        if self.side < 1:
+            raise ValueError(f"side must be at least 1, not {self.side}")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -85,7 +88,8 @@ class DiffusionModel:
     ) -> "DiffusionModel":
         """The EMA weights of a checkpoint or of the shipped model, in float32, on `device`.
 
-        Raises CheckpointError if the file is missing, truncated, foreign or of another shape.
+        Raises CheckpointError if the file is missing, truncated, foreign or of another shape, or
+        if some of its weights are not finite.
         """
         tensors, metadata = read(Path(path), only="ema.")
         try:
@@ -93,7 +97,7 @@ class DiffusionModel:
             schedule = config.build_schedule()
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: its model cannot be built: {error}") from None
-        net = UNet(config.unet)
+        net = new_net(config.unet)
         load_weights(net, {k.removeprefix("ema."): v for k, v in tensors.items()}, path)
         net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(net.eval().requires_grad_(False), config, schedule)
@@ -123,8 +127,24 @@ class DiffusionModel:
         return model
 
 
-def load_weights(net: UNet, weights: Mapping[str, Tensor], path: Path | str) -> None:
-    """Puts weights into a network. Raises CheckpointError if a name or a shape differs."""
+def new_net(config: UNetConfig) -> UNet:
+    """A network with random weights: float32 on the CPU, whatever the session's defaults."""
+    with plain_defaults():
+        return UNet(config)
+
+
+def load_weights(net: nn.Module, weights: Mapping[str, Tensor], path: Path | str) -> None:
+    """Puts weights into a network. Raises CheckpointError as `checked_weights` does."""
+    net.load_state_dict(checked_weights(net, weights, path))
+
+
+def checked_weights(
+    net: nn.Module, weights: Mapping[str, Tensor], path: Path | str
+) -> dict[str, Tensor]:
+    """The weights in the network's types. It is not changed.
+
+    Raises CheckpointError if a name or a shape differs, or if a weight is NaN or infinite.
+    """
     wanted = net.state_dict()
     wrong = {k for k in wanted if k not in weights or weights[k].shape != wanted[k].shape}
     wrong |= weights.keys() - wanted.keys()
@@ -133,7 +153,13 @@ def load_weights(net: UNet, weights: Mapping[str, Tensor], path: Path | str) -> 
             f"{path}: holds a network of another shape ({len(wrong)} of {len(wanted)} tensors "
             f"differ, {min(wrong)} first); use the configuration that it was trained with"
         )
-    net.load_state_dict({k: v.float() for k, v in weights.items()})
+    damaged = [k for k, v in weights.items() if not bool(v.isfinite().all())]
+    if damaged:
+        raise CheckpointError(
+            f"{path}: holds weights that are NaN or infinite ({len(damaged)} of {len(wanted)} "
+            f"tensors, {min(damaged)} first): the training that wrote it went wrong"
+        )
+    return {k: v.to(wanted[k].dtype) for k, v in weights.items()}
 
 
 def best_device() -> torch.device:

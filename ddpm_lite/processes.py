@@ -11,6 +11,10 @@ from torch import Tensor
 from ddpm_lite.model import best_device
 
 
+class ProcessError(Exception):
+    """Another process could not do its part; the text is one line."""
+
+
 def world() -> tuple[int, int]:
     """(rank, number of processes) of this process; (0, 1) outside `torchrun`."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
@@ -29,15 +33,60 @@ def join_world() -> torch.device:
     return device
 
 
+def leave_world() -> None:
+    """Ends what `join_world` began, when all is done.
+
+    Not to be called after an error: the others may be in the middle of a step, and would be waited
+    for. `torchrun` ends them when this process has gone.
+    """
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def all_or_none() -> Iterator[None]:
+    """The body succeeds in every process or fails in every process.
+
+    Without that the others would wait in their next step for one that has gone. Where the body
+    itself succeeded, but not everywhere, it raises ProcessError.
+    """
+    done = False
+    try:
+        yield
+        done = True
+    finally:
+        failures = _sum(int(not done))
+    if failures:
+        raise ProcessError("another process failed; its own message says why")
+
+
 @contextlib.contextmanager
 def first_alone() -> Iterator[None]:
-    """The body runs in the first process of each machine, and then in the others."""
-    others = world()[1] > 1 and int(os.environ["LOCAL_RANK"]) > 0
-    if others:
-        dist.barrier()
-    yield
-    if world()[1] > 1 and not others:
-        dist.barrier()
+    """The body runs in the first process of each machine, and then in the others.
+
+    If it fails in a first one, it raises ProcessError in the others instead.
+    """
+    if world()[1] > 1 and int(os.environ["LOCAL_RANK"]) > 0:
+        with all_or_none():
+            pass  # waits for the first ones
+        yield
+    else:
+        with all_or_none():
+            yield
+
+
+def _sum(number: int) -> int:
+    """The sum of every process's number, in every process."""
+    if world()[1] == 1:
+        return number
+    total = torch.tensor(number, device=_meeting_place())
+    dist.all_reduce(total)
+    return int(total)
+
+
+def _meeting_place() -> str:
+    """The kind of device whose tensors the processes can exchange."""
+    return "cuda" if dist.get_backend() == "nccl" else "cpu"
 
 
 def gather(state: Tensor) -> Tensor:
@@ -45,7 +94,7 @@ def gather(state: Tensor) -> Tensor:
     processes = world()[1]
     if processes == 1:
         return state[None]
-    local = state.to("cuda") if dist.get_backend() == "nccl" else state
+    local = state.to(_meeting_place())
     rows = [torch.empty_like(local) for _ in range(processes)]
     dist.all_gather(rows, local)
     return torch.stack(rows).cpu()
@@ -55,7 +104,6 @@ def agreed(decision: bool) -> bool:
     """The first process's decision, in every process."""
     if world()[1] == 1:
         return decision
-    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-    value = torch.tensor(int(decision), device=device)
+    value = torch.tensor(int(decision), device=_meeting_place())
     dist.broadcast(value, src=0)
     return bool(value)

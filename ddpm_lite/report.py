@@ -59,7 +59,8 @@ def model_likelihood(model: DiffusionModel, bound: LikelihoodConfig, seed: int =
 
 def _random_test_images(n: int, seed: int) -> Tensor:
     pixels = mnist(train=False).pixels
-    return pixels[torch.randperm(len(pixels), generator=torch.Generator().manual_seed(seed))[:n]]
+    generator = torch.Generator().manual_seed(seed)
+    return pixels[torch.randperm(len(pixels), generator=generator, device="cpu")[:n]]
 
 
 def _bits(bound: Likelihood) -> dict[str, Any]:

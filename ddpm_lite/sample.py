@@ -8,6 +8,8 @@ label, guidance and clipping.
 Times fall from T to 0; x_0 is the image in [-1, 1]. Everything is computed in x_T's dtype.
 """
 
+import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
@@ -52,8 +54,11 @@ def denoiser(
 
     With `unconditional`, the same network without its label, the prediction is moved along
     classifier-free guidance (Ho and Salimans, arXiv:2207.12598): 0 is unconditional, 1 is the label
-    alone, more is a stronger label. `clip` keeps the predicted x_0 within [-1, 1].
+    alone, more is a stronger label. `clip` keeps the predicted x_0 within [-1, 1]. Raises
+    ValueError for guidance without `unconditional`, or by a scale that is not finite.
     """
+    if not math.isfinite(guidance_scale):
+        raise ValueError(f"guidance_scale must be a finite number, not {guidance_scale}")
     if guidance_scale != 1.0 and unconditional is None:
         raise ValueError("guidance needs the network's unconditional prediction as well")
 
@@ -73,7 +78,9 @@ def initial_noise(
     shape: tuple[int, ...], seed: int = 0, device: torch.device | str = "cpu"
 ) -> Tensor:
     """x_T ~ N(0, I), float32; drawn on the CPU, so that a seed means the same on every device."""
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu")
+    return noise.to(device)
 
 
 def timesteps(T: int, steps: int) -> list[int]:
@@ -98,7 +105,8 @@ class _Noise:
         self.generator = torch.Generator().manual_seed(seed + 0x9E3779B9)
 
     def like(self, x: Tensor) -> Tensor:
-        return torch.randn(x.shape, generator=self.generator, dtype=x.dtype).to(x.device)
+        noise = torch.randn(x.shape, generator=self.generator, dtype=x.dtype, device="cpu")
+        return noise.to(x.device)
 
 
 def ancestral(
@@ -166,7 +174,7 @@ def ddim_step(
         raise IndexError(
             f"no step leads from t = {t} to {before}; times fall from {schedule.T} to 0"
         )
-    if eta < 0:
+    if not eta >= 0:  # which NaN is not either
         raise ValueError(f"eta must lie between 0 and 1, not {eta}")
     if before == 0:
         return Gaussian(x_0, torch.zeros_like(x_0[..., :1]))
@@ -219,7 +227,11 @@ def _extrapolate(
 
 
 def last(states: Iterable[State]) -> Tensor:
-    """The image at the end of a sampler, (B, C, H, W), roughly in [-1, 1]."""
-    for state in states:
-        image = state.x_t
-    return image
+    """The image at the end of a sampler, (B, C, H, W), roughly in [-1, 1].
+
+    Raises ValueError if the sampler has been run to its end already: its states come only once.
+    """
+    end = deque(states, maxlen=1)
+    if not end:
+        raise ValueError("the sampler has no states left; make a new one")
+    return end[0].x_t

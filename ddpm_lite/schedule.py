@@ -15,6 +15,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from ddpm_lite.devices import to_device
+
 MAX_FINAL_ALPHA_BAR = 1e-2
 """Above this, x_T still shows the image, and sampling from pure noise starts from the wrong law."""
 
@@ -68,7 +70,7 @@ class NoiseSchedule:
     @cached_property
     def alpha_bar_prev(self) -> Tensor:
         """alpha_bar_{t-1}, shape (T,); alpha_bar_0 = 1."""
-        return torch.cat([torch.ones(1, dtype=torch.float64), self.alpha_bar[:-1]])
+        return torch.cat([torch.ones(1, dtype=torch.float64, device="cpu"), self.alpha_bar[:-1]])
 
     @cached_property
     def one_minus_alpha_bar(self) -> Tensor:
@@ -80,7 +82,9 @@ class NoiseSchedule:
 
     @cached_property
     def _one_minus_alpha_bar_prev(self) -> Tensor:
-        return torch.cat([torch.zeros(1, dtype=torch.float64), self.one_minus_alpha_bar[:-1]])
+        return torch.cat(
+            [torch.zeros(1, dtype=torch.float64, device="cpu"), self.one_minus_alpha_bar[:-1]]
+        )
 
     @cached_property
     def posterior_variance(self) -> Tensor:
@@ -119,13 +123,18 @@ class NoiseSchedule:
             raise IndexError(
                 f"t must lie in 1..{self.T}; it runs from {index.min()} to {index.max()}"
             )
-        values = table[index.long() - 1].to(like.device, like.dtype)
+        values = to_device(table[index.long() - 1], like.device, like.dtype)
         return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
 def _check_steps(T: int) -> None:
     if T < 1:
         raise ValueError(f"the number of steps T must be at least 1, not {T}")
+
+
+def _even(first: float, last: float, T: int) -> Tensor:
+    """T numbers from `first` to `last`, evenly spaced."""
+    return torch.linspace(first, last, T, dtype=torch.float64, device="cpu")
 
 
 def linear(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> NoiseSchedule:
@@ -136,15 +145,14 @@ def linear(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> NoiseSched
     """
     _check_steps(T)
     scale = 1000 / T
-    return NoiseSchedule(torch.linspace(scale * first, scale * last, T, dtype=torch.float64))
+    return NoiseSchedule(_even(scale * first, scale * last, T))
 
 
 def quadratic(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> NoiseSchedule:
     """Betas whose square roots are evenly spaced (DDIM's code), scaled by 1000/T."""
     _check_steps(T)
     scale = 1000 / T
-    root = torch.linspace((scale * first) ** 0.5, (scale * last) ** 0.5, T, dtype=torch.float64)
-    return NoiseSchedule(root**2)
+    return NoiseSchedule(_even((scale * first) ** 0.5, (scale * last) ** 0.5, T) ** 2)
 
 
 def from_alpha_bar(
@@ -158,7 +166,7 @@ def from_alpha_bar(
     _check_steps(T)
     values = [alpha_bar(t / T) for t in range(T + 1)]
     betas = [min(1 - after / before, max_beta) for before, after in pairwise(values)]
-    return NoiseSchedule(torch.tensor(betas, dtype=torch.float64))
+    return NoiseSchedule(torch.tensor(betas, dtype=torch.float64, device="cpu"))
 
 
 def cosine(T: int = 1000, offset: float = 0.008) -> NoiseSchedule:

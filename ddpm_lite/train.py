@@ -8,9 +8,8 @@ One process trains on one device; several, started by `torchrun`, share the work
 DistributedDataParallel. `run.py` adds what a long run needs.
 """
 
-import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -21,15 +20,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ddpm_lite.checkpoint import (
-    CheckpointError,
-    load_optimizer,
-    optimizer_tensors,
-    read,
-    write,
-)
+from ddpm_lite.checkpoint import load_optimizer, optimizer_tensors, read, write
 from ddpm_lite.data import Batches, Images
-from ddpm_lite.diffusion import Weighting, check_name, training_loss
+from ddpm_lite.devices import plain_defaults, to_device
+from ddpm_lite.diffusion import Weighting, check_finite, check_name, training_loss
 from ddpm_lite.model import (
     DiffusionModel,
     ModelConfig,
@@ -37,8 +31,10 @@ from ddpm_lite.model import (
     autocast,
     best_device,
     load_weights,
+    new_net,
 )
-from ddpm_lite.processes import gather, world
+from ddpm_lite.processes import all_or_none, gather, world
+from ddpm_lite.resume import SavedTraining, Wanted, read_training
 from ddpm_lite.unet import UNet
 
 
@@ -92,8 +88,11 @@ class TrainConfig:
             raise ValueError("steps, batch_size and accumulate must be at least 1")
         if self.batch_size % self.accumulate:
             raise ValueError("batch_size must be a multiple of accumulate")
+        check_finite(self)
         if self.learning_rate <= 0 or self.clip_norm <= 0:
             raise ValueError("learning_rate and clip_norm must be above 0")
+        if self.weight_decay < 0 or self.warmup_steps < 0:
+            raise ValueError("weight_decay and warmup_steps must be at least 0")
         check_name(Weighting, self.weighting)
         check_name(TimeLaw, self.times)
         check_name(Precision, self.precision)
@@ -124,22 +123,26 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
     return config.learning_rate * min(1.0, rise, fall)
 
 
-def draw_times(T: int, n: int, law: TimeLaw, generator: torch.Generator) -> Tensor:
+def draw_times(T: int, n: int, law: TimeLaw, generator: torch.Generator, first: int = 0) -> Tensor:
     """Times in 1..T, int64 (n,). With "half_log" every second one is t by log(1 + 1/t) / log T.
 
-    That is the integer part of T^u, u uniform; T itself has chance 0 there.
+    That is the integer part of T^u, u uniform; T itself has chance 0 there. `first` is the number
+    of the first image among all that are trained on, from 0: those of odd number are the second
+    ones, so that half of them are whatever the size of the parts that times are drawn for.
     """
-    t = torch.randint(1, T + 1, (n,), generator=generator)
+    t = torch.randint(1, T + 1, (n,), generator=generator, device="cpu")
     if law == "half_log":
-        t[1::2] = (T ** torch.rand(n // 2, generator=generator)).long()
+        second = t[1 - first % 2 :: 2]
+        u = torch.rand(len(second), generator=generator, dtype=torch.float32, device="cpu")
+        second.copy_((T**u).long())
     return t
 
 
 class Trainer:
     """A network in training: its weights, their running average, the optimizer and the batches.
 
-    `steps()` trains; `save` and `resume` make a stop invisible: on the CPU a resumed run goes on
-    bit for bit. Raises ValueError if the images do not fit the network.
+    `steps()` trains; `save` and `resume` make a stop invisible: on the CPU a run that is resumed by
+    as many processes goes on bit for bit. Raises ValueError if the images do not fit the network.
     """
 
     def __init__(
@@ -159,18 +162,22 @@ class Trainer:
 
     def _build_network(self) -> None:
         torch.manual_seed(self.config.seed)
-        self.net = UNet(self.model_config.unet)
+        self.net = new_net(self.model_config.unet)
         self.net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = get_ema_multi_avg_fn(self.config.ema_decay)
-        self.ema = AveragedModel(self.net, multi_avg_fn=average)
+        with plain_defaults():
+            self.ema = AveragedModel(self.net, multi_avg_fn=average)
         self.optimizer = torch.optim.AdamW(
             self.net.parameters(), lr=0.0, weight_decay=self.config.weight_decay, fused=True
         )
-        net: nn.Module = torch.compile(self.net) if self.config.compile else self.net  # type: ignore[assignment]
-        self.parallel = DistributedDataParallel(net) if self.processes > 1 else net
+        self.shared = DistributedDataParallel(self.net) if self.processes > 1 else None
+        net: nn.Module = self.shared or self.net
+        # outside of DistributedDataParallel, so that the compiler can cut the graph where gradients
+        # are exchanged, and computes on meanwhile
+        self.parallel: nn.Module = torch.compile(net) if self.config.compile else net  # type: ignore[assignment]
 
     def _build_randomness(self, images: Images) -> None:
-        """Every process draws the same batches, and its own times and noise."""
+        """Every process draws its own share of each batch, its own times and its own noise."""
         share, rest = divmod(self.config.batch_size, self.processes * self.config.accumulate)
         if rest:
             raise ValueError(
@@ -181,9 +188,14 @@ class Trainer:
             images, share * self.config.accumulate, self.device, self.config.seed,
             flip=self.config.flip, rank=self.rank, world_size=self.processes,
         )  # fmt: skip
-        seed = self.config.seed + 1_000_003 * self.rank
-        self.times = torch.Generator().manual_seed(seed + 1)
-        self.noise = torch.Generator(self.device).manual_seed(seed + 2)
+        self.times, self.noise = torch.Generator(), torch.Generator(self.device)
+        self._seed()
+
+    def _seed(self) -> None:
+        """Random numbers that no other process and no other step begins with."""
+        seed = self.config.seed + 1_000_003 * self.rank + 15_485_863 * self.step
+        self.times.manual_seed(seed + 1)
+        self.noise.manual_seed(seed + 2)
         torch.manual_seed(seed)  # dropout
 
     def steps(self) -> Iterator[TrainState]:
@@ -199,40 +211,43 @@ class Trainer:
         rate = learning_rate_at(self.config, self.step + 1)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss = self._backward()
-        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip_norm)
-        if not math.isfinite(loss) or not math.isfinite(float(norm)):
+        mean = self._backward()
+        length = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip_norm)
+        loss, norm = torch.stack([mean, length]).tolist()  # the only time that a GPU is waited for
+        if not math.isfinite(loss) or not math.isfinite(norm):
             raise TrainingError(
-                f"the loss is {loss:.4g}, its gradient {float(norm):.4g} at step {self.step + 1}: "
+                f"the loss is {loss:.4g}, its gradient {norm:.4g} at step {self.step + 1}: "
                 "lower --learning-rate, or use --precision float32"
             )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.ema.update_parameters(self.net)
         self.step += 1
-        return TrainState(self.step, loss, float(norm), rate)
+        return TrainState(self.step, loss, norm, rate)
 
-    def _backward(self) -> float:
-        """Puts the gradient of the mean loss of one batch into the weights; returns that loss."""
+    def _backward(self) -> Tensor:
+        """Puts the gradient of one batch's mean loss into the weights; returns that loss, ()."""
         x_0, labels = next(self.batches)
         parts = self.config.accumulate
-        total = torch.zeros((), device=self.device)
+        total = torch.zeros((), dtype=torch.float32, device=self.device)
+        self._first = self.config.batch_size * self.step + len(x_0) * self.rank
         for part, (x, label) in enumerate(
             zip(x_0.chunk(parts), labels.chunk(parts), strict=True), 1
         ):
-            if isinstance(self.parallel, DistributedDataParallel):
-                self.parallel.require_backward_grad_sync = part == parts
+            if self.shared is not None:
+                self.shared.require_backward_grad_sync = part == parts
             loss = self._loss(x, label).mean() / parts
             loss.backward()
             total += loss.detach()
+            self._first += len(x)
         if self.processes > 1:
             dist.all_reduce(total)
             total /= self.processes
-        return float(total)
+        return total
 
     def _loss(self, x_0: Tensor, label: Tensor) -> Tensor:
-        t = draw_times(self.schedule.T, len(x_0), self.config.times, self.times)
-        eps = torch.randn(x_0.shape, generator=self.noise, device=self.device)
+        t = draw_times(self.schedule.T, len(x_0), self.config.times, self.times, self._first)
+        eps = torch.randn(x_0.shape, generator=self.noise, dtype=x_0.dtype, device=self.device)
         net_label = self._drop(label) if self.model_config.unet.classes else None
 
         def model(x_t: Tensor, t: Tensor) -> Tensor:
@@ -246,8 +261,9 @@ class Trainer:
 
     def _drop(self, label: Tensor) -> Tensor:
         """Some labels replaced by the label that means none."""
-        dropped = torch.rand(len(label), generator=self.times) < self.config.label_dropout
-        return label.masked_fill(dropped.to(label.device), self.model_config.unet.classes)
+        u = torch.rand(len(label), generator=self.times, dtype=torch.float32, device="cpu")
+        dropped = to_device(u < self.config.label_dropout, label.device)
+        return label.masked_fill(dropped, self.model_config.unet.classes)
 
     def model(self) -> DiffusionModel:
         """The running average of the weights, ready to draw; it goes on changing with training."""
@@ -257,21 +273,30 @@ class Trainer:
         return cast(UNet, self.ema.module)
 
     def save(self, path: Path) -> None:
-        """Writes everything that `resume` needs; every process calls it, the first one writes."""
+        """Writes everything that `resume` needs; every process calls it, the first one writes.
+
+        Raises CheckpointError if the file cannot be written, and ProcessError in the others then.
+        """
         random = {f"rng.{k}": gather(v) for k, v in self._random_states().items()}
-        if self.rank > 0:
-            return
+        with all_or_none():
+            if self.rank == 0:
+                write(path, self._tensors() | random, self._metadata())
+
+    def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"model.{k}": v for k, v in self.net.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self._average().state_dict().items()}
         tensors |= {f"optimizer.{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
-        tensors |= {f"batches.{k}": v for k, v in self.batches.state_dict().items()} | random
-        write(path, tensors, self._metadata())
+        return tensors | {f"batches.{k}": v for k, v in self.batches.state_dict().items()}
 
     def save_weights(self, path: Path) -> None:
-        """Writes the running average alone, in float16: an eighth of the size, enough to draw."""
+        """Writes the running average alone, in float16: an eighth of the size, enough to draw.
+
+        Every process calls it, the first one writes; it raises what `save` does.
+        """
         weights = {f"ema.{k}": v.half() for k, v in self._average().state_dict().items()}
-        if self.rank == 0:
-            write(path, weights, self._metadata())
+        with all_or_none():
+            if self.rank == 0:
+                write(path, weights, self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
         return {
@@ -289,50 +314,60 @@ class Trainer:
             states["cuda"] = torch.cuda.get_rng_state(self.device)
         return states
 
-    def resume(self, path: Path) -> None:
-        """Goes on from a checkpoint.
+    def differences(self, checkpoint: Path | Mapping[str, Any]) -> list[str]:
+        """The options of training that a checkpoint, or its metadata, has with other values.
 
-        Raises CheckpointError if it is unreadable, of another network, or of another number of
-        processes.
+        Each as "option: stored -> now", in the order of `TrainConfig`; an option that is not stored
+        is left out. Raises CheckpointError if the file is unreadable.
         """
-        tensors, metadata = read(path)
-        names = list(self.batches.images.class_names)
-        if metadata.get("class_names") != names:
-            raise CheckpointError(f"{path}: was trained on other data; resume it with the same")
-        if metadata.get("model") != json.loads(json.dumps(self.model_config.to_dict())):
-            raise CheckpointError(
-                f"{path}: holds a model of another configuration; resume it with its own"
-            )
-        parts = {prefix: _under(tensors, prefix) for prefix in _PARTS}
-        if not all(parts.values()):
-            raise CheckpointError(f"{path}: holds weights only, not a training to resume")
-        load_weights(self.net, parts["model."], path)
-        load_weights(self._average(), parts["ema."], path)
-        self.ema.n_averaged.fill_(metadata["step"])
-        load_optimizer(self.optimizer, parts["optimizer."])
-        self.batches.load_state_dict(parts["batches."])
-        self._set_random_states(parts["rng."], path)
-        self.step = int(metadata["step"])
+        if isinstance(checkpoint, Path):
+            checkpoint = read(checkpoint, only="no tensors")[1]
+        stored, now = checkpoint.get("train") or {}, asdict(self.config)
+        return [f"{k}: {stored[k]} -> {v}" for k, v in now.items() if stored.get(k, v) != v]
 
-    def _set_random_states(self, states: dict[str, Tensor], path: Path) -> None:
-        if len(states["cpu"]) != self.processes or states.keys() != self._random_states().keys():
-            raise CheckpointError(
-                f"{path}: was written by {len(states['cpu'])} processes or on another kind of "
-                "device; resume it on the same"
-            )
-        mine = {name: rows[self.rank].clone() for name, rows in states.items()}
+    def resume(self, path: Path) -> list[str]:
+        """Goes on from a checkpoint. Returns what is not as it was, a line each.
+
+        These are the `differences`, and that random numbers begin anew where the checkpoint was
+        written by another number of processes or on another kind of device: then the run goes on
+        with the images that would have followed, but not bit for bit. Raises CheckpointError, and
+        has changed nothing, if the file is unreadable or holds another network, other data, another
+        batch size, or no training.
+        """
+        images = self.batches.images
+        wanted = Wanted(
+            self.net, self.model_config, images.class_names, len(images), self.config.batch_size
+        )
+        saved = read_training(path, wanted)
+        notes = self.differences({"train": saved.options})
+        load_weights(self.net, saved.weights, path)
+        load_weights(self._average(), saved.average, path)
+        self.ema.n_averaged.fill_(saved.step)
+        load_optimizer(self.optimizer, saved.moments)
+        place = [saved.seen // self.processes, self.batches.batch_size, len(images)]
+        self.batches.load_state_dict(
+            {"generator": saved.epoch, "place": torch.tensor(place, device="cpu")}
+        )
+        self.step = saved.step
+        return notes + self._resume_randomness(saved)
+
+    def _resume_randomness(self, saved: SavedTraining) -> list[str]:
+        """Takes this process's random states, if they fit; tells if they do not."""
+        wanted = {k: (self.processes, *v.shape) for k, v in self._random_states().items()}
+        if {k: tuple(v.shape) for k, v in saved.random.items()} != wanted:
+            self._seed()
+            before = f"{saved.processes} process{'es' * (saved.processes > 1)}"
+            return [
+                f"random numbers begin anew: the checkpoint was written by {before}, this run has "
+                f"{self.processes} on {self.device.type}; it goes on, but not bit for bit"
+            ]
+        mine = {name: rows[self.rank].clone() for name, rows in saved.random.items()}
         self.times.set_state(mine["times"])
         self.noise.set_state(mine["noise"])
         torch.set_rng_state(mine["cpu"])
         if "cuda" in mine:
             torch.cuda.set_rng_state(mine["cuda"], self.device)
-
-
-_PARTS = ("model.", "ema.", "optimizer.", "batches.", "rng.")
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        return []
 
 
 def _check_images(model: ModelConfig, images: Images) -> None:

@@ -4,7 +4,9 @@ The layout is that of Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Mo
 (arXiv:2006.11239, appendix B): residual blocks with GroupNorm and SiLU, the time added inside
 every block, self-attention at chosen levels, skip connections from the way down to the way up.
 Two things are added: an optional class label, and an optional first step that folds 2x2 pixels
-into channels, which makes small grey images cheap.
+into channels, which makes small grey images cheap. One thing differs: where the side is halved, the
+authors' code pads with zeros on the right and at the bottom alone, and here all four sides are
+padded. The parameters are the same, but weights trained there would compute something else here.
 """
 
 import math
@@ -67,13 +69,13 @@ class UNetConfig:
 PRESETS: Mapping[str, UNetConfig] = {
     "tiny": UNetConfig(channels=(32, 64), groups=8, heads=4, patch=2, classes=10),
     "mnist": UNetConfig(channels=(48, 64, 96), groups=8, heads=4, patch=2, classes=10),
-    # The CIFAR-10 network of the DDPM paper: 35.7 million parameters, no labels.
+    # As wide and deep as the DDPM paper's CIFAR-10 network: 35.7 million parameters, no labels.
     "cifar10": UNetConfig(
         image_channels=3, channels=(128, 256, 256, 256), blocks=2, attention=(1,), dropout=0.1
     ),
 }
 """Named shapes: `tiny` trains in a minute on a CPU, `mnist` is the shipped model's,
-`cifar10` is the DDPM paper's."""
+`cifar10` has the layers and parameters of the DDPM paper's, but not its padding (see above)."""
 
 
 def sinusoidal_embedding(t: Tensor, width: int) -> Tensor:
@@ -129,8 +131,9 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        h = self.conv1(norm_silu(self.norm1, x))
-        h = self.conv2(self.dropout(norm_silu(self.norm2, h, shift=self.time(time))))
+        h = self.conv1(norm_silu(self.norm1, x))  # (B, inputs, H, W) to (B, outputs, H, W)
+        shift = self.time(time)  # (B, time) to (B, outputs): one number a channel
+        h = self.conv2(self.dropout(norm_silu(self.norm2, h, shift)))  # (B, outputs, H, W)
         out: Tensor = self.skip(x) + h
         return out
 
@@ -159,11 +162,10 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
-        qkv = self.qkv(norm_only(self.norm, x)).reshape(
-            batch, 3, self.heads, channels // self.heads, -1
-        )
-        q, k, v = qkv.transpose(-1, -2).unbind(1)
-        h = attend(q, k, v).transpose(-1, -2)
+        qkv = self.qkv(norm_only(self.norm, x))  # (B, 3 C, H, W): q, then k, then v
+        qkv = qkv.reshape(batch, 3, self.heads, channels // self.heads, -1)  # pixels last
+        q, k, v = qkv.transpose(-1, -2).unbind(1)  # each (B, heads, H W, C / heads)
+        h = attend(q, k, v).transpose(-1, -2)  # (B, heads, C / heads, H W)
         out: Tensor = x + self.out(h.reshape(batch, channels, height, width))
         return out
 
@@ -253,19 +255,23 @@ class UNet(nn.Module):
         return F.pixel_shuffle(h, self.config.patch)[..., :height, :width]
 
     def _body(self, x: Tensor, time: Tensor) -> Tensor:
-        h = self.stem(x)
+        """From x (B, C patch^2, h, w) and the embedded time (B, 4 c_0) to a tensor of x's shape.
+
+        c_0, c_1, ... are the widths of the levels; level l has the side h / 2^l.
+        """
+        h = self.stem(x)  # (B, c_0, h, w)
         skips = [h]
-        for layer in self.down:
+        for layer in self.down:  # a stage ends with c_l channels; a convolution halves the side
             h = layer(h, time) if isinstance(layer, Stage) else layer(h)
             skips.append(h)
-        for stage in self.middle:
+        for stage in self.middle:  # the last level's shape stays
             h = stage(h, time)
         for layer in self.up:
-            if isinstance(layer, Stage):
+            if isinstance(layer, Stage):  # takes the skip's channels in as well, ends with c_l
                 h = layer(torch.cat([h, skips.pop()], dim=1), time)
-            else:
+            else:  # doubles the side
                 h = layer(h)
-        out: Tensor = self.head(norm_silu(self.norm, h))
+        out: Tensor = self.head(norm_silu(self.norm, h))  # (B, c_0, h, w) to (B, C patch^2, h, w)
         return out
 
 

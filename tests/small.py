@@ -1,5 +1,9 @@
 """Small things that several tests train on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import torch
 
 from ddpm_lite.data import Images
@@ -32,6 +36,34 @@ def trainer(**changes: object) -> Trainer:
 
 def weights(of: Trainer) -> dict[str, torch.Tensor]:
     return {k: v.clone() for k, v in of.net.state_dict().items()}
+
+
+class NoDouble(torch.Tensor):
+    """A tensor of a device that has no float64, as Apple's MPS; its numbers lie on the CPU."""
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = super().__torch_function__(func, types, args, kwargs or {})
+        if isinstance(out, cls) and func is torch.Tensor.cpu:
+            return out.as_subclass(torch.Tensor)
+        if isinstance(out, cls) and out.dtype == torch.float64:
+            raise TypeError("Cannot convert a tensor to float64: this device has none")
+        return out
+
+
+@contextmanager
+def default(of_session: torch.dtype | str) -> Iterator[None]:
+    """Another default dtype or device in the body."""
+    before = torch.get_default_dtype()
+    try:
+        if isinstance(of_session, str):
+            torch.set_default_device(of_session)
+        else:
+            torch.set_default_dtype(of_session)
+        yield
+    finally:
+        torch.set_default_dtype(before)
+        torch.set_default_device(None)
 
 
 def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:

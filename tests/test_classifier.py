@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from small import default
 
-from ddpm_lite.checkpoint import CheckpointError
+from ddpm_lite.checkpoint import CheckpointError, read, write
 from ddpm_lite.classifier import (
     WEIGHTS,
     Classifier,
@@ -23,6 +24,24 @@ def test_it_is_right_about_the_whole_test_set() -> None:
 
 def test_the_file_is_small() -> None:
     assert WEIGHTS.stat().st_size < 500_000
+
+
+def test_a_file_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    tensors, metadata = read(WEIGHTS)
+    write(tmp_path / "other", {"x": torch.zeros(1)}, metadata)
+    with pytest.raises(CheckpointError, match="another shape"):
+        load_classifier(tmp_path / "other")
+    write(tmp_path / "bad", tensors | {"head.bias": torch.full((10,), float("nan"))}, metadata)
+    with pytest.raises(CheckpointError, match="NaN or infinite"):
+        load_classifier(tmp_path / "bad")
+
+
+@pytest.mark.parametrize("other", [torch.float64, "meta"])
+def test_the_sessions_defaults_change_no_feature(other: torch.dtype | str) -> None:
+    x = torch.rand(2, 1, 28, 28) * 2 - 1
+    expected = load_classifier()(x)
+    with default(other):
+        assert torch.equal(load_classifier()(x), expected)
 
 
 def test_an_image_is_judged_alone() -> None:

@@ -224,6 +224,12 @@ def test_bound_weight_times_squared_error_is_the_kl(target: Target) -> None:
         close(loss_weight(FIVE, target, "bound")[t - 1] * error**2, kl, rtol=1e-9)
 
 
+@pytest.mark.parametrize("gamma", [0.0, -1.0, math.nan, math.inf])
+def test_gamma_that_caps_nothing_is_refused(gamma: float) -> None:
+    with pytest.raises(ValueError, match="gamma must be"):
+        loss_weight(linear(50), "v", "min_snr", gamma)
+
+
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("gamma", [0.5, 5.0])
 def test_min_snr_weight_is_that_of_its_paper(target: Target, gamma: float) -> None:

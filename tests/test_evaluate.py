@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from small import NoDouble, default
 from torch import Tensor
 
 from ddpm_lite import evaluate
@@ -17,6 +18,7 @@ from ddpm_lite.diffusion import Model, elbo
 from ddpm_lite.evaluate import (
     EvaluationError,
     frechet_distance,
+    frechet_floor,
     inception_fid,
     likelihood,
     sample_quality,
@@ -86,7 +88,7 @@ def test_real_digits_are_near_the_floor(real: Images) -> None:
     chosen = torch.randperm(60_000, generator=torch.Generator().manual_seed(9))[:2000]
     quality = sample_quality(real.pixels[chosen], real.labels[chosen], seed=1)
     assert quality.n == sum(quality.class_counts) == 2000
-    assert quality.frechet < 1.5 * quality.frechet_floor
+    assert quality.frechet < 2 * quality.frechet_floor  # other writers, whom the classifier knows
     assert quality.confidence > 0.98
     assert quality.confident_share > 0.96
     assert quality.class_distance < 0.05
@@ -125,6 +127,42 @@ def test_the_floor_falls_with_n_and_depends_on_the_seed_alone(real: Images) -> N
     assert again.frechet_floor == floors[1]
     assert sample_quality(real.pixels[:400], seed=4).frechet_floor != floors[1]
     assert "128-d" in again.features
+
+
+def test_no_image_that_the_classifier_was_trained_on_is_in_the_floor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are nearer to it than new ones are."""
+    asked: list[bool] = []
+    monkeypatch.setattr(evaluate, "mnist", lambda train: asked.append(train) or mnist(train))  # type: ignore[func-returns-value]
+    for cached in (frechet_floor, evaluate._reference):
+        cached.cache_clear()
+    frechet_floor(300)
+    assert asked == [False]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "sets"), [(500, 20), (10_000, 4)])
+def test_the_floor_is_what_as_many_new_images_have(
+    real: Images, monkeypatch: pytest.MonkeyPatch, n: int, sets: int
+) -> None:
+    """Among training images, of which there are enough to try: a pool of 10,000, and others."""
+    order = torch.randperm(60_000, generator=torch.Generator().manual_seed(3))
+    rows = evaluate._judge(evaluate.load_classifier(), real.pixels[order]).features
+    pool, others = rows[:10_000], rows[10_000 : 10_000 + n * sets].split(n)
+    monkeypatch.setattr(evaluate, "_reference", lambda: pool)
+    frechet_floor.cache_clear()
+    told = frechet_floor(n)
+    frechet_floor.cache_clear()
+    found = torch.tensor([frechet_distance(other, pool) for other in others])
+    error = float(found.std()) / math.sqrt(sets)
+    assert told == pytest.approx(float(found.mean()), abs=4 * error + 0.05 * told)
+    assert told < 2 * float(found.mean())
+
+
+def test_a_floor_needs_two_images() -> None:
+    with pytest.raises(ValueError, match="at least 2"):
+        frechet_floor(1)
 
 
 @pytest.mark.parametrize(
@@ -261,6 +299,27 @@ def test_stretches_cover_every_time_once(T: int, n_times: int) -> None:
 def test_no_stretch_for_the_rest_is_refused() -> None:
     with pytest.raises(ValueError, match="n_times"):
         stretches(100, 40, 0)
+
+
+def test_it_runs_on_a_device_without_float64() -> None:
+    schedule, images = linear(60), pixels(4)
+    expected = likelihood(schedule, exact_model(schedule), images, "x_0", n_times=3, exact=2)
+    there = images.as_subclass(NoDouble)
+    found = likelihood(schedule, exact_model(schedule), there, "x_0", n_times=3, exact=2)
+    assert found == expected
+    a, b = (features(50, 4, seed).float().as_subclass(NoDouble) for seed in (0, 1))
+    assert frechet_distance(a, b) == pytest.approx(
+        frechet_distance(features(50, 4, 0), features(50, 4, 1)), rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("other", [torch.float64, "meta"])
+def test_the_sessions_defaults_change_no_estimate(other: torch.dtype | str) -> None:
+    schedule, images = linear(60), pixels(4)
+    expected = likelihood(schedule, exact_model(schedule), images, "x_0", n_times=3, exact=2)
+    with default(other):
+        found = likelihood(linear(60), exact_model(schedule), images, "x_0", n_times=3, exact=2)
+    assert found == expected
 
 
 def test_a_network_of_nan_is_refused() -> None:

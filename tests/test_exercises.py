@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from small import default
 from torch import Tensor, nn
 
 from ddpm_lite import exercises as ex
@@ -38,6 +39,43 @@ RIGHT = [
 @pytest.mark.parametrize(("check", "function"), RIGHT)
 def test_right_code_gets_a_tick(check: Callable[..., ex.Mark], function: Any) -> None:
     assert "✓" in check(function)._repr_html_()
+
+
+def as_floats(check: Callable[..., ex.Mark]) -> Callable[..., Any]:
+    """The package's function of two results, with the variance as a number of Python's."""
+    function: Any = dict(RIGHT)[check]
+
+    def mine(*arguments: Any) -> tuple[Tensor, float]:
+        mean, variance = function(*arguments)
+        return mean, float(variance.flatten()[0])
+
+    return mine
+
+
+@pytest.mark.parametrize("check", [ex.check_posterior, ex.check_ddim_step])
+def test_a_number_of_pythons_is_as_good_as_a_tensor(check: Callable[..., ex.Mark]) -> None:
+    assert "✓" in check(as_floats(check))._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "check", [ex.check_q_sample, ex.check_posterior, ex.check_ddim_step, ex.check_guidance]
+)
+def test_right_answers_in_float32_are_right(check: Callable[..., ex.Mark]) -> None:
+    function: Any = dict(RIGHT)[check]
+
+    def rounded(*arguments: Any) -> Any:
+        out = function(*arguments)
+        return out.float() if isinstance(out, Tensor) else tuple(v.float() for v in out)
+
+    assert "✓" in check(rounded)._repr_html_()
+
+
+@pytest.mark.parametrize(("check", "function"), RIGHT)
+def test_right_code_gets_a_tick_in_a_session_of_float64(
+    check: Callable[..., ex.Mark], function: Any
+) -> None:
+    with default(torch.float64):
+        assert "✓" in check(function)._repr_html_()
 
 
 def early(schedule: NoiseSchedule, x_0: Tensor, t: int, eps: Tensor) -> Tensor:

@@ -1,9 +1,11 @@
 import json
+import math
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
+from small import default
 
 from ddpm_lite.checkpoint import CheckpointError, read, write
 from ddpm_lite.model import DiffusionModel, ModelConfig, load_weights
@@ -95,6 +97,31 @@ def test_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="another shape"):
         load_weights(other, weights, "m")
     assert all(torch.equal(v, before[k]) for k, v in other.state_dict().items())
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, bad: float) -> None:
+    saved(tmp_path / "m")
+    tensors, metadata = read(tmp_path / "m")
+    tensors["ema.stem.bias"][2] = bad
+    write(tmp_path / "bad", tensors, metadata)
+    with pytest.raises(CheckpointError, match=r"bad: .*NaN or infinite .*stem\.bias"):
+        DiffusionModel.load(tmp_path / "bad")
+
+
+@pytest.mark.parametrize("other", [torch.float64, torch.bfloat16, "meta"])
+def test_the_sessions_defaults_change_nothing(tmp_path: Path, other: torch.dtype | str) -> None:
+    net = saved(tmp_path / "m")
+    x, t = torch.randn(2, 1, 8, 8), torch.tensor([1, 50])
+    with torch.no_grad():
+        expected = net(x, t)
+    with default(other):
+        model = DiffusionModel.load(tmp_path / "m")
+        found = model(x, t)
+    assert found.dtype == model.net.head.weight.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    for name, table in vars(SMALL.build_schedule()).items():
+        assert torch.equal(getattr(model.schedule, name), table)
 
 
 @pytest.mark.parametrize("metadata", [{}, {"model": {"unet": {"channels": []}}}, {"model": 3}])

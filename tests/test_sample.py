@@ -10,6 +10,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from diffusers.schedulers import scheduling_ddpm
 from hypothesis import given
 from hypothesis import strategies as st
+from small import default
 from torch import Tensor
 
 from ddpm_lite.diffusion import Target, Variance, q_sample, target_of
@@ -523,3 +524,34 @@ def test_every_schedule_ends_at_a_finite_image() -> None:
             ancestral(denoise, make(50), start()),
         ):
             assert last(states).isfinite().all()
+
+
+def test_a_sampler_gives_its_states_once() -> None:
+    states = ddim(lambda x, t: 0 * x, linear(50), torch.randn(1, 1, 2, 2), 5)
+    last(states)
+    with pytest.raises(ValueError, match="no states left"):
+        last(states)
+
+
+@pytest.mark.parametrize("scale", [math.nan, math.inf, -math.inf])
+def test_guidance_by_what_is_no_number_is_refused(scale: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        denoiser(linear(50), lambda x, t: x, "x_0", lambda x, t: x, scale)
+
+
+@pytest.mark.parametrize("eta", [math.nan, math.inf, -0.1])
+def test_eta_that_is_no_number_is_refused(eta: float) -> None:
+    x = torch.randn(1, 1, 2, 2)
+    with pytest.raises(ValueError, match="eta must lie"):
+        ddim_step(linear(50), x, x, 20, 10, eta)
+
+
+@pytest.mark.parametrize("other", [torch.float64, "meta"])
+def test_the_sessions_defaults_change_no_image(other: torch.dtype | str) -> None:
+    def drawn() -> torch.Tensor:
+        x_T = initial_noise((2, 1, 3, 3), seed=4)
+        return last(ddim(lambda x, t: 0.5 * x, linear(50), x_T, 5, eta=1.0))
+
+    expected = drawn()
+    with default(other):
+        assert torch.equal(drawn(), expected)

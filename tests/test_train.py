@@ -1,15 +1,16 @@
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from small import MODEL, assert_same, config, images, trainer, weights
+from small import MODEL, assert_same, config, default, images, trainer, weights
 
 from ddpm_lite.checkpoint import CheckpointError, read, write
-from ddpm_lite.data import DataError
 from ddpm_lite.diffusion import training_loss
 from ddpm_lite.draw import DrawConfig, draw
 from ddpm_lite.model import ModelConfig
@@ -115,6 +116,36 @@ def test_half_of_the_times_are_small_ones() -> None:
         assert found == pytest.approx(expected, abs=4 * (0.25 / n) ** 0.5)
 
 
+def test_half_of_the_times_are_small_ones_in_parts_of_one_image_too() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for size in (1, 3):
+        parts = [draw_times(1000, size, "half_log", generator, size * k) for k in range(3000)]
+        mean, n = float(torch.cat(parts).double().mean()), 3000 * size
+        # (1 + T) / 2 for one half, and for the other the sum of t log(1 + 1/t) / log T
+        small = sum(t * math.log1p(1 / t) for t in range(1, 1000)) / math.log(1000)
+        assert mean == pytest.approx((500.5 + small) / 2, abs=4 * 290 / n**0.5)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 8])
+@pytest.mark.parametrize(("rank", "share"), [(0, 8), (2, 8)])
+def test_images_are_counted_over_parts_and_processes_and_steps(
+    monkeypatch: pytest.MonkeyPatch, accumulate: int, rank: int, share: int
+) -> None:
+    """So that parts of one image do not all draw their time by the same law."""
+    seen: list[int] = []
+
+    def spy(T: int, n: int, law: str, generator: torch.Generator, first: int) -> torch.Tensor:
+        seen.extend(range(first, first + n))
+        return torch.ones(n, dtype=torch.int64)
+
+    monkeypatch.setattr("ddpm_lite.train.draw_times", spy)
+    training = trainer(accumulate=accumulate, times="half_log")
+    training.rank = rank
+    for _ in islice(training.steps(), 2):
+        continue
+    assert seen == [8 * step + rank * share + i for step in range(2) for i in range(8)]
+
+
 def test_uniform_times_are_equally_likely() -> None:
     t = draw_times(4, 40_000, "uniform", torch.Generator().manual_seed(0))
     assert (t.bincount(minlength=5)[1:] / 40_000).tolist() == pytest.approx([0.25] * 4, abs=0.01)
@@ -164,6 +195,20 @@ def test_bfloat16_trains_too() -> None:
         ({"steps": 0}, "at least 1"),
         ({"batch_size": 9, "accumulate": 2}, "multiple of accumulate"),
         ({"ema_decay": 1.0}, "ema_decay"),
+        ({"warmup_steps": -1}, "warmup_steps"),
+        ({"weight_decay": -0.1}, "weight_decay"),
+        *[
+            ({name: value}, f"{name} must be a finite number")
+            for name in (
+                "learning_rate",
+                "clip_norm",
+                "weight_decay",
+                "ema_decay",
+                "cooldown",
+                "label_dropout",
+            )
+            for value in (math.nan, math.inf)
+        ],
     ],
 )
 def test_unusable_settings_are_refused(change: dict[str, object], message: str) -> None:
@@ -177,6 +222,13 @@ def test_images_that_do_not_fit_the_network_are_refused() -> None:
     one = UNetConfig(channels=(8,), groups=4, patch=2, classes=1)
     with pytest.raises(ValueError, match="classes"):
         Trainer(ModelConfig(unet=one, side=8), config(), images(), "cpu")
+
+
+@pytest.mark.parametrize("other", [torch.float64, torch.bfloat16])
+def test_the_sessions_default_dtype_changes_no_loss(other: torch.dtype) -> None:
+    expected = [s.loss for s in trainer(steps=3, times="half_log").steps()]
+    with default(other):
+        assert [s.loss for s in trainer(steps=3, times="half_log").steps()] == expected
 
 
 # --- resuming ------------------------------------------------------------------------------------
@@ -231,23 +283,152 @@ def test_checkpoints_that_cannot_be_resumed_are_refused(tmp_path: Path) -> None:
     next(training.steps())
     training.save(tmp_path / "c")
     training.save_weights(tmp_path / "w")
-    tensors, metadata = read(tmp_path / "c")
     other = ModelConfig(unet=UNetConfig(channels=(8,), groups=4, patch=2, classes=2), side=8)
     with pytest.raises(CheckpointError, match="another configuration"):
         Trainer(other, config(), images(), "cpu").resume(tmp_path / "c")
     named = replace(images(), class_names=("up", "down"))
     with pytest.raises(CheckpointError, match="other data"):
         Trainer(MODEL, config(), named, "cpu").resume(tmp_path / "c")
-    with pytest.raises(DataError, match="batch size"):
+    with pytest.raises(CheckpointError, match="not 64 in batches of 4"):
         trainer(batch_size=4).resume(tmp_path / "c")
-    with pytest.raises(DataError, match="data set"):
+    with pytest.raises(CheckpointError, match="not 66 in batches of 8"):
         Trainer(MODEL, config(), images(66), "cpu").resume(tmp_path / "c")
     with pytest.raises(CheckpointError, match="weights only"):
         trainer().resume(tmp_path / "w")
-    two = tensors | {k: torch.cat([v, v]) for k, v in tensors.items() if k.startswith("rng.")}
-    write(tmp_path / "two", two, metadata)
-    with pytest.raises(CheckpointError, match="2 processes"):
-        trainer().resume(tmp_path / "two")
+
+
+def everything(training: Trainer) -> dict[str, torch.Tensor]:
+    """All that a resumed training takes from its checkpoint."""
+    numbers = {"step": torch.tensor(training.step), "averaged": training.ema.n_averaged.clone()}
+    held = training._tensors() | training._random_states()
+    return numbers | {name: tensor.clone() for name, tensor in held.items()}
+
+
+def bad_moment(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    del tensors["optimizer.3.exp_avg"]
+
+
+def bad_shape(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    tensors["ema.head.weight"] = torch.zeros(1)
+
+
+def bad_number(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    tensors["model.head.bias"] = tensors["model.head.bias"] * math.nan
+
+
+def bad_generator(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    tensors["batches.generator"] = torch.zeros(7, dtype=torch.uint8)
+
+
+def bad_random_state(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    tensors["rng.times"] = torch.zeros_like(tensors["rng.times"])
+
+
+def bad_place(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    tensors["batches.place"] = torch.tensor([1000, 8, 64])
+
+
+def short_place(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    tensors["batches.place"] = torch.tensor([8])
+
+
+def no_step(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    del metadata["step"]
+
+
+def no_options(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    metadata["train"] = 3
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [bad_moment, bad_shape, bad_number, bad_generator, bad_random_state, bad_place, short_place,
+     no_step, no_options],
+)  # fmt: skip
+def test_what_is_refused_has_changed_nothing(tmp_path: Path, damage: Callable[..., None]) -> None:
+    """The training goes on as if it had not been asked to resume."""
+    training = trainer()
+    for _ in islice(training.steps(), 3):
+        continue
+    training.save(tmp_path / "c")
+    tensors, metadata = read(tmp_path / "c")
+    damage(tensors, metadata)
+    write(tmp_path / "bad", tensors, metadata)
+    other = trainer(seed=5)
+    next(other.steps())
+    before = everything(other)
+    with pytest.raises(CheckpointError, match="bad: "):
+        other.resume(tmp_path / "bad")
+    assert_same(everything(other), before)
+
+
+def test_a_checkpoint_from_before_the_first_step_is_resumed(tmp_path: Path) -> None:
+    first = trainer()
+    first.save(tmp_path / "c")
+    losses = [s.loss for s in first.steps()]
+    second = trainer()
+    assert second.resume(tmp_path / "c") == []
+    assert [s.loss for s in second.steps()] == losses
+
+
+def shared(path: Path, processes: int) -> None:
+    """Makes a checkpoint of one process into that which as many would have written."""
+    tensors, metadata = read(path)
+    position, share, n = tensors["batches.place"].tolist()
+    place = torch.tensor([position // processes, share // processes, n])
+    rows = {k: v.repeat(processes, 1) for k, v in tensors.items() if k.startswith("rng.")}
+    write(path, tensors | rows | {"batches.place": place}, metadata)
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_another_number_of_processes_goes_on_with_the_images_that_follow(
+    tmp_path: Path, processes: int
+) -> None:
+    first = trainer()
+    for _ in islice(first.steps(), 5):
+        continue
+    first.save(tmp_path / "c")
+    shared(tmp_path / "c", processes)
+    second = trainer()
+    [note] = second.resume(tmp_path / "c")
+    assert f"{processes} processes" in note
+    assert "begin anew" in note
+    assert_same(weights(second), weights(first))
+    assert second.step == 5
+    assert second.batches._position == first.batches._position
+    assert torch.equal(second.batches._order, first.batches._order)
+    assert [s.step for s in second.steps()] == list(range(6, 13))
+
+
+def test_random_numbers_that_begin_anew_are_not_those_of_the_start(tmp_path: Path) -> None:
+    first = trainer()
+    for _ in islice(first.steps(), 5):
+        continue
+    first.save(tmp_path / "c")
+    shared(tmp_path / "c", 2)
+    states = []
+    for _ in range(2):
+        resumed = trainer()
+        resumed.resume(tmp_path / "c")
+        states.append(resumed._random_states())
+    start = trainer()._random_states()
+    assert_same(*states)
+    assert not any(torch.equal(states[0][name], start[name]) for name in start)
+
+
+def test_options_that_differ_from_the_stored_ones_are_told(tmp_path: Path) -> None:
+    first = trainer()
+    next(first.steps())
+    first.save(tmp_path / "c")
+    other = trainer(learning_rate=3e-4, ema_decay=0.5, steps=20, weighting="min_snr")
+    expected = [
+        "steps: 12 -> 20", "learning_rate: 0.001 -> 0.0003", "ema_decay: 0.9 -> 0.5",
+        "weighting: simple -> min_snr",
+    ]  # fmt: skip
+    assert other.differences(tmp_path / "c") == expected
+    assert other.differences(read(tmp_path / "c")[1]) == expected
+    assert other.resume(tmp_path / "c") == expected
+    assert trainer().differences(tmp_path / "c") == []
 
 
 @pytest.mark.slow

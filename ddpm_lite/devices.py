@@ -1,0 +1,31 @@
+"""Where tensors lie and what they are made of, whatever the session's defaults."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+
+def to_device(tensor: Tensor, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """The tensor on `device`, in `dtype`; a GPU is not waited for.
+
+    The dtype changes before the way, because Apple's MPS has no float64. A copy to a GPU starts in
+    pinned memory: from there it takes its place behind the GPU's other work.
+    """
+    tensor = tensor.to(dtype or tensor.dtype)
+    if tensor.device.type == "cpu" and device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+@contextlib.contextmanager
+def plain_defaults() -> Iterator[None]:
+    """New tensors are float32 on the CPU in the body, whatever the session has made the default."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.device("cpu"):
+            yield
+    finally:
+        torch.set_default_dtype(before)

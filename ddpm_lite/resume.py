@@ -1,0 +1,126 @@
+"""What a checkpoint of a training holds: read and checked as a whole before any of it is used."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ddpm_lite.checkpoint import CheckpointError, read
+from ddpm_lite.model import ModelConfig, checked_weights
+from ddpm_lite.unet import UNet
+
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+"""What AdamW remembers of each weight."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a checkpoint must fit to be gone on from."""
+
+    net: UNet
+    model: ModelConfig
+    class_names: tuple[str, ...]
+    n_images: int
+    batch_size: int
+    """Images an update, over all processes."""
+
+
+@dataclass(frozen=True)
+class SavedTraining:
+    """A training as its checkpoint holds it."""
+
+    step: int
+    """Updates so far."""
+    options: Mapping[str, Any]
+    """Its `TrainConfig`."""
+    weights: Mapping[str, Tensor]
+    average: Mapping[str, Tensor]
+    moments: Mapping[str, Tensor]
+    """The optimizer's; none before the first step."""
+    epoch: Tensor
+    """The random state that the epoch's order was drawn from."""
+    seen: int
+    """Images of the epoch that all processes together have gone through."""
+    random: Mapping[str, Tensor]
+    """Random states, one row a process."""
+
+    @property
+    def processes(self) -> int:
+        """How many processes wrote it."""
+        return len(self.random["cpu"])
+
+
+def read_training(path: Path, wanted: Wanted) -> SavedTraining:
+    """A training's checkpoint. Raises CheckpointError if it is unreadable or fits not in all."""
+    tensors, metadata = read(path)
+    _check_metadata(path, metadata, wanted)
+    weights, average, moments, batches, random = (
+        _under(tensors, prefix) for prefix in ("model.", "ema.", "optimizer.", "batches.", "rng.")
+    )
+    step: int = metadata["step"]
+    if not (weights and average and batches and random) or (step > 0 and not moments):
+        raise CheckpointError(f"{path}: holds weights only, not a training to resume")
+    try:
+        _check_moments(moments, wanted.net)
+        epoch, seen = _place(batches, len(random["cpu"]), wanted)
+        for state in (epoch, *random["times"], *random["cpu"]):
+            torch.Generator().set_state(state.clone())
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path}: cannot be resumed: {reason}") from None
+    return SavedTraining(
+        step=step,
+        options=metadata["train"],
+        weights=checked_weights(wanted.net, weights, path),
+        average=checked_weights(wanted.net, average, path),
+        moments=moments,
+        epoch=epoch,
+        seen=seen,
+        random=random,
+    )
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _check_metadata(path: Path, metadata: Mapping[str, Any], wanted: Wanted) -> None:
+    if metadata.get("class_names") != list(wanted.class_names):
+        raise CheckpointError(f"{path}: was trained on other data; resume it with the same")
+    if metadata.get("model") != json.loads(json.dumps(wanted.model.to_dict())):
+        raise CheckpointError(
+            f"{path}: holds a model of another configuration; resume it with its own"
+        )
+    step = metadata.get("step")
+    if not isinstance(metadata.get("train"), dict) or not isinstance(step, int) or step < 0:
+        raise CheckpointError(f"{path}: does not say how it was trained, or for how many steps")
+
+
+def _check_moments(moments: Mapping[str, Tensor], net: UNet) -> None:
+    """All of them, each of its weight's shape, or none."""
+    shapes = {
+        f"{i}.{name}": () if name == "step" else tuple(weight.shape)
+        for i, weight in enumerate(net.parameters())
+        for name in MOMENTS
+    }
+    if moments and {name: tuple(v.shape) for name, v in moments.items()} != shapes:
+        raise ValueError("the optimizer's moments are not those of this network")
+    if not all(bool(v.isfinite().all()) for v in moments.values()):
+        raise ValueError("some of the optimizer's moments are not finite")
+
+
+def _place(batches: Mapping[str, Tensor], processes: int, wanted: Wanted) -> tuple[Tensor, int]:
+    """The epoch's random state, and how many of its images have been seen by all together."""
+    position, share, n_images = (int(number) for number in batches["place"])
+    if (share * processes, n_images) != (wanted.batch_size, wanted.n_images):
+        raise ValueError(
+            f"it goes through {n_images} images in batches of {share * processes}; take that data "
+            f"set and that batch size, not {wanted.n_images} in batches of {wanted.batch_size}"
+        )
+    if not 0 <= position * processes <= n_images:
+        raise ValueError("its place in the data lies outside of the data")
+    return batches["generator"], position * processes
