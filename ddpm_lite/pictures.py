@@ -1,4 +1,4 @@
-"""Pictures of many images: a grid as a PNG file."""
+"""Pictures of many images: a grid as a PNG, JPEG or WebP file."""
 
 import io
 import math
@@ -8,10 +8,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ddpm_lite.checkpoint import write_whole
+from ddpm_lite.checkpoint import CheckpointError, check_writable, write_whole
 
 GAP = 2
 """Pixels between the images of a grid."""
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""The formats of pictures by how their names end, in any case."""
 
 
 def grid(images: Tensor, columns: int | None = None) -> Image.Image:
@@ -30,8 +33,25 @@ def grid(images: Tensor, columns: int | None = None) -> Image.Image:
     return Image.fromarray(array[..., 0] if channels == 1 else array)
 
 
+def check_picture(path: Path) -> str:
+    """The format of a picture of this name. Raises CheckpointError if it cannot be written."""
+    if path.suffix.lower() not in FORMATS:
+        raise CheckpointError(
+            f"{path}: what kind of picture is it? Give it a name that ends in {', '.join(FORMATS)}"
+        )
+    check_writable(path)
+    return FORMATS[path.suffix.lower()]
+
+
 def save_grid(path: Path, images: Tensor, columns: int | None = None) -> None:
-    """Writes the grid as PNG, whole or not at all. Raises CheckpointError if it cannot."""
-    buffer = io.BytesIO()
-    grid(images, columns).save(buffer, "PNG")
+    """Writes the grid, whole or not at all, in the format that its name ends in (see FORMATS).
+
+    PNG and WebP keep every grey level, JPEG does not. Raises CheckpointError if it cannot be
+    written.
+    """
+    kind, picture, buffer = check_picture(path), grid(images, columns), io.BytesIO()
+    try:
+        picture.save(buffer, kind, quality=95, lossless=True)
+    except (OSError, ValueError, KeyError) as error:  # too wide for JPEG, a Pillow without WebP
+        raise CheckpointError(f"{path}: no {kind} can be made of it ({error}); try .png") from None
     write_whole(path, buffer.getvalue())
