@@ -72,8 +72,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _sync_names(folder: Path) -> None:
-    """Waits until a folder's names are on the disk, where the system can: else a power cut may
-    bring the old file back, whole."""
+    """Waits until a folder's names are on the disk, where the system can.
+
+    Else a power cut may bring the old file back, whole.
+    """
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

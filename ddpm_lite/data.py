@@ -122,7 +122,9 @@ def load(name: str | Path, train: bool = True, side: int = 32, channels: int = 3
         return cifar10(train)
     if name and Path(name).is_dir():  # Path("") would be the current folder
         return folder(name, side, channels)
-    raise DataError(f"{name or 'an empty name'}: no such data; choose {', '.join(NAMES)} or the path of a folder")
+    raise DataError(
+        f"{name or 'an empty name'}: no such data; choose {', '.join(NAMES)} or the path of a folder"
+    )
 
 
 # --- MNIST ---------------------------------------------------------------------------------------
@@ -324,11 +326,11 @@ def folder(path: str | Path, side: int, channels: int = 3) -> Images:
 
     Raises DataError if there are no images, if some lie in sub-folders and some do not, if a link
     leads nowhere, if a file is no readable image or a grey one of more than 8 bits, if all do not
-    fit into memory, or for channels other than 1 or 3.
+    fit into memory, or for channels other than 1 or 3 or a side outside 1..4096.
     """
     root = Path(path)
-    if channels not in (1, 3) or side < 1:
-        raise DataError(f"{root}: images need 1 or 3 channels and a side of at least 1 pixel")
+    if channels not in (1, 3) or not 1 <= side <= 4096:
+        raise DataError(f"{root}: images need 1 or 3 channels and a side of 1 to 4096 pixels")
     files = _image_files(root)
     class_names = tuple(sorted({_class_of(file, root) for file in files}, key=_natural))
     pixels = _room(root, (len(files), channels, side, side))
@@ -337,7 +339,8 @@ def folder(path: str | Path, side: int, channels: int = 3) -> Images:
         bar = tqdm(files, desc=f"reading {root}", disable=None, leave=False)
         for index, file in enumerate(bar):
             pixels[index] = _read_image(file, side, channels)
-    labels = [class_names.index(_class_of(file, root)) for file in files]
+    number = {name: index for index, name in enumerate(class_names)}
+    labels = [number[_class_of(file, root)] for file in files]
     return Images(torch.from_numpy(pixels), torch.tensor(labels), class_names)
 
 
@@ -422,7 +425,7 @@ def _tell_left_out(root: Path, others: list[Path], twice: list[Path], files: lis
     empty = {path.name for path in _entries(root) if path.is_dir()}
     empty -= {_class_of(file, root) for file in files} | {path.name for path in twice}
     said = [
-        f"{len(others)} files that are no images by their names ({counted})" if others else "",
+        f"{len(others)} files that are no images by name or kind ({counted})" if others else "",
         f"links to folders that are read elsewhere ({_listed(twice, root)})" if twice else "",
         f"folders without images ({', '.join(sorted(empty, key=_natural))})" if empty else "",
     ]
@@ -454,8 +457,12 @@ def _read_image(file: Path, side: int, channels: int) -> _Bytes:
         square = ImageOps.fit(
             flat.convert("L" if channels == 1 else "RGB"), (side, side), Image.Resampling.LANCZOS
         )
-    except (DataError, MemoryError):
+    except DataError:
         raise
+    except MemoryError:
+        raise DataError(
+            f"{file}: too little memory to read it; make it smaller, or take a smaller --side"
+        ) from None
     except Image.DecompressionBombError:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise DataError(

@@ -129,7 +129,7 @@ def draw(
 
 
 def _finite(x: Tensor) -> Tensor:
-    """x itself; numbers that are none would become black pixels."""
+    """The same numbers, if all are numbers: what is none would become a black pixel."""
     if not bool(x.isfinite().all()):
         raise ValueError(
             "the network puts out numbers that are not finite: its weights are damaged, or "

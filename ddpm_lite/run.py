@@ -34,7 +34,7 @@ line and a checkpoint there and then."""
 logger = logging.getLogger("ddpm_lite")
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818, as nothing went wrong
     """A training that was asked to stop and has saved itself; the text is one line."""
 
     def __init__(self, trainer: Trainer, number: int) -> None:
