@@ -469,8 +469,7 @@ def _read_image(file: Path, side: int, channels: int) -> _Bytes:
             f"{file}: too large, of more than {limit:,} pixels; make it smaller, or remove it"
         ) from None
     except Exception as error:  # each decoder has its own, and damage can lead to any
-        known = isinstance(error, OSError) and error.strerror
-        reason = error.strerror if known else "no image, or damaged"  # type: ignore[attr-defined]
+        reason = getattr(error, "strerror", None) or "no image, or damaged"
         raise DataError(f"{file}: {reason}; repair it or remove it") from None
     return np.asarray(square).reshape(side, side, channels).transpose(2, 0, 1)
 
