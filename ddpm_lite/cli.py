@@ -75,7 +75,7 @@ class Sample:
     out: Path = Path("samples.png")
     """The file for the grid: .png, .jpg or .webp."""
     npz: Path | None = None
-    """A .npz file for all images as uint8 `images` (N, H, W) or (N, H, W, 3), with their `labels`."""
+    """A .npz file for all images: uint8 `images` (N, H, W) or (N, H, W, 3), and `labels`."""
     draw: DrawConfig = field(default_factory=DrawConfig)
 
 
@@ -262,7 +262,7 @@ def sample(arguments: Sequence[str]) -> None:
         labels = torch.full((config.n,), number)
     images = draw(model, config.n, config.draw, labels, progress=True)
     save_grid(config.out, images)
-    drawn = "" if number is None else f" of class {_listed(names, len(names)).split(', ')[number]}"
+    drawn = "" if number is None else f" of class {number} {names[number]}"
     print(f"{config.n} images{drawn} in {config.out}")
     if config.npz is not None:
         _write_npz(config.npz, images, labels)
@@ -318,9 +318,9 @@ def evaluate(arguments: Sequence[str]) -> None:
     """ddpm-lite evaluate"""
     config = parse(Evaluate(), arguments)
     metadata = read(config.model, only="nothing")[1]
-    names = class_names(metadata, len(metadata.get("class_names") or DIGITS))
-    if names != DIGITS:
-        raise UsageError(f"only models of digits can be judged, not of {', '.join(names)}")
+    names = metadata.get("class_names")
+    if isinstance(names, list) and names != list(DIGITS):
+        raise UsageError(f"only models of digits can be judged, not of {_listed(names, 20)}")
     model = DiffusionModel.load(config.model, best_device())
     if model.config.unet.classes:
         _warn_of_labels(metadata, config.draw)

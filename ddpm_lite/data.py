@@ -123,7 +123,7 @@ def load(name: str | Path, train: bool = True, side: int = 32, channels: int = 3
     if name and Path(name).is_dir():  # Path("") would be the current folder
         return folder(name, side, channels)
     raise DataError(
-        f"{name or 'an empty name'}: no such data; choose {', '.join(NAMES)} or the path of a folder"
+        f"{name or 'an empty name'}: no such data; choose {', '.join(NAMES)} or a folder's path"
     )
 
 
