@@ -320,7 +320,9 @@ def evaluate(arguments: Sequence[str]) -> None:
     metadata = read(config.model, only="nothing")[1]
     names = metadata.get("class_names")
     if isinstance(names, list) and names != list(DIGITS):
-        raise UsageError(f"only models of digits can be judged, not of {_listed(names, 20)}")
+        raise UsageError(
+            f"only models of digits can be judged, not of {', '.join(map(str, names))}"
+        )
     model = DiffusionModel.load(config.model, best_device())
     if model.config.unet.classes:
         _warn_of_labels(metadata, config.draw)
