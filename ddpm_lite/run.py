@@ -94,7 +94,7 @@ def _train(trainer: Trainer, config: RunConfig, log: "Log", asked: list[int]) ->
         log.add(state, stop)
         if stop:
             break
-        if state.step % config.picture_steps == 0:
+        if state.step % config.picture_steps == 0 and state.step < trainer.config.steps:
             _draw_samples(trainer, config.folder)
         minutes = (time.perf_counter() - saved) / 60
         if state.step % LOG_EVERY == 0 and agreed(minutes >= config.save_minutes):

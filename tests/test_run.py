@@ -26,7 +26,15 @@ from ddpm_lite.run import CHECKPOINT, METRICS, WEIGHTS, Log, RunConfig, Stopped,
 from ddpm_lite.train import Trainer, TrainingError, TrainState
 
 
-def test_run_writes_its_files(tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than training here: a grey page will do where it is not the question."""
+    grey = torch.full((64, 1, 8, 8), 128, dtype=torch.uint8)
+    monkeypatch.setattr(run_module, "draw", lambda *_: grey)
+
+
+def test_run_writes_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "draw", draw)
     path = run(trainer(), RunConfig(folder=tmp_path / "a", picture_steps=6))
     assert path == tmp_path / "a" / WEIGHTS
     names = {str(p.relative_to(tmp_path / "a")) for p in (tmp_path / "a").rglob("*") if p.is_file()}
@@ -79,9 +87,15 @@ def lines_of(folder: Path) -> list[dict[str, float]]:
 def test_metrics_are_cut_back_to_what_is_whole_and_before_the_checkpoint(
     tmp_path: Path, tail: bytes
 ) -> None:
+    good = b'{"step": 50, "loss": 1.0}\n'
+    (tmp_path / METRICS).write_bytes(good + tail)
+    assert run_module._lines_until(tmp_path / METRICS, 50) == [good]
+
+
+def test_a_run_goes_on_after_a_power_cut(tmp_path: Path) -> None:
     run(trainer(steps=50), RunConfig(folder=tmp_path))
     with (tmp_path / METRICS).open("ab") as file:
-        file.write(tail)
+        file.write(b"\0" * 100)
     run(trainer(steps=60), RunConfig(folder=tmp_path, resume=True))
     assert [line["step"] for line in lines_of(tmp_path)] == [50, 60]
 
@@ -134,7 +148,10 @@ def test_a_run_that_did_nothing_does_not_hold_the_folder(tmp_path: Path) -> None
 # --- A side job costs nothing --------------------------------------------------------------------
 
 
-def test_a_short_chain_is_drawn_in_all_its_steps(tmp_path: Path) -> None:
+def test_a_short_chain_is_drawn_in_all_its_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "draw", draw)
     short = Trainer(replace(MODEL, T=10), config(), images(), "cpu")
     run(short, RunConfig(folder=tmp_path, picture_steps=6))
     assert len(list((tmp_path / "samples").iterdir())) == 2
@@ -147,7 +164,7 @@ def test_pictures_are_drawn_without_guidance_where_there_is_none(
 
     def note(model: DiffusionModel, n: int, config: DrawConfig) -> torch.Tensor:
         scales.append(config.guidance_scale)
-        return draw(model, n, config)
+        return torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
 
     monkeypatch.setattr(run_module, "draw", note)
     for dropout in (0.0, 0.1):
