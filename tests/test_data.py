@@ -514,7 +514,7 @@ def test_a_folder_that_cannot_be_read_is_named(
         return listed(path)
 
     monkeypatch.setattr(Path, "iterdir", refuse)
-    with pytest.raises(DataError, match="closed: cannot be read .Permission denied"):
+    with pytest.raises(DataError, match=r"closed: cannot be read .Permission denied"):
         folder(tmp_path, 2)
 
 
@@ -649,10 +649,8 @@ def test_damaged_files_end_in_one_line_or_are_read(tmp_path: Path, suffix: str) 
         pytest.skip("this Pillow reads no AVIF")
     noise, path = np.random.default_rng(0), tmp_path / f"1{suffix}"
     colours = noise.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    Image.fromarray(colours).save(path, exif=tiff(ORIENTATION)) if suffix in (
-        ".jpg", ".webp", ".png"
-    ) else Image.fromarray(colours).save(path)  # fmt: skip
-    sound, refused = path.read_bytes(), 0
+    Image.fromarray(colours).save(path)
+    sound, refused, told = path.read_bytes(), 0, 0
     for _ in range(60):
         mutant = bytearray(sound)
         for place in noise.integers(0, min(len(sound), 400), 4):
@@ -661,16 +659,16 @@ def test_damaged_files_end_in_one_line_or_are_read(tmp_path: Path, suffix: str) 
         try:
             folder(tmp_path, 4)
         except DataError as error:
-            assert path.name in str(error)
-            assert "\n" not in str(error)
             refused += 1
-    assert refused > 0
+            told += path.name in str(error) and "\n" not in str(error)
+    assert told == refused > 0
 
 
 def test_a_picture_that_is_too_large_is_called_so(tmp_path: Path) -> None:
     """The header of a PNG of 14,000 x 14,000 pixels: 196 million."""
     name = b"IHDR" + struct.pack(">IIBBBBB", 14_000, 14_000, 8, 0, 0, 0, 0)
     header = struct.pack(">I", 13) + name + struct.pack(">I", zlib.crc32(name))
+    header += struct.pack(">I", 100) + b"IDAT"
     (tmp_path / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header)
     with pytest.raises(DataError, match=r"1\.png: too large, of more than 178,956,970") as error:
         folder(tmp_path, 2)
@@ -739,7 +737,8 @@ def in_srgb(colour: tuple[int, ...], primaries: str, gamma: float) -> list[float
 def test_colours_are_brought_to_srgb(
     tmp_path: Path, mode: str, primaries: str, gamma: float, colour: tuple[int, int, int]
 ) -> None:
-    image = Image.new("RGB", (8, 8), colour).convert(mode)
+    image = Image.new("RGB", (8, 8), colour)
+    image = image.quantize() if mode == "P" else image.convert(mode)
     image.save(tmp_path / "1.png", icc_profile=profile(D50[primaries], gamma))
     found = folder(tmp_path, 1).pixels.flatten().tolist()
     assert np.abs(np.array(found) - in_srgb(colour, primaries, gamma)).max() <= 3
