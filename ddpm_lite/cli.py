@@ -140,9 +140,10 @@ def parse(default: Command, arguments: Sequence[str]) -> Command:
 
 def _one_line(box: str) -> str:
     """What tyro says between its title and its first rule; all of it, if it is drawn otherwise."""
-    lines = [line.strip("│╭╮╰╯─- ") for line in box.splitlines()]
-    said = " / ".join(lines[1:]).split(" /  / ")[0] or " ".join(lines)
-    return " ".join(said.replace(" / ", " ").split())
+    lines = [line.strip("│| ") for line in box.splitlines()]
+    rules = [i for i, line in enumerate(lines) if i > 1 and set(line) <= set("─-+╰╯")]
+    said = lines[1 : rules[0]] if rules else lines
+    return " ".join(" ".join(said).split())
 
 
 def options_of(config: Any) -> dict[str, Any]:
