@@ -6,13 +6,14 @@ No pickle: reading a file that somebody else made cannot run their code.
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 FORMAT = "ddpm_lite/1"
@@ -20,37 +21,94 @@ FORMAT = "ddpm_lite/1"
 
 
 class CheckpointError(Exception):
-    """A checkpoint that cannot be read or written; the text is one line."""
+    """A file that cannot be read or written; the text is one line."""
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """Writes tensors and metadata to `path`: whole, or not at all.
 
-    The file is written beside its place and renamed, so that a full disk or a kill leaves the old
-    file as it was. Raises CheckpointError if it cannot be written.
+    Only tensors that are not contiguous or not on the CPU are copied. Raises CheckpointError if
+    the file cannot be written.
     """
     header = {"format": FORMAT, "json": json.dumps(metadata)}
-    whole = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, header)
-    write_whole(path, whole)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(plain, temporary, header)
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Replaces a file in one step. Raises CheckpointError if it cannot be written."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write, beside `path`, that takes its place in one step when the body is done.
+
+    A full disk, an error or a kill leaves the old file as it was. A link stays, and what it points
+    to is replaced. Raises CheckpointError if `path` cannot be written.
+    """
+    place = check_writable(path)
+    temporary = place.with_name(f".{place.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # what a kill left, or a link that somebody laid there
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if place.exists():
+            shutil.copymode(place, temporary)
+        temporary.replace(place)
+        _sync_names(place.parent)
+    except (OSError, SafetensorError) as error:
         raise CheckpointError(
-            f"{path}: cannot be written ({error.strerror}); free some space or choose another "
+            f"{path}: cannot be written ({_reason(error)}); free some space or choose another "
             "folder; what was there is still there"
         ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_names(folder: Path) -> None:
+    """Waits until a folder's names are on the disk, where the system can.
+
+    Else a power cut may bring the old file back, whole.
+    """
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def check_writable(path: Path) -> Path:
+    """Where a file of this name would lie, with links followed.
+
+    Changes nothing, so that a long computation can ask before it starts. Raises CheckpointError if
+    something else than a file is there, or if the file or its folder may not be written.
+    """
+    place = Path(os.path.realpath(path))
+    folder = next(parent for parent in place.parents if os.path.lexists(parent))
+    reason = ""
+    if os.path.lexists(place) and not place.is_file():
+        reason = "a folder" if place.is_dir() else "a device, a pipe or a ring of links"
+        reason = f"there is {reason}, which is not replaced"
+    elif not folder.is_dir():
+        reason = f"{folder} is not a folder"
+    elif not os.access(place if place.is_file() else folder, os.W_OK):
+        reason = "permission denied"
+    if reason:
+        raise CheckpointError(f"{path}: cannot be written ({reason}); choose another name")
+    return place
+
+
+def _reason(error: Exception) -> str:
+    """An error on one line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
 
 
 def read(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -58,19 +116,35 @@ def read(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]
 
     Raises CheckpointError if the file is missing, truncated, or not one of ours.
     """
+    if not path.is_file():  # a pipe would be waited for
+        reason = "no file" if os.path.lexists(path) else "no such file"
+        raise CheckpointError(f"{path}: not a readable checkpoint ({reason})")
     try:
         with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {
-                name: file.get_tensor(name) for name in list(file.keys()) if name.startswith(only)
-            }
-    except (SafetensorError, OSError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else "truncated or foreign"
+            names = [name for name in list(file.keys()) if name.startswith(only)]
+            tensors = {name: file.get_tensor(name) for name in names}
+    except MemoryError:
+        raise
+    except Exception as error:  # foreign bytes can break a reader in any way
+        known = isinstance(error, OSError) and error.strerror
+        reason = _reason(error) if known else "truncated or foreign"
         raise CheckpointError(f"{path}: not a readable checkpoint ({reason})") from None
     if header.get("format") != FORMAT:
         raise CheckpointError(f"{path}: a safetensors file, but not a checkpoint of ddpm_lite")
-    metadata: dict[str, Any] = json.loads(header["json"])
-    return tensors, metadata
+    return tensors, _metadata(path, header)
+
+
+def _metadata(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        metadata = json.loads(header["json"])
+        if not isinstance(metadata, dict):
+            raise TypeError
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise CheckpointError(
+            f"{path}: not a readable checkpoint (its description is missing or damaged)"
+        ) from None
+    return metadata
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -8,10 +8,13 @@ ends in one line on stderr and a non-zero exit status.
 import contextlib
 import io
 import json
+import logging
+import math
+import os
 import sys
 import tomllib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,20 +23,22 @@ import torch
 import tyro
 
 from ddpm_lite import __version__
-from ddpm_lite.checkpoint import CheckpointError, read, write_whole
+from ddpm_lite.checkpoint import CheckpointError, check_writable, read, write_whole
 from ddpm_lite.data import DIGITS, NAMES, DataError, Images, load
 from ddpm_lite.draw import DrawConfig, balanced_labels, draw
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
 from ddpm_lite.model import PRETRAINED, DiffusionModel, ModelConfig, best_device, has_bfloat16
-from ddpm_lite.pictures import save_grid
+from ddpm_lite.pictures import check_picture, save_grid
 from ddpm_lite.processes import first_alone, join_world
 from ddpm_lite.report import LikelihoodConfig, report
-from ddpm_lite.run import RunConfig, run
+from ddpm_lite.run import RunConfig, Stopped, check_folder, run
 from ddpm_lite.train import TrainConfig, Trainer, TrainingError
 from ddpm_lite.unet import PRESETS, count_parameters
 
 RECIPES = Path(__file__).parent / "configs"
+
+logger = logging.getLogger("ddpm_lite")
 
 
 class UsageError(Exception):
@@ -64,12 +69,13 @@ class Sample:
     """A checkpoint, or the model.safetensors of a run; the shipped MNIST model without it."""
     n: int = 64
     """How many images."""
-    label: int | None = None
-    """Draw this class only; without it every class equally often."""
+    label: str | None = None
+    """Draw this class only, by its name or number (see `ddpm-lite info MODEL`); without it every
+    class equally often."""
     out: Path = Path("samples.png")
-    """The PNG file for the grid."""
+    """The file for the grid: .png, .jpg or .webp."""
     npz: Path | None = None
-    """A file for all images as uint8 `images` (N, H, W) or (N, H, W, 3), with their `labels`."""
+    """A .npz file for all images: uint8 `images` (N, H, W) or (N, H, W, 3), and `labels`."""
     draw: DrawConfig = field(default_factory=DrawConfig)
 
 
@@ -94,7 +100,7 @@ class Export:
     model: tyro.conf.Positional[Path] = PRETRAINED
     """A checkpoint, or the model.safetensors of a run; the shipped MNIST model without it."""
     out: Path = Path("model.onnx")
-    """The ONNX file."""
+    """The .onnx file."""
 
 
 @dataclass(frozen=True)
@@ -111,52 +117,79 @@ Command = TypeVar("Command", Train, Sample, Evaluate, Export, Info)
 def parse(default: Command, arguments: Sequence[str]) -> Command:
     """The options of `default`, changed by the arguments.
 
-    Raises UsageError with tyro's complaint as one line.
+    Raises UsageError with tyro's complaint as one line, for an empty word, which as a path would
+    mean the current folder, and for numbers that are infinite or none.
     """
+    if "" in arguments or any(word.endswith("=") for word in arguments):
+        raise UsageError("an option is empty: leave it out, or give it a value")
     complaint, kind = io.StringIO(), type(default)
     try:
         with contextlib.redirect_stderr(complaint):
             name = f"ddpm-lite {kind.__name__.lower()}"
             config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-            return tyro.cli(kind, prog=name, args=arguments, default=default, config=config)
+            parsed = tyro.cli(kind, prog=name, args=arguments, default=default, config=config)
     except SystemExit as stop:
         if not stop.code:
             raise
         raise UsageError(_one_line(complaint.getvalue())) from None
+    for name, value in options_of(parsed).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{name.replace('_', '-')} must be a finite number, not {value}")
+    return parsed
 
 
 def _one_line(box: str) -> str:
-    """What tyro's box says between its title and its first rule, drawn in Unicode or in ASCII."""
-    lines = [line.strip("│ ") for line in box.splitlines()[1:]]
-    ruled = [not line or set(line) <= set("─-") or line[0] == "╰" for line in lines]
-    start = ruled.index(False)
-    end = ruled.index(True, start) if True in ruled[start:] else len(lines)
-    return " ".join(" ".join(lines[start:end]).split())
+    """What tyro says between its title and its first rule; all of it, if it is drawn otherwise."""
+    lines = [line.strip("│| ") for line in box.splitlines()]
+    rules = [i for i, line in enumerate(lines) if i > 1 and set(line) <= set("─-+╰╯")]
+    said = lines[1 : rules[0]] if rules else lines
+    return " ".join(" ".join(said).split())
+
+
+def options_of(config: Any) -> dict[str, Any]:
+    """The options of a command with their values; those of a group stand among the others."""
+    options: dict[str, Any] = {}
+    for name in (each.name for each in fields(config)):
+        value = getattr(config, name)
+        options |= options_of(value) if is_dataclass(value) else {name: value}
+    return options
 
 
 def read_recipe(name: str) -> tuple[Train, list[str]]:
     """A recipe as the preset it begins with and the options that it sets.
 
-    Raises UsageError if there is no such file, if it is no TOML, or for an unknown preset.
+    Its run lies in a folder of the recipe's name, if it sets no other. Raises UsageError if there
+    is no such file, if it is no TOML, and for an unknown preset or option.
     """
     path = RECIPES / f"{name}.toml" if "." not in name and "/" not in name else Path(name)
     try:
-        values = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"recipe {name}: {error}; there are {', '.join(recipe_names())}") from None
     preset = values.pop("preset", "mnist")
     if not isinstance(preset, str) or preset not in PRESETS:
         raise UsageError(f"recipe {name}: preset {preset!r} is not one of {', '.join(PRESETS)}")
-    options = [part for key, value in values.items() for part in _option(key, value)]
-    return Train(recipe=name, model=ModelConfig(unet=PRESETS[preset])), options
+    run = RunConfig(folder=Path("runs") / path.stem)
+    start = Train(recipe=name, model=ModelConfig(unet=PRESETS[preset]), run=run)
+    known = options_of(start)
+    try:
+        words = [word for key, value in values.items() for word in _option(known, key, value)]
+    except UsageError as error:
+        raise UsageError(f"recipe {name}: {error}") from None
+    return start, words
 
 
-def _option(key: str, value: Any) -> list[str]:
+def _option(known: Mapping[str, Any], key: str, value: Any) -> list[str]:
     """One entry of a recipe as it would stand on the command line."""
-    name = f"--{key.replace('_', '-')}"
+    default, name = known.get(key.replace("-", "_")), key.replace("_", "-")
+    if default is None:
+        raise UsageError(f"there is no option {key}")
+    if isinstance(value, bool) != isinstance(default, bool):
+        wanted = "is" if isinstance(default, bool) else "is not"
+        raise UsageError(f"{key} = {value!r}, but it {wanted} true or false")
     if isinstance(value, bool):
-        return [name] if value else []
-    return [name, *(str(v) for v in (value if isinstance(value, list) else [value]))]
+        return [] if value == default else [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", *(str(v) for v in (value if isinstance(value, list) else [value]))]
 
 
 def recipe_names() -> list[str]:
@@ -189,6 +222,7 @@ def train(arguments: Sequence[str]) -> None:
     """ddpm-lite train"""
     config = parse_train(arguments)
     device = join_world()
+    check_folder(config.run)
     # one process a machine goes first, so that only one downloads
     with first_alone():
         images = load(config.data, True, config.model.side, config.model.unet.image_channels)
@@ -197,48 +231,102 @@ def train(arguments: Sequence[str]) -> None:
     if trainer.rank == 0:
         count, shape = count_parameters(trainer.net), tuple(images.pixels.shape)
         print(f"{count:,} parameters on {device}; {config.data} {shape}; in {config.run.folder}")
+        print(f"labels: {_listed(images.class_names[: model.unet.classes], 20)}")
     weights = run(trainer, config.run)
     if trainer.rank == 0:
         print(f"done: {weights}; draw with it: ddpm-lite sample {weights}")
 
 
+def _listed(names: Sequence[str], most: int) -> str:
+    """Class names with their numbers, on one line."""
+    listed = [f"{number} {name}" for number, name in enumerate(names[:most])]
+    rest = [f"and {len(names) - most} more"] if len(names) > most else []
+    return ", ".join(listed + rest) or "none"
+
+
 def sample(arguments: Sequence[str]) -> None:
     """ddpm-lite sample"""
     config = parse(Sample(), arguments)
+    if config.n < 1:
+        raise UsageError(f"--n must be at least 1, not {config.n}")
     model = DiffusionModel.load(config.model, best_device())
-    labels = _labels(config, model.config.unet.classes)
+    check_picture(config.out, config.n, model.config.side)
+    if config.npz is not None:
+        _check_file("--npz", config.npz, ".npz")
+    metadata = read(config.model, only="nothing")[1]
+    names = class_names(metadata, model.config.unet.classes)
+    number = None if config.label is None else class_number(config.label, names)
+    _warn_of_labels(metadata, config.draw)
+    if number is None:
+        labels = balanced_labels(config.n, len(names))
+    else:
+        labels = torch.full((config.n,), number)
     images = draw(model, config.n, config.draw, labels, progress=True)
     save_grid(config.out, images)
-    print(f"{config.n} images in {config.out}")
+    drawn = "" if number is None else f" of class {number} {names[number]}"
+    print(f"{config.n} images{drawn} in {config.out}")
     if config.npz is not None:
-        array = images.permute(0, 2, 3, 1).numpy()
-        array = array[..., 0] if array.shape[-1] == 1 else array
-        classes = np.full(config.n, -1) if labels is None else labels.numpy()
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, images=array, labels=classes)
-        write_whole(config.npz, buffer.getvalue())
+        _write_npz(config.npz, images, labels)
         print(f"{config.n} images in {config.npz}")
 
 
-def _labels(config: Sample, classes: int) -> torch.Tensor | None:
-    if config.n < 1:
-        raise UsageError(f"--n must be at least 1, not {config.n}")
-    if config.label is None:
-        return balanced_labels(config.n, classes)
-    if not 0 <= config.label < classes:
-        raise UsageError(
-            f"--label must be one of the model's {classes} classes, not {config.label}"
+def _write_npz(path: Path, images: torch.Tensor, labels: torch.Tensor | None) -> None:
+    array = images.permute(0, 2, 3, 1).numpy()
+    array = array[..., 0] if array.shape[-1] == 1 else array
+    classes = np.full(len(images), -1) if labels is None else labels.numpy()
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, images=array, labels=classes)
+    write_whole(path, buffer.getvalue())
+
+
+def _check_file(option: str, path: Path, suffix: str) -> None:
+    """Refuses a file of another kind, which might be a model, before anything is computed."""
+    if path.suffix.lower() != suffix:
+        raise UsageError(f"{option} {path}: the name must end in {suffix}")
+    check_writable(path)
+
+
+def class_names(metadata: Mapping[str, Any], classes: int) -> tuple[str, ...]:
+    """The names of a model's classes in their order; their numbers where it holds no names."""
+    names = metadata.get("class_names")
+    known = [str(name) for name in names] if isinstance(names, list) else []
+    return tuple(known[i] if i < len(known) else str(i) for i in range(classes))
+
+
+def class_number(label: str, names: Sequence[str]) -> int:
+    """The number of a class, given by its name or else by its number. Raises UsageError."""
+    if label in names:
+        return list(names).index(label)
+    if label in map(str, range(len(names))):
+        return int(label)
+    raise UsageError(f"--label {label} is none of the model's classes: {_listed(names, 20)}")
+
+
+def _warn_of_labels(metadata: Mapping[str, Any], config: DrawConfig) -> None:
+    """Warns of a guidance by what the network has never been trained to say."""
+    options = metadata.get("train")
+    dropout = options.get("label_dropout") if isinstance(options, dict) else None
+    if dropout == 0 and config.guidance_scale != 1:
+        logger.warning(
+            "the model was trained with --label-dropout 0, so it knows no images without a label, "
+            "which guidance needs: --guidance-scale 1 does without"
         )
-    return torch.full((config.n,), config.label)
+    if dropout == 1 and config.guidance_scale != 0:
+        logger.warning("the model was trained with --label-dropout 1, so it knows no label")
 
 
 def evaluate(arguments: Sequence[str]) -> None:
     """ddpm-lite evaluate"""
     config = parse(Evaluate(), arguments)
-    classes = read(config.model, only="nothing")[1].get("class_names", DIGITS)
-    if tuple(classes) != DIGITS:
-        raise UsageError(f"only models of digits can be judged, not of {', '.join(classes)}")
+    metadata = read(config.model, only="nothing")[1]
+    names = metadata.get("class_names")
+    if isinstance(names, list) and names != list(DIGITS):
+        raise UsageError(
+            f"only models of digits can be judged, not of {', '.join(map(str, names))}"
+        )
     model = DiffusionModel.load(config.model, best_device())
+    if model.config.unet.classes:
+        _warn_of_labels(metadata, config.draw)
     figures = report(model, config.n, config.draw, config.likelihood)
     for name, value in figures.items():
         if name != "terms":  # a hundred numbers are for programs
@@ -250,6 +338,7 @@ def evaluate(arguments: Sequence[str]) -> None:
 def export_onnx(arguments: Sequence[str]) -> None:
     """ddpm-lite export"""
     config = parse(Export(), arguments)
+    _check_file("--out", config.out, ".onnx")
     size = export(DiffusionModel.load(config.model), config.out)
     print(f"{size / 1e6:.2f} MB in {config.out}")
 
@@ -259,6 +348,7 @@ def info(arguments: Sequence[str]) -> None:
     config, device = parse(Info(), arguments), best_device()
     tensors, metadata = read(config.model)
     model = DiffusionModel.load(config.model)
+    names = class_names(metadata, model.config.unet.classes)
     rows = {
         "ddpm_lite": __version__,
         "torch": f"{torch.__version__}, {torch.get_num_threads()} threads",
@@ -267,6 +357,7 @@ def info(arguments: Sequence[str]) -> None:
         "recipes": ", ".join(recipe_names()),
         "model": f"{config.model}, {count_parameters(model.net):,} parameters, "
         f"{len(tensors)} tensors, step {metadata.get('step')}",
+        "labels": _listed(names, len(names)),
         "model configuration": json.dumps(metadata["model"]),
         "trained with": json.dumps(metadata.get("train")),
     }
@@ -305,14 +396,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         COMMANDS[words[0]](words[1:])
     except UsageError as error:
         return _fail(f"{error} (ddpm-lite {words[0]} --help tells the options)", 2)
-    except (CheckpointError, DataError, ExportError, TrainingError, ValueError, OSError) as error:
-        return _fail(str(error), 1)
-    except torch.OutOfMemoryError:
-        return _fail("the device has too little memory; lower --batch-size", 1)
+    except SystemExit:  # tyro leaves so after its help
+        return 0
+    except Stopped as stop:
+        return _fail(str(stop), 128 + stop.signal)
     except KeyboardInterrupt:
-        goes_on = "; --resume goes on from the last checkpoint" if words[0] == "train" else ""
-        return _fail(f"interrupted{goes_on}", 130)
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        reason = _foreseen(error, words[0])
+        if reason is None:
+            raise
+        return _fail(reason, 1)
     return 0
+
+
+EXPECTED = (CheckpointError, DataError, ExportError, TrainingError, ValueError, OSError)
+"""Errors whose text is made for the user."""
+
+MEMORY = {
+    "train": "--batch-size, --side, --channels or --T",
+    "sample": "--n or --batch-size",
+    "evaluate": "--n, --batch-size or --likelihood-images",
+}
+"""The options of each command that decide how much memory it takes."""
+
+NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "overflow")
+"""What PyTorch's allocators say in a plain RuntimeError."""
+
+
+def _foreseen(error: Exception, command: str) -> str | None:
+    """The line for an error that is no fault of this program; None if it may be one."""
+    if isinstance(error, EXPECTED):
+        return str(error)
+    text = str(error).strip()
+    runs_out = isinstance(error, RuntimeError) and any(said in text.lower() for said in NO_MEMORY)
+    if runs_out or isinstance(error, MemoryError | OverflowError):
+        return f"more than fits into memory; lower {MEMORY.get(command, 'the size of the model')}"
+    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        first = text.partition("\n")[0]
+        return f"the network cannot be compiled here ({first}); train it without --compile"
+    return None
 
 
 def _fail(reason: str, status: int) -> int:
@@ -321,8 +446,26 @@ def _fail(reason: str, status: int) -> int:
 
 
 def console() -> None:
-    """The `ddpm-lite` script."""
-    sys.exit(main())
+    """The `ddpm-lite` script: what cannot be printed, or is read by nobody, ends no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # there may be none
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = main()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        status = 128 + 13  # as the shell says of a program that SIGPIPE ended
+        _close_stdout()
+    except OSError as error:  # nothing can be written to stdout: a full disk
+        status = _fail(str(error), 1)
+        _close_stdout()
+    sys.exit(status)
+
+
+def _close_stdout() -> None:
+    """Python writes what is left of it at the end, and would complain once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,14 @@ processes. Nothing here reads a pickle: opening somebody else's data cannot run 
 """
 
 import gzip
+import io
+import logging
 import os
+import re
 import tarfile
+import warnings
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import pooch
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
@@ -28,8 +33,11 @@ NAMES = ("mnist", "fashion_mnist", "cifar10")
 """The data sets that `load` knows by name."""
 
 IMAGE_SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
-)
+    (
+        ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".webp", ".avif", ".gif",
+        ".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+    )
+)  # fmt: skip
 """The file names that `folder` takes for images, in any case."""
 
 DIGITS = tuple("0123456789")
@@ -44,6 +52,8 @@ _CIFAR10 = (
 )  # fmt: skip
 
 _Bytes = npt.NDArray[np.uint8]
+
+logger = logging.getLogger("ddpm_lite")
 
 
 class DataError(Exception):
@@ -110,9 +120,11 @@ def load(name: str | Path, train: bool = True, side: int = 32, channels: int = 3
         return fashion_mnist(train)
     if name == "cifar10":
         return cifar10(train)
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():  # Path("") would be the current folder
         return folder(name, side, channels)
-    raise DataError(f"{name}: no such data; choose {', '.join(NAMES)} or the path of a folder")
+    raise DataError(
+        f"{name or 'an empty name'}: no such data; choose {', '.join(NAMES)} or a folder's path"
+    )
 
 
 # --- MNIST ---------------------------------------------------------------------------------------
@@ -127,9 +139,8 @@ def mnist(train: bool = True) -> Images:
     try:
         with np.load(MNIST_FILE, allow_pickle=False) as file:
             pixels, labels = file[f"x_{part}"], file[f"y_{part}"]
-    except (
-        Exception
-    ) as error:  # zipfile, zlib, lzma and NumPy have one each, and lzma may be missing
+    # zipfile, zlib, lzma and NumPy have one each, and lzma may be missing
+    except Exception as error:
         raise DataError(
             f"{MNIST_FILE}: missing or damaged ({_reason(error)}); install ddpm_lite again"
         ) from None
@@ -306,31 +317,58 @@ def _read_members(path: Path, names: Sequence[str]) -> dict[str, bytes]:
 def folder(path: str | Path, side: int, channels: int = 3) -> Images:
     """Every image below a folder, centre-cropped to a square and resized to (channels, side, side).
 
-    Each first-level sub-folder that holds images is a class, in the order of their names; images
-    straight in the folder, if there are no such sub-folders, are one class. The orientation that
-    the camera noted is respected, transparent pixels become white, of an animation the first frame
-    is taken. Hidden files and files that are not images by their suffix are left out.
+    Each first-level sub-folder that holds images is a class, in the natural order of their names (2
+    before 10); images straight in the folder, if there are no such sub-folders, are one class.
+    Links are followed, each folder is read once. The orientation that the camera noted is
+    respected, colours are brought to sRGB by the image's own profile, transparent pixels become
+    white, of an animation the first frame is taken. Hidden files and files that are not images by
+    their suffix are left out; a warning counts the latter.
 
-    Raises DataError if there are no images, if some lie in sub-folders and some do not, if a file
-    is no readable image or a grey one of more than 8 bits, or for channels other than 1 or 3.
+    Raises DataError if there are no images, if some lie in sub-folders and some do not, if a link
+    leads nowhere, if a file is no readable image or a grey one of more than 8 bits, if all do not
+    fit into memory, or for channels other than 1 or 3 or a side outside 1..4096.
     """
     root = Path(path)
-    if channels not in (1, 3) or side < 1:
-        raise DataError(f"{root}: images need 1 or 3 channels and a side of at least 1 pixel")
+    if channels not in (1, 3) or not 1 <= side <= 4096:
+        raise DataError(f"{root}: images need 1 or 3 channels and a side of 1 to 4096 pixels")
     files = _image_files(root)
-    class_names = tuple(sorted({_class_of(file, root) for file in files}))
-    pixels = np.empty((len(files), channels, side, side), np.uint8)
-    for index, file in enumerate(tqdm(files, desc=f"reading {root}", disable=None, leave=False)):
-        pixels[index] = _read_image(file, side, channels)
-    labels = [class_names.index(_class_of(file, root)) for file in files]
+    class_names = tuple(sorted({_class_of(file, root) for file in files}, key=_natural))
+    pixels = _room(root, (len(files), channels, side, side))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, on metadata that are not used here
+        bar = tqdm(files, desc=f"reading {root}", disable=None, leave=False)
+        for index, file in enumerate(bar):
+            pixels[index] = _read_image(file, side, channels)
+    number = {name: index for index, name in enumerate(class_names)}
+    labels = [number[_class_of(file, root)] for file in files]
     return Images(torch.from_numpy(pixels), torch.tensor(labels), class_names)
+
+
+def _room(root: Path, shape: tuple[int, int, int, int]) -> _Bytes:
+    """Memory for the images of a folder. Raises DataError if there is not enough."""
+    try:
+        return np.empty(shape, np.uint8)
+    except (MemoryError, ValueError, OverflowError):
+        count, channels, side, _ = shape
+        raise DataError(
+            f"{root}: {count} images of {channels} x {side} x {side} do not fit into memory; take "
+            "a smaller --side, or fewer images"
+        ) from None
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """What to sort names by, so that 2 comes before 10: numbers by value, the rest by letters."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(int(part), part) if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _image_files(root: Path) -> list[Path]:
     """The images below a folder, sorted."""
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give the path of a folder of images")
-    files = sorted(file for file in root.rglob("*") if _is_image(file.relative_to(root)))
+    every, twice = _walk(root)
+    files = [file for file in every if _is_image(file)]
+    _tell_left_out(root, [file for file in every if not _is_image(file)], twice, files)
     if not files:
         raise DataError(f"{root}: no images in it; put some there ({_suffixes()})")
     loose = [file for file in files if file.parent == root]
@@ -339,12 +377,64 @@ def _image_files(root: Path) -> list[Path]:
             f"{root}: some images lie in sub-folders and some, such as {loose[0].name}, do not; "
             "move them all into one sub-folder a class, or all out of them"
         )
-    return files
+    return sorted(files)
 
 
-def _is_image(relative: Path) -> bool:
-    hidden = any(part.startswith(".") for part in relative.parts)
-    return relative.suffix.lower() in IMAGE_SUFFIXES and not hidden
+def _walk(root: Path) -> tuple[list[Path], list[Path]]:
+    """All files below a folder that are not hidden, and the links to folders seen before.
+
+    Links are followed, level by level and after the folders of their level, so that a folder's own
+    place counts and a ring of links ends. Raises DataError for a link to nowhere, and for a folder
+    that cannot be read.
+    """
+    files, twice, level, seen = list[Path](), list[Path](), [root], {os.path.realpath(root)}
+    while level:
+        entries = [entry for folder in level for entry in _entries(folder)]
+        level = []
+        for entry in sorted(entries, key=lambda entry: (entry.is_symlink(), entry)):
+            if not entry.is_dir():
+                files.append(entry)
+            elif os.path.realpath(entry) in seen:
+                twice.append(entry)
+            else:
+                seen.add(os.path.realpath(entry))
+                level.append(entry)
+    return files, twice
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder and is not hidden."""
+    try:
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({_reason(error)})") from None
+    for entry in entries:
+        if not entry.exists():
+            raise DataError(f"{entry}: a link to nowhere; mend it or remove it")
+    return entries
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
+
+
+def _tell_left_out(root: Path, others: list[Path], twice: list[Path], files: list[Path]) -> None:
+    """Warns of what lies in the folder and is not taken."""
+    kinds = Counter(file.suffix.lower() or "no suffix" for file in others)
+    counted = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
+    empty = {path.name for path in _entries(root) if path.is_dir()}
+    empty -= {_class_of(file, root) for file in files} | {path.name for path in twice}
+    said = [
+        f"{len(others)} files that are no images by name or kind ({counted})" if others else "",
+        f"links to folders that are read elsewhere ({_listed(twice, root)})" if twice else "",
+        f"folders without images ({', '.join(sorted(empty, key=_natural))})" if empty else "",
+    ]
+    if any(said):
+        logger.warning("%s: left out %s", root, "; ".join(filter(None, said)))
+
+
+def _listed(paths: Sequence[Path], root: Path) -> str:
+    return ", ".join(str(path.relative_to(root)) for path in paths)
 
 
 def _suffixes() -> str:
@@ -362,12 +452,51 @@ def _read_image(file: Path, side: int, channels: int) -> _Bytes:
         with Image.open(file) as image:
             if image.mode[0] in "IF":  # Pillow would cut these off at 255
                 raise DataError(f"{file}: more than 8 bits a channel; save it with 8, or remove it")
-            upright = _on_white(ImageOps.exif_transpose(image))
-            flat = upright.convert("L" if channels == 1 else "RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise DataError(f"{file}: no image, or damaged; repair it or remove it") from None
-    square = np.asarray(ImageOps.fit(flat, (side, side), Image.Resampling.LANCZOS))
-    return square.reshape(side, side, channels).transpose(2, 0, 1)
+            profile = image.info.get("icc_profile")
+            flat = _in_srgb(_on_white(_upright(image)), profile)
+        square = ImageOps.fit(
+            flat.convert("L" if channels == 1 else "RGB"), (side, side), Image.Resampling.LANCZOS
+        )
+    except DataError:
+        raise
+    except MemoryError:
+        raise DataError(
+            f"{file}: too little memory to read it; make it smaller, or take a smaller --side"
+        ) from None
+    except Image.DecompressionBombError:
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise DataError(
+            f"{file}: too large, of more than {limit:,} pixels; make it smaller, or remove it"
+        ) from None
+    except Exception as error:  # each decoder has its own, and damage can lead to any
+        reason = getattr(error, "strerror", None) or "no image, or damaged"
+        raise DataError(f"{file}: {reason}; repair it or remove it") from None
+    return np.asarray(square).reshape(side, side, channels).transpose(2, 0, 1)
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each orientation of EXIF; 1 is upright."""
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image as the camera was held.
+
+    Pillow's own `exif_transpose` writes the metadata anew as well, and fails if one is broken.
+    """
+    image.load()
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # broken metadata can break Pillow in any way; the pixels are whole
+        turn = None
+    return image if turn is None else image.transpose(turn)
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -375,6 +504,26 @@ def _on_white(image: Image.Image) -> Image.Image:
         return image
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image.convert("RGBA"))
+
+
+_MODES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}
+"""Pillow's modes for the colour spaces of ICC profiles."""
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """The image with the colours of sRGB, from those of its ICC profile; without one it is sRGB."""
+    if not profile:
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = _MODES[source.profile.xcolor_space]
+        if (mode == "CMYK") != (image.mode == "CMYK"):
+            return image
+        srgb = ImageCms.createProfile("sRGB")
+        moved = ImageCms.profileToProfile(image.convert(mode), source, srgb, outputMode="RGB")
+    except Exception:  # a broken profile, or a Pillow without LittleCMS
+        return image
+    return moved or image
 
 
 # --- Batches -------------------------------------------------------------------------------------

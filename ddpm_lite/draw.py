@@ -1,5 +1,6 @@
 """Drawing whole sets of images with a model: batches, labels, any sampler by its name."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -44,7 +45,7 @@ class DrawConfig:
     seed: int = 0
     """Of all noise."""
     batch_size: int = 256
-    """Images at a time."""
+    """Images at a time. Each batch has its own noise: another size gives other images."""
     precision: Precision = "auto"
     """Numbers in the network: auto, float32 or bfloat16."""
 
@@ -52,8 +53,12 @@ class DrawConfig:
         check_name(Sampler, self.sampler)
         check_name(Variance, self.variance)
         check_name(Precision, self.precision)
-        if self.steps < 1 or self.batch_size < 1 or self.eta < 0:
-            raise ValueError("steps and batch_size must be at least 1, eta at least 0")
+        if self.steps < 1 or self.batch_size < 1:
+            raise ValueError("steps and batch_size must be at least 1")
+        if not (math.isfinite(self.guidance_scale) and 0 <= self.eta < math.inf):
+            raise ValueError("guidance_scale must be a finite number, eta at least 0")
+        if abs(self.seed) >= 2**62:
+            raise ValueError("seed must lie within -2^62 and 2^62")
 
 
 def make_denoiser(model: DiffusionModel, label: Tensor | None, config: DrawConfig) -> Denoiser:
@@ -104,9 +109,10 @@ def draw(
 ) -> Tensor:
     """N images, uint8 (n, C, H, W); without labels (n,) every class equally often.
 
-    Each batch has a seed of its own, made of `config.seed` and its number. Raises ValueError if
-    n < 1 or if there are not n labels. The progress bar counts batches, or the steps of a single
-    one.
+    Each batch has a seed of its own, made of `config.seed` and the number of its first image; so
+    the images after the first batch depend on `config.batch_size`. The progress bar counts batches,
+    or the steps of a single one. Raises ValueError if n < 1, if there are not n labels, or if the
+    network puts out numbers that are not finite.
     """
     if n < 1 or (labels is not None and len(labels) != n):
         raise ValueError("n must be at least 1, and there must be as many labels")
@@ -118,5 +124,15 @@ def draw(
         label = None if labels is None else labels[start : start + count].to(model.device)
         x_T = initial_noise((count, *model.config.image_shape), seed, model.device)
         steps = states(model, x_T, label, config, seed, progress and one_batch)
-        images.append(to_uint8(last(steps)).cpu())
+        images.append(to_uint8(_finite(last(steps))).cpu())
     return torch.cat(images)
+
+
+def _finite(x: Tensor) -> Tensor:
+    """The same numbers, if all are numbers: what is none would become a black pixel."""
+    if not bool(x.isfinite().all()):
+        raise ValueError(
+            "the network puts out numbers that are not finite: its weights are damaged, or "
+            "--guidance-scale or --precision ask too much of them"
+        )
+    return x

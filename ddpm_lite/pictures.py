@@ -1,4 +1,4 @@
-"""Pictures of many images: a grid as a PNG file."""
+"""Pictures of many images: a grid as a PNG, JPEG or WebP file."""
 
 import io
 import math
@@ -8,18 +8,24 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ddpm_lite.checkpoint import write_whole
+from ddpm_lite.checkpoint import CheckpointError, check_writable, write_whole
 
 GAP = 2
 """Pixels between the images of a grid."""
+
+FORMATS = {
+    ".png": ("PNG", 2**31 - 1),
+    ".jpg": ("JPEG", 65_535),
+    ".jpeg": ("JPEG", 65_535),
+    ".webp": ("WEBP", 16_383),
+}
+"""How a picture's name ends, in any case: its format, and the most pixels that one holds a side."""
 
 
 def grid(images: Tensor, columns: int | None = None) -> Image.Image:
     """One picture of uint8 images (N, C, H, W), C 1 or 3, row by row; about square by default."""
     count, channels, height, width = images.shape
-    if count == 0:
-        raise ValueError("there is no image to show")
-    columns = columns or math.ceil(math.sqrt(count))
+    columns = columns or _columns(count)
     rows = math.ceil(count / columns)
     page = torch.full((channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), 128)
     page = page.to(torch.uint8)
@@ -30,8 +36,38 @@ def grid(images: Tensor, columns: int | None = None) -> Image.Image:
     return Image.fromarray(array[..., 0] if channels == 1 else array)
 
 
+def _columns(count: int) -> int:
+    if count < 1:
+        raise ValueError("there is no image to show")
+    return math.ceil(math.sqrt(count))
+
+
+def check_picture(path: Path, count: int = 1, side: int = 1) -> str:
+    """The format for a grid of so many square images. Raises CheckpointError if it cannot be."""
+    if path.suffix.lower() not in FORMATS:
+        raise CheckpointError(
+            f"{path}: what kind of picture is it? Give it a name that ends in {', '.join(FORMATS)}"
+        )
+    kind, most = FORMATS[path.suffix.lower()]
+    pixels = _columns(count) * (side + GAP) - GAP
+    if pixels > most:
+        raise CheckpointError(
+            f"{path}: {kind} holds {most:,} pixels a side, and {count:,} images take {pixels:,}; "
+            "name it .png, or show fewer"
+        )
+    check_writable(path)
+    return kind
+
+
 def save_grid(path: Path, images: Tensor, columns: int | None = None) -> None:
-    """Writes the grid as PNG, whole or not at all. Raises CheckpointError if it cannot."""
-    buffer = io.BytesIO()
-    grid(images, columns).save(buffer, "PNG")
+    """Writes the grid, whole or not at all, in the format that its name ends in (see FORMATS).
+
+    PNG and WebP keep every grey level, JPEG does not. Raises CheckpointError if it cannot be
+    written.
+    """
+    kind, picture, buffer = check_picture(path), grid(images, columns), io.BytesIO()
+    try:
+        picture.save(buffer, kind, quality=95, lossless=True)
+    except (OSError, ValueError, KeyError) as error:  # too wide for its format, or one not built in
+        raise CheckpointError(f"{path}: no {kind} can be made of it ({error}); try .png") from None
     write_whole(path, buffer.getvalue())

@@ -2,16 +2,25 @@
 
 import contextlib
 import json
+import logging
+import math
+import os
+import signal
+import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from tqdm.auto import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ddpm_lite.checkpoint import CheckpointError, write_whole
+from ddpm_lite.checkpoint import CheckpointError, check_writable, read, write_whole
 from ddpm_lite.draw import DrawConfig, draw
 from ddpm_lite.pictures import save_grid
-from ddpm_lite.processes import agreed
+from ddpm_lite.processes import agreed, world
 from ddpm_lite.train import Trainer, TrainingError, TrainState
 
 METRICS = "metrics.jsonl"
@@ -19,7 +28,21 @@ CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "model.safetensors"
 LOG_EVERY = 50
 """Steps between two lines of the metrics file; checkpoints are written at such a line only, so that
-a resumed run writes the same lines."""
+a run that was killed writes the same lines when it is resumed. A run that is asked to stop writes a
+line and a checkpoint there and then."""
+
+logger = logging.getLogger("ddpm_lite")
+
+
+class Stopped(Exception):  # noqa: N818, as nothing went wrong
+    """A training that was asked to stop and has saved itself; the text is one line."""
+
+    def __init__(self, trainer: Trainer, number: int) -> None:
+        super().__init__(
+            f"stopped at step {trainer.step} of {trainer.config.steps}, which is saved; the same "
+            "command with --resume goes on from there"
+        )
+        self.signal = number
 
 
 @dataclass(frozen=True)
@@ -36,65 +59,161 @@ class RunConfig:
     """Steps between two grids of samples."""
 
     def __post_init__(self) -> None:
-        if self.picture_steps < 1 or self.save_minutes < 0:
-            raise ValueError("picture_steps must be at least 1, save_minutes at least 0")
+        if self.picture_steps < 1 or not 0 <= self.save_minutes < math.inf:
+            raise ValueError("picture_steps must be at least 1, save_minutes at least 0 and finite")
 
 
 def run(trainer: Trainer, config: RunConfig) -> Path:
     """Trains to the end and returns the file with the running average of the weights.
 
     Writes into the folder: metrics.jsonl, samples/*.png, checkpoint.safetensors every few minutes,
-    and at the end model.safetensors. Raises TrainingError if the folder holds a run already and
-    `resume` is not set, or if the loss is NaN (the last checkpoint is then still good), and
-    CheckpointError if something cannot be written.
+    and at the end model.safetensors. A line or a picture that cannot be written is told, and the
+    training goes on. SIGINT, SIGTERM and SIGHUP end the step, save, and raise Stopped.
+
+    Raises what `check_folder` does, TrainingError if the loss is NaN (the last checkpoint is then
+    still good), and CheckpointError if at the end something cannot be written.
     """
-    _prepare(trainer, config)
-    with contextlib.closing(Log(trainer, config.folder / METRICS)) as log:
-        _train(trainer, config, log)
-    trainer.save(config.folder / CHECKPOINT)
-    trainer.save_weights(config.folder / WEIGHTS)
+    check_folder(config)
+    if config.resume:
+        _resume(trainer, config.folder)
+    with stop_signals() as asked, logging_redirect_tqdm([logger]):
+        with contextlib.closing(Log(trainer, config.folder / METRICS)) as log:
+            _train(trainer, config, log, asked)
+        trainer.save(config.folder / CHECKPOINT)
+        if trainer.step < trainer.config.steps:
+            raise Stopped(trainer, asked[0] if asked else signal.SIGTERM)
+        trainer.save_weights(config.folder / WEIGHTS)
     _draw_samples(trainer, config.folder)
     return config.folder / WEIGHTS
 
 
-def _train(trainer: Trainer, config: RunConfig, log: "Log") -> None:
-    saved = time.monotonic()
+def _train(trainer: Trainer, config: RunConfig, log: "Log", asked: list[int]) -> None:
+    saved = time.perf_counter()
     for state in trainer.steps():
-        log.add(state)
-        if state.step % config.picture_steps == 0:
+        stop = agreed(bool(asked))
+        log.add(state, stop)
+        if stop:
+            break
+        if state.step % config.picture_steps == 0 and state.step < trainer.config.steps:
             _draw_samples(trainer, config.folder)
-        minutes = (time.monotonic() - saved) / 60
+        minutes = (time.perf_counter() - saved) / 60
         if state.step % LOG_EVERY == 0 and agreed(minutes >= config.save_minutes):
-            trainer.save(config.folder / CHECKPOINT)
-            saved = time.monotonic()
+            with _going_on("no checkpoint"):
+                trainer.save(config.folder / CHECKPOINT)
+            saved = time.perf_counter()
 
 
-def _prepare(trainer: Trainer, config: RunConfig) -> None:
-    checkpoint, metrics = config.folder / CHECKPOINT, config.folder / METRICS
+def check_folder(config: RunConfig) -> None:
+    """Looks, before anything is loaded or computed, whether the run can use its folder.
+
+    Raises TrainingError if the folder holds a run or weights and `resume` is not set, or holds
+    nothing to resume and it is; CheckpointError if its files cannot be written.
+    """
+    names, folder = (CHECKPOINT, WEIGHTS, METRICS), config.folder
     # the first process looks for all: it may write before the others have looked
-    saved, begun = agreed(checkpoint.exists()), agreed(metrics.exists())
-    if config.resume and saved:
-        trainer.resume(checkpoint)
-    elif saved or (begun and not config.resume):
+    held = [name for name in names if agreed(_holds(folder / name))]
+    if config.resume and CHECKPOINT not in held:
         raise TrainingError(
-            f"{config.folder} already holds a run; add --resume, or choose another --folder"
+            f"{folder} holds no {CHECKPOINT}, so there is nothing to resume; mend --folder, or "
+            "leave out --resume to begin"
         )
+    if held and not config.resume:
+        go_on = "add --resume, or " if CHECKPOINT in held else ""
+        raise TrainingError(
+            f"{folder} already holds a run ({', '.join(held)}); {go_on}choose another --folder"
+        )
+    for name in names:
+        check_writable(folder / name)
+
+
+def _holds(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _resume(trainer: Trainer, folder: Path) -> None:
+    checkpoint, metrics = folder / CHECKPOINT, folder / METRICS
+    trainer.resume(checkpoint)
     if trainer.rank == 0:
-        write_whole(metrics, "".join(_lines_until(metrics, trainer.step)).encode())
+        for difference in _differences(trainer, checkpoint):
+            logger.warning("resumed with another option than before: %s", difference)
+        if metrics.exists():
+            write_whole(metrics, b"".join(_lines_until(metrics, trainer.step)))
 
 
-def _lines_until(metrics: Path, step: int) -> list[str]:
-    """The whole lines of a metrics file up to a step: a killed run may have written more."""
-    if not metrics.exists():
-        return []
-    lines = metrics.read_text().splitlines(keepends=True)
-    return [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+def _differences(trainer: Trainer, checkpoint: Path) -> list[str]:
+    """The options of training that are not those that the checkpoint was trained with."""
+    before = read(checkpoint, only="nothing")[1].get("train") or {}
+    now: dict[str, Any] = json.loads(json.dumps(asdict(trainer.config)))
+    return [f"{k} {v}, not {before[k]}" for k, v in now.items() if k in before and before[k] != v]
+
+
+def _lines_until(metrics: Path, step: int) -> list[bytes]:
+    """The lines of a metrics file up to a step: a killed run may have written more.
+
+    What a power cut left is left out: a part of a line, or bytes that are no line at all.
+    """
+    lines = metrics.read_bytes().splitlines(keepends=True)
+    steps = [_step_of(line) for line in lines]
+    if None in steps:
+        logger.warning("%s: %d damaged lines left out", metrics, steps.count(None))
+    return [line for line, at in zip(lines, steps, strict=True) if at is not None and at <= step]
+
+
+def _step_of(line: bytes) -> int | None:
+    """The step of a line of the metrics file; None if the line is damaged."""
+    try:
+        step = json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return step if isinstance(step, int) and line.endswith(b"\n") else None
 
 
 def _draw_samples(trainer: Trainer, folder: Path) -> None:
-    if trainer.rank == 0:
-        images = draw(trainer.model(), 64, DrawConfig(steps=20, precision=trainer.config.precision))
+    if trainer.rank > 0:
+        return
+    config = DrawConfig(steps=min(20, trainer.schedule.T), precision=trainer.config.precision)
+    if not trainer.config.label_dropout:  # there is no unlabelled network that could guide
+        config = replace(config, guidance_scale=1.0)
+    with _going_on("no picture"):
+        images = draw(trainer.model(), 64, config)
         save_grid(folder / "samples" / f"step_{trainer.step:06d}.png", images)
+
+
+@contextlib.contextmanager
+def _going_on(what: str) -> Iterator[None]:
+    """Tells of an error in the body, and goes on: it must not cost the training."""
+    try:
+        yield
+    except Exception as error:
+        logger.warning("%s, the training goes on: %s", what, " ".join(str(error).split()))
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Notes SIGINT, SIGTERM and SIGHUP in a list, instead of ending the process.
+
+    A signal that is ignored stays so (nohup). A second SIGINT acts as ever, but under `torchrun`,
+    which sends every signal once more.
+    """
+    asked, before = list[int](), dict[int, Any]()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        if number == signal.SIGINT and world()[1] == 1:
+            signal.signal(number, before[number])
+        with contextlib.suppress(OSError):  # print is not allowed in here
+            os.write(2, b"\nddpm-lite: asked to stop; ends this step and saves\n")
+
+    if threading.current_thread() is threading.main_thread():  # others get no signals
+        numbers = [getattr(signal, n, None) for n in ("SIGINT", "SIGTERM", "SIGHUP")]
+        for number in numbers:
+            if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, note)
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Log:
@@ -102,40 +221,47 @@ class Log:
 
     def __init__(self, trainer: Trainer, path: Path) -> None:
         self.trainer, self.path = trainer, path
-        self.began, self.losses = time.monotonic(), list[float]()
+        self.began, self.losses = time.perf_counter(), list[float]()
         total = trainer.config.steps
         self.bar = tqdm(total=total, initial=trainer.step, unit="step", disable=trainer.rank > 0)
 
-    def add(self, state: TrainState) -> None:
+    def add(self, state: TrainState, last: bool = False) -> None:
         """Counts one step; every LOG_EVERY steps, and at the last, writes a line."""
         self.losses.append(state.loss)
-        self.bar.update()
-        if state.step % LOG_EVERY == 0 or state.step == self.trainer.config.steps:
+        with contextlib.suppress(OSError):  # nobody may be left to see it
+            self.bar.update()
+        if last or state.step % LOG_EVERY == 0 or state.step == self.trainer.config.steps:
             self._write(state)
 
     def _write(self, state: TrainState) -> None:
-        now = time.monotonic()
-        speed = len(self.losses) * self.trainer.config.batch_size / (now - self.began)
+        now = time.perf_counter()
+        images = len(self.losses) * self.trainer.config.batch_size
+        # a coarse clock may not have moved
+        speed = round(images / (now - self.began), 1) if now > self.began else None
         line = {
             "step": state.step,
             "loss": sum(self.losses) / len(self.losses),
             "grad_norm": state.grad_norm,
             "learning_rate": state.learning_rate,
-            "images_per_second": round(speed, 1),
+            "images_per_second": speed,
         }
-        self.bar.set_postfix_str(f"loss {line['loss']:.4f}, {speed:.0f} images/s")
+        with contextlib.suppress(OSError):
+            self.bar.set_postfix_str(f"loss {line['loss']:.4f}, {speed} images/s")
         self.began, self.losses = now, []
         if self.trainer.rank == 0:
-            append_line(self.path, json.dumps(line))
+            with _going_on("a line of the metrics is missing"):
+                append_line(self.path, json.dumps(line))
 
     def close(self) -> None:
         """Ends the progress bar."""
-        self.bar.close()
+        with contextlib.suppress(OSError):
+            self.bar.close()
 
 
 def append_line(path: Path, line: str) -> None:
     """Adds a line to a file. Raises CheckpointError if it cannot be written."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
             file.write(line + "\n")
     except OSError as error:

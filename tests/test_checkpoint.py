@@ -1,13 +1,18 @@
 import errno
 import os
+import resource
+import stat
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from ddpm_lite import checkpoint
 from ddpm_lite.checkpoint import (
+    FORMAT,
     CheckpointError,
+    check_writable,
     load_optimizer,
     optimizer_tensors,
     read,
@@ -77,6 +82,148 @@ def test_full_disk_keeps_the_old_file_and_leaves_no_other(
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_full_disk_keeps_the_old_checkpoint(tmp_path: Path) -> None:
+    """The limit stands for the disk: the system refuses what goes beyond it."""
+    write(tmp_path / "x", TENSORS, {"step": 1})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(CheckpointError, match="cannot be written") as error:
+            write(tmp_path / "x", {"a": torch.zeros(1_000_000)}, {"step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(error.value)
+    assert read(tmp_path / "x")[1] == {"step": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_an_interrupted_write_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_whole(tmp_path / "x", b"old")
+
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "x", b"new")
+    assert (tmp_path / "x").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_weights_are_written_from_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight, places = torch.randn(100), []
+
+    def note(tensors: dict[str, torch.Tensor], *rest: object) -> None:
+        places.append(tensors["w"].data_ptr())
+        save_file(tensors, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(checkpoint, "save_file", note)
+    write(tmp_path / "x", {"w": weight}, {})
+    assert places == [weight.data_ptr()]
+    assert torch.equal(read(tmp_path / "x")[0]["w"], weight)
+
+
+# --- What is no plain file -----------------------------------------------------------------------
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "file").write_bytes(b"old")
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("far/file")
+    write_whole(tmp_path / "one", b"new")
+    assert (tmp_path / "far" / "file").read_bytes() == b"new"
+    assert str((tmp_path / "one").readlink()) == "two"
+    assert str((tmp_path / "two").readlink()) == "far/file"
+    assert {path.name for path in tmp_path.iterdir()} == {"far", "one", "two"}
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_makes_it(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("new/file")
+    write_whole(tmp_path / "link", b"x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "new" / "file").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "ring", "link to a pipe"])
+def test_what_is_no_file_is_neither_replaced_nor_written_to(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x.png"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "ring":
+        path.symlink_to(path.name)
+    else:
+        pipe = path if kind == "pipe" else tmp_path / "pipe"
+        os.mkfifo(pipe)
+        if pipe != path:
+            path.symlink_to(pipe)
+    before = os.lstat(path)
+    for attempt in (lambda: check_writable(path), lambda: write_whole(path, b"x")):
+        with pytest.raises(CheckpointError, match=r"cannot be written \(there is "):
+            attempt()
+    after = os.lstat(path)
+    assert (after.st_mode, after.st_ino) == (before.st_mode, before.st_ino)
+
+
+def test_a_device_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="a device"):
+        check_writable(Path("/dev/null"))
+
+
+def test_asking_changes_nothing(tmp_path: Path) -> None:
+    assert check_writable(tmp_path / "a" / "b" / "c") == tmp_path.resolve() / "a" / "b" / "c"
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match="is not a folder"):
+        check_writable(tmp_path / "file" / "b" / "c")
+
+
+def test_a_link_laid_where_the_temporary_file_will_be_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / ".x.tmp").symlink_to("precious")
+    write_whole(tmp_path / "x", b"new")
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert not (tmp_path / "x").is_symlink()
+
+
+def test_who_may_read_a_file_does_not_change(tmp_path: Path) -> None:
+    write_whole(tmp_path / "x", b"old")
+    (tmp_path / "x").chmod(0o600)
+    write_whole(tmp_path / "x", b"new")
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o600
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x")
+    with pytest.raises(CheckpointError, match="no file"):
+        read(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        {"json": ""},
+        {"json": "{"},
+        {"json": "[1, 2]"},
+        {"json": "null"},
+        {"json": "[" * 100_000},
+        {"json": "\x00"},
+    ],
+)
+def test_a_damaged_description_is_one_line_with_the_files_name(
+    tmp_path: Path, header: dict[str, str]
+) -> None:
+    save_file({"a": torch.zeros(2)}, tmp_path / "x.safetensors", {"format": FORMAT} | header)
+    with pytest.raises(CheckpointError, match=r"x\.safetensors: .*missing or damaged") as error:
+        read(tmp_path / "x.safetensors")
+    assert "\n" not in str(error.value)
 
 
 def test_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:

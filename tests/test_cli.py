@@ -1,6 +1,12 @@
 import contextlib
+import io
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +18,19 @@ from PIL import Image
 
 from ddpm_lite import cli
 from ddpm_lite.checkpoint import read, write
-from ddpm_lite.cli import main, parse_train, read_recipe, recipe_names, with_classes
+from ddpm_lite.cli import (
+    UsageError,
+    class_number,
+    main,
+    parse_train,
+    read_recipe,
+    recipe_names,
+    with_classes,
+)
 from ddpm_lite.data import load
 from ddpm_lite.model import ModelConfig
 from ddpm_lite.run import CHECKPOINT, METRICS, WEIGHTS
-from ddpm_lite.train import Trainer
+from ddpm_lite.train import Trainer, TrainState
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 
 SMALL = ModelConfig(unet=UNetConfig(channels=(8, 8), groups=4, patch=2, classes=10), T=50)
@@ -308,11 +322,394 @@ def test_too_few_images(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert "do not fill one batch" in fails(words, capsys)
 
 
-def test_interrupt_says_how_to_go_on(
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_training_says_how_to_go_on_and_does(
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+    status: int,
+) -> None:
+    update = Trainer._update
+
+    def with_signal(self: Trainer) -> TrainState:
+        if self.step == 1:
+            os.kill(os.getpid(), number)
+        return update(self)
+
+    words = short(pictures, tmp_path / "run")
+    monkeypatch.setattr(Trainer, "_update", with_signal)
+    line = fails(words, capsys, status)
+    assert "stopped at step 2 of 3" in line
+    assert "--resume" in line
+    monkeypatch.setattr(Trainer, "_update", update)
+    assert main([*words, "--resume"]) == 0
+    assert read(tmp_path / "run" / WEIGHTS)[1]["step"] == 3
+
+
+def test_an_interrupt_before_anything_is_done_promises_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(arguments: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setitem(cli.COMMANDS, "train", interrupt)
-    assert "--resume" in fails(["train"], capsys, 130)
+    assert fails(["train"], capsys, 130) == "ddpm-lite: interrupted"
+
+
+# --- options that hide something -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("flpi = false", "no option flpi"),
+        ("flpi = true", "no option flpi"),
+        ("steps = false", "steps = False, but it is not true or false"),
+        ("learning_rate = true", "learning_rate = True, but it is not true or false"),
+        ("flip = []", "flip = [], but it is true or false"),
+        ("flip = 0", "flip = 0, but it is true or false"),
+        ("flip = 'no'", "flip = 'no', but it is true or false"),
+        ("train = {}", "no option train"),
+        ("[train]\nsteps = 3", "no option train"),
+        ("learning_rate = nan", "learning"),
+        ("save_minutes = inf", "save_minutes"),
+        ("folder = ''", "empty"),
+        ("data = ''", "empty"),
+        ("# \udcff", "recipe"),
+    ],
+)
+def test_no_value_hides_its_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    (tmp_path / "mine.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    line = fails(["train", str(tmp_path / "mine.toml")], capsys, 2)
+    assert message in line
+    assert "mine.toml" in line
+
+
+def test_a_recipe_may_use_dashes(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("batch-size = 5\nflip = false")
+    assert parse_train([str(tmp_path / "mine.toml")]).train.batch_size == 5
+
+
+def test_a_recipe_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "cats.toml").write_text("")
+    assert parse_train([str(tmp_path / "cats.toml")]).run.folder == Path("runs/cats")
+    (tmp_path / "cats.toml").write_text("folder = 'elsewhere'")
+    assert parse_train([str(tmp_path / "cats.toml")]).run.folder == Path("elsewhere")
+    words = [str(tmp_path / "cats.toml"), "--folder", "third"]
+    assert parse_train(words).run.folder == Path("third")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--data", ""],
+        ["train", "--data="],
+        ["train", "--folder", ""],
+        ["train", "--folder="],
+        ["sample", "--out", ""],
+        ["sample", "--npz="],
+        ["sample", ""],
+    ],
+)
+def test_an_empty_option_does_not_mean_the_current_folder(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "empty" in fails(words, capsys, 2)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "NaN", "1e999"])
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("sample", "--guidance-scale"),
+        ("sample", "--eta"),
+        ("evaluate", "--guidance-scale"),
+        ("train", "--save-minutes"),
+        ("train", "--learning-rate"),
+        ("train", "--weight-decay"),
+        ("train", "--clip-norm"),
+        ("train", "--ema-decay"),
+        ("train", "--cooldown"),
+        ("train", "--label-dropout"),
+        ("train", "--dropout"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(
+    command: str, option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = fails([command, f"{option}={value}"], capsys, 2)
+    assert option.removeprefix("--").replace("-", "_") in line.replace("-", "_")
+
+
+@pytest.mark.parametrize(
+    ("box", "line"),
+    [
+        ("╭─ Value error ─╮\n│ a b │\n│ c │\n│ ─── │\n│ help │\n╰───╯", "a b c"),
+        ("+- Value error -+\n| a b |\n| --- |\n| help |\n+---+", "a b"),
+        ("╭─ x ─╮\n│ unknown: │\n│ --flag │\n╰───╯", "unknown: --flag"),
+        ("a b", "a b"),
+        ("", ""),
+    ],
+)
+def test_a_complaint_is_one_line_however_it_is_drawn(box: str, line: str) -> None:
+    assert cli._one_line(box) == line
+
+
+# --- paths first ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ("--out", "folder.png"),
+        ("--out", "pipe.png"),
+        ("--out", "wall/x.png"),
+        ("--out", "x.txt"),
+        ("--out", "model.safetensors"),
+        ("--npz", "folder.npz"),
+        ("--npz", "x.png"),
+        ("--npz", "model.safetensors"),
+    ],
+)
+def test_a_path_is_refused_before_anything_is_drawn(
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    name: str,
+) -> None:
+    def late(*_: object, **__: object) -> None:
+        pytest.fail("the path is looked at too late")
+
+    for kind in ("png", "npz"):
+        (tmp_path / f"folder.{kind}").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "wall").write_text("a file, not a folder")
+    (tmp_path / "model.safetensors").write_bytes(weights.read_bytes())
+    before = {path.name: path.lstat().st_mode for path in tmp_path.iterdir()}
+    monkeypatch.setattr(cli, "draw", late)
+    monkeypatch.chdir(tmp_path)
+    assert main(["sample", str(weights), option, name]) != 0
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert name in error
+    assert {path.name: path.lstat().st_mode for path in tmp_path.iterdir()} == before
+    assert (tmp_path / "model.safetensors").read_bytes() == weights.read_bytes()
+
+
+def test_an_export_does_not_replace_a_model(
+    weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = weights.read_bytes()
+    assert ".onnx" in fails(["export", str(weights), "--out", str(weights)], capsys, 2)
+    assert weights.read_bytes() == before
+
+
+def test_a_folder_is_refused_before_its_data_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def late(*_: object) -> None:
+        pytest.fail("the folder is looked at too late")
+
+    monkeypatch.setattr(cli, "load", late)
+    (tmp_path / WEIGHTS).write_bytes(b"mine")
+    words = ["train", "tiny", "--folder", str(tmp_path)]
+    assert "already holds a run" in fails(words, capsys)
+    assert "nothing to resume" in fails([*words, "--resume"], capsys)
+    assert (tmp_path / WEIGHTS).read_bytes() == b"mine"
+
+
+# --- classes have names --------------------------------------------------------------------------
+
+
+def test_classes_are_shown_and_drawn_by_their_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(12):
+        folder = tmp_path / "pictures" / str(number)
+        folder.mkdir(parents=True)
+        Image.new("L", (8, 8), 20 * number).save(folder / "1.png")
+    run = tmp_path / "run"
+    shown = ", ".join(f"{number} {number}" for number in range(12))
+    assert main(short(tmp_path / "pictures", run)) == 0
+    assert f"labels: {shown}\n" in capsys.readouterr().out
+    assert main(["info", str(run / WEIGHTS)]) == 0
+    assert f"labels: {shown}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("label", "names", "number"),
+    [
+        ("dog", ("cat", "dog"), 1),
+        ("1", ("cat", "dog"), 1),
+        ("0", ("cat", "dog"), 0),
+        ("2", ("1", "2", "3"), 1),  # the name comes first
+        ("0", ("1", "2", "3"), 0),
+        ("東京", ("京都", "東京"), 1),
+    ],
+)
+def test_a_label_is_a_name_or_else_a_number(
+    label: str, names: tuple[str, ...], number: int
+) -> None:
+    assert class_number(label, names) == number
+
+
+@pytest.mark.parametrize("label", ["3", "-1", "Cat", "", "1.0", "٣", "nan", "9" * 5000])
+def test_other_labels_are_refused_with_the_classes(label: str) -> None:
+    with pytest.raises(UsageError, match="0 cat, 1 dog"):
+        class_number(label, ("cat", "dog"))
+
+
+def test_a_named_class_is_drawn(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    tensors, metadata = read(weights)
+    write(weights, tensors, metadata | {"class_names": names})
+    npz = tmp_path / "x.npz"
+    words = ["sample", str(weights), "--n", "2", "--steps", "1", "--npz", str(npz)]
+    assert main([*words, "--label", "seven", "--out", str(tmp_path / "x.jpg")]) == 0
+    assert "2 images of class 7 seven in" in capsys.readouterr().out
+    with np.load(npz, allow_pickle=False) as file:
+        assert file["labels"].tolist() == [7, 7]
+    assert Image.open(tmp_path / "x.jpg").format == "JPEG"
+
+
+@pytest.mark.parametrize(
+    ("dropout", "scale", "said"),
+    [
+        (0.0, "1.3", "--label-dropout 0"),
+        (0.0, "0", "--label-dropout 0"),
+        (0.0, "1", ""),
+        (0.1, "1.3", ""),
+        (1.0, "1.3", "--label-dropout 1"),
+    ],
+)
+def test_guidance_by_what_was_never_trained_is_told(
+    weights: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    dropout: float,
+    scale: str,
+    said: str,
+) -> None:
+    tensors, metadata = read(weights)
+    write(weights, tensors, metadata | {"train": {"label_dropout": dropout}})
+    words = ["sample", str(weights), "--n", "1", "--steps", "1", "--guidance-scale", scale]
+    assert main([*words, "--out", str(tmp_path / "x.png")]) == 0
+    assert said in caplog.text
+    assert bool(said) == bool(caplog.records)
+
+
+# --- what the machine cannot do ------------------------------------------------------------------
+
+
+def too_large() -> torch.Tensor:
+    return torch.empty(2**62, dtype=torch.uint8)
+
+
+def too_many() -> torch.Tensor:
+    return torch.empty(2**62, 2**62)
+
+
+def too_long() -> torch.Tensor:
+    return torch.arange(10**30)
+
+
+def no_memory() -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("ask", [too_large, too_many, too_long, no_memory])
+def test_too_little_memory_is_one_line_with_the_options(
+    weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ask: Callable[[], object],
+) -> None:
+    """PyTorch's own errors: nobody has as much."""
+    monkeypatch.setattr(cli, "draw", lambda *_, **__: ask())
+    assert "lower --n or --batch-size" in fails(["sample", str(weights), "--n", "1"], capsys)
+
+
+def test_a_number_beyond_all_memory_is_one_line(
+    weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["sample", str(weights), "--out", "a.png"]
+    assert "lower --n" in fails([*words, "--n", "1000000000000000"], capsys)
+    assert "a.png: PNG holds" in fails([*words, "--n", "9" * 40], capsys)
+    assert "seed must lie within" in fails([*words, "--seed", "9" * 40], capsys, 2)
+
+
+def test_a_network_that_cannot_be_compiled_is_one_line_and_leaves_the_folder_free(
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lacking = type("InvalidCxxCompiler", (RuntimeError,), {"__module__": "torch._inductor.exc"})
+
+    def fail(self: Trainer) -> None:
+        raise lacking("No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1 ...")
+
+    words, update = short(pictures, tmp_path / "run"), Trainer._update
+    monkeypatch.setattr(Trainer, "_update", fail)
+    line = fails(words, capsys)
+    assert "(No working C++ compiler found); train it without --compile" in line
+    monkeypatch.setattr(Trainer, "_update", update)
+    assert main(words) == 0
+
+
+def test_an_error_of_our_own_is_not_hidden(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: object, **__: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(cli, "draw", wrong)
+    with pytest.raises(RuntimeError, match="mat1"):
+        main(["sample", str(weights), "--n", "1"])
+
+
+# --- what is printed -----------------------------------------------------------------------------
+
+
+def test_what_cannot_be_printed_ends_no_command(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(buffer, encoding="cp1252"))
+    out = tmp_path / "絵.png"
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["ddpm-lite", "sample", str(weights), "--n", "1", "--steps", "1", "--out", str(out)],
+    )
+    with pytest.raises(SystemExit) as stop:
+        cli.console()
+    assert stop.value.code == 0
+    assert out.exists()
+    assert b"\\u7d75.png" in buffer.getvalue()
+
+
+@pytest.mark.parametrize("words", [["info"], ["sample", "--help"], []])
+def test_a_closed_pipe_ends_in_silence(words: list[str]) -> None:
+    command = [sys.executable, "-m", "ddpm_lite.cli", *words]
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert process.stderr == b""
+    assert process.returncode == 141
+
+
+def test_a_full_disk_behind_the_output_is_one_line() -> None:
+    command = [sys.executable, "-m", "ddpm_lite.cli", "--help"]
+    with Path("/dev/full").open("wb") as full:
+        process = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert process.returncode == 1
+    assert process.stderr.startswith(b"ddpm-lite: ")
+    assert process.stderr.count(b"\n") == 1

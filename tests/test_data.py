@@ -3,8 +3,11 @@
 import gzip
 import hashlib
 import io
+import os
 import struct
 import tarfile
+import zlib
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +16,7 @@ import pooch
 import pytest
 import requests
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin, features
 from torch import Tensor
 
 from ddpm_lite import data
@@ -454,6 +457,305 @@ def test_loose_images_beside_classes_are_refused(tmp_path: Path) -> None:
 def test_two_channels_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="1 or 3 channels"):
         folder(tmp_path, side=8, channels=2)
+
+
+# --- Nothing is dropped in silence ---------------------------------------------------------------
+
+
+def test_classes_that_are_links_are_followed(tmp_path: Path) -> None:
+    save(tmp_path / "far" / "x" / "1.png", "red")
+    save(tmp_path / "far" / "y" / "deep" / "2.png", "blue")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a").symlink_to(tmp_path / "far" / "x")
+    (root / "b").symlink_to("../far/y")
+    images = folder(root, 2)
+    assert images.class_names == ("a", "b")
+    assert images.labels.tolist() == [0, 1]
+    assert images.pixels[:, :, 0, 0].tolist() == [[255, 0, 0], [0, 0, 255]]
+    (tmp_path / "link").symlink_to(root)
+    assert folder(tmp_path / "link", 2).class_names == ("a", "b")
+
+
+def test_rings_of_links_end_and_a_folders_own_place_counts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(tmp_path / "b" / "1.png")
+    save(tmp_path / "c" / "2.png")
+    (tmp_path / "c" / "up").symlink_to(tmp_path)
+    (tmp_path / "c" / "self").symlink_to(".")
+    (tmp_path / "b" / "other").symlink_to("../c")
+    (tmp_path / "a").symlink_to("b")  # comes first by its name, but is the link
+    images = folder(tmp_path, 2)
+    assert images.class_names == ("b", "c")
+    assert images.labels.tolist() == [0, 1]
+    assert "read elsewhere (a, b/other, c/self, c/up)" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["cats", "a/1.png", "self"])
+def test_a_link_to_nowhere_is_named(tmp_path: Path, name: str) -> None:
+    save(tmp_path / "a" / "0.png")
+    (tmp_path / name).symlink_to("self" if name == "self" else "/unplugged/cats")
+    with pytest.raises(DataError, match=f"{name}: a link to nowhere") as error:
+        folder(tmp_path, 2)
+    one_line(error)
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "a" / "0.png")
+    save(tmp_path / "closed" / "0.png")
+    listed = Path.iterdir
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataError, match=r"closed: cannot be read .Permission denied"):
+        folder(tmp_path, 2)
+
+
+def test_what_is_left_out_is_told_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(tmp_path / "a" / "1.png")
+    for name in ("a/2.heic", "a/3.HEIC", "b/4.heic", "notes.txt", "a/README"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("no image by its name")
+    (tmp_path / "c").mkdir()
+    os.mkfifo(tmp_path / "a" / "pipe.png")
+    (tmp_path / "a" / ".hidden.txt").write_text("not counted")
+    assert len(folder(tmp_path, 2)) == 1
+    assert "6 files that are no images by name or kind" in caplog.text
+    assert ".heic 3" in caplog.text
+    assert ".txt 1" in caplog.text
+    assert "folders without images (b, c)" in caplog.text
+
+
+def test_a_folder_of_images_alone_needs_no_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(tmp_path / "a" / "1.png")
+    save(tmp_path / "a.png" / "2.png")  # a class may be called so
+    assert folder(tmp_path, 2).class_names == ("a", "a.png")
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".JPE", ".jif", ".jpg"])
+def test_jpegs_are_found_by_all_their_names(tmp_path: Path, suffix: str) -> None:
+    Image.new("RGB", (8, 8), "red").save(tmp_path / f"1{suffix}", "JPEG")
+    assert len(folder(tmp_path, 2)) == 1
+
+
+def test_numbered_classes_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in range(12):
+        save(tmp_path / str(number) / "1.png", (20 * number, 0, 0))
+    images = folder(tmp_path, 2)
+    assert images.class_names == tuple(map(str, range(12)))
+    assert images.pixels[images.labels == 2, 0, 0, 0].tolist() == [40]
+    assert images.pixels[images.labels == 10, 0, 0, 0].tolist() == [200]
+
+
+def test_names_are_sorted_as_people_do() -> None:
+    names = ["img12", "img2", "1", "01", "", "10a", "2b", "b", "a", "a1b2", "a1b10", "٣", "²"]
+    wanted = ["01", "1", "2b", "10a", "", "a", "a1b2", "a1b10", "b", "img2", "img12", "²", "٣"]
+    assert [n for n in sorted(names, key=data._natural) if n] == [n for n in wanted if n]
+
+
+# --- Metadata and decoders -----------------------------------------------------------------------
+
+
+def tiff(*entries: tuple[int, int, int, bytes]) -> bytes:
+    """EXIF as the TIFF 6.0 specification lays it out: (tag, type, count, four bytes of value)."""
+    rows = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(entries)) + rows + bytes(4)
+
+
+ASCII, SHORT, RATIONAL, UNDEFINED, DOUBLE = 2, 3, 5, 7, 12
+ORIENTATION = (0x0112, SHORT, 1, struct.pack("<HH", 6, 0))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        (0x011A, ASCII, 4, b"72\0\0"),
+        (0x011A, RATIONAL, 1, struct.pack("<I", 10_000)),
+        (0x010F, RATIONAL, 1, struct.pack("<I", 0)),
+        (0x010F, DOUBLE, 1, struct.pack("<I", 8)),
+        (0x010F, SHORT, 2, struct.pack("<HH", 1, 2)),
+        (0x0100, ASCII, 2, b"x\0\0\0"),
+        (0x9000, UNDEFINED, 4, b"\xff\xff\xff\xff"),
+        (0x8769, ASCII, 4, b"abc\0"),
+        (0x011A, 99, 7, b"abcd"),
+    ],
+)
+def test_broken_metadata_do_not_cost_the_picture_nor_its_turn(
+    tmp_path: Path, broken: tuple[int, int, int, bytes]
+) -> None:
+    image = Image.new("L", (32, 32), 0)
+    image.paste(255, (0, 0, 32, 16))  # bright above: the camera was held so that it is to the right
+    image.save(tmp_path / "1.jpg", exif=tiff(ORIENTATION, broken))
+    pixels = folder(tmp_path, 2, 1).pixels[0, 0]
+    assert (pixels > 200).tolist() == [[False, True], [False, True]]
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_each_orientation_is_undone(tmp_path: Path, orientation: int) -> None:
+    """EXIF 2.32, tag 274: where row 0 and column 0 of what is stored belong in the picture."""
+    stored = np.array([[0, 80], [160, 240]], np.uint8)
+    upright = {
+        2: stored[:, ::-1],  # top, right
+        3: stored[::-1, ::-1],  # bottom, right
+        4: stored[::-1],  # bottom, left
+        5: stored.T,  # left, top
+        6: np.rot90(stored, -1),  # right, top
+        7: np.rot90(stored, 2).T,  # right, bottom
+        8: np.rot90(stored),  # left, bottom
+    }.get(orientation, stored)
+    entry = (0x0112, SHORT, 1, struct.pack("<HH", orientation, 0))
+    Image.fromarray(stored).save(tmp_path / "1.png", exif=tiff(entry))
+    assert np.array_equal(folder(tmp_path, 2, 1).pixels[0, 0].numpy(), upright)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TypeError("a"), AttributeError("a\nb"), struct.error("a"), RuntimeError("a"), KeyError("a"),
+        IndexError("a"), ZeroDivisionError("a"), OverflowError("a"), NotImplementedError("a"),
+        EOFError("a"), AssertionError("a"), RecursionError("a"), OSError("a"), ValueError("a"),
+        SyntaxError("a"), MemoryError(),
+    ],
+)  # fmt: skip
+def test_whatever_a_decoder_raises_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(image: Image.Image) -> None:
+        raise error
+
+    save(tmp_path / "1.png")
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", fail)
+    with pytest.raises(DataError, match=r"1\.png: ") as raised:
+        folder(tmp_path, 2)
+    one_line(raised)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".gif", ".tif", ".bmp", ".avif"])
+def test_damaged_files_end_in_one_line_or_are_read(tmp_path: Path, suffix: str) -> None:
+    """Bytes of sound files are changed at random: no other error may come out."""
+    if suffix == ".avif" and not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    noise, path = np.random.default_rng(0), tmp_path / f"1{suffix}"
+    colours = noise.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(colours).save(path)
+    sound, refused, told = path.read_bytes(), 0, 0
+    for _ in range(60):
+        mutant = bytearray(sound)
+        for place in noise.integers(0, min(len(sound), 400), 4):
+            mutant[place] = noise.integers(0, 256)
+        path.write_bytes(mutant)
+        try:
+            folder(tmp_path, 4)
+        except DataError as error:
+            refused += 1
+            told += path.name in str(error) and "\n" not in str(error)
+    assert told == refused > 0
+
+
+def test_a_picture_that_is_too_large_is_called_so(tmp_path: Path) -> None:
+    """The header of a PNG of 14,000 x 14,000 pixels: 196 million."""
+    name = b"IHDR" + struct.pack(">IIBBBBB", 14_000, 14_000, 8, 0, 0, 0, 0)
+    header = struct.pack(">I", 13) + name + struct.pack(">I", zlib.crc32(name))
+    header += struct.pack(">I", 100) + b"IDAT"
+    (tmp_path / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header)
+    with pytest.raises(DataError, match=r"1\.png: too large, of more than 178,956,970") as error:
+        folder(tmp_path, 2)
+    assert "make it smaller" in one_line(error)
+
+
+@pytest.mark.parametrize("side", [0, -1, 4097, 100_000, 10**30])
+def test_impossible_sides_are_refused(tmp_path: Path, side: int) -> None:
+    save(tmp_path / "1.png")
+    with pytest.raises(DataError, match="a side of 1 to 4096"):
+        folder(tmp_path, side)
+
+
+def test_more_images_than_memory_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="do not fit into memory; take a smaller --side") as error:
+        data._room(tmp_path, (2**40, 3, 4096, 4096))
+    one_line(error)
+
+
+# --- Colour --------------------------------------------------------------------------------------
+
+D50 = {
+    # The primaries of sRGB and of Display P3, adapted to D50, as their ICC profiles give them.
+    "srgb": ((0.4360, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)),
+    "p3": ((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841)),
+}
+
+
+def profile(primaries: tuple[tuple[float, float, float], ...], gamma: float) -> bytes:
+    """A version 2 ICC profile: three primaries (X, Y, Z) and one power for all channels."""
+
+    def fixed(*numbers: float) -> bytes:
+        return struct.pack(f">{len(numbers)}i", *(round(n * 65536) for n in numbers))
+
+    def xyz(*numbers: float) -> bytes:
+        return b"XYZ \0\0\0\0" + fixed(*numbers)
+
+    curve = b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0)
+    tags = {b"wtpt": xyz(0.9642, 1.0, 0.8249)}
+    for name, primary in zip((b"r", b"g", b"b"), primaries, strict=True):
+        tags |= {name + b"XYZ": xyz(*primary), name + b"TRC": curve}
+    place, index, body = 128 + 4 + 12 * len(tags), b"", b""
+    for name, content in tags.items():
+        index += name + struct.pack(">II", place + len(body), len(content))
+        body += content
+    table = struct.pack(">I", len(tags)) + index + body
+    header = struct.pack(
+        ">I4s4s4s4s4s", 128 + len(table), b"", b"\x02\x20", b"mntr", b"RGB ", b"XYZ "
+    )
+    header += bytes(12) + b"acsp" + bytes(28) + fixed(0.9642, 1.0, 0.8249)
+    return header.ljust(128, b"\0") + table
+
+
+def in_srgb(colour: tuple[int, ...], primaries: str, gamma: float) -> list[float]:
+    """What a colour is in sRGB, 0..255, by the standard's formulas."""
+    light = np.array(colour) / 255
+    xyz = np.array(D50[primaries]).T @ light**gamma
+    linear = np.clip(np.linalg.solve(np.array(D50["srgb"]).T, xyz), 0, 1)
+    curved = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return list(255 * curved)
+
+
+@pytest.mark.parametrize("colour", [(0, 255, 0), (200, 100, 50), (60, 180, 90), (128, 128, 128)])
+@pytest.mark.parametrize(("primaries", "gamma"), [("p3", 2.2), ("p3", 1.0), ("srgb", 1.8)])
+@pytest.mark.parametrize("mode", ["RGB", "P", "RGBA"])
+def test_colours_are_brought_to_srgb(
+    tmp_path: Path, mode: str, primaries: str, gamma: float, colour: tuple[int, int, int]
+) -> None:
+    image = Image.new("RGB", (8, 8), colour)
+    image = image.quantize() if mode == "P" else image.convert(mode)
+    image.save(tmp_path / "1.png", icc_profile=profile(D50[primaries], gamma))
+    found = folder(tmp_path, 1).pixels.flatten().tolist()
+    assert np.abs(np.array(found) - in_srgb(colour, primaries, gamma)).max() <= 3
+    if gamma == 1.0:  # a middle level moves far
+        assert np.abs(np.array(found) - colour).max() > 30 or colour == (0, 255, 0)
+
+
+@pytest.mark.parametrize("broken", [b"no profile", b"\0" * 200])
+def test_a_broken_profile_is_ignored(tmp_path: Path, broken: bytes) -> None:
+    Image.new("RGB", (8, 8), (10, 20, 30)).save(tmp_path / "1.png", icc_profile=broken)
+    assert folder(tmp_path, 1).pixels.flatten().tolist() == [10, 20, 30]
+
+
+def test_a_profile_of_another_kind_is_ignored(tmp_path: Path) -> None:
+    right = profile(D50["p3"], 1.0)
+    Image.new("CMYK", (8, 8), (0, 0, 0, 0)).save(tmp_path / "1.jpg", icc_profile=right)
+    assert folder(tmp_path, 1).pixels.flatten().tolist() == [255, 255, 255]
 
 
 def test_load(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Drawing sets of images: labels, batches, seeds, and which sampler runs."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -172,6 +173,11 @@ def test_progress_is_shown_only_when_asked_for(capsys: pytest.CaptureFixture[str
         ({"steps": 0}, "at least 1"),
         ({"batch_size": 0}, "at least 1"),
         ({"eta": -0.5}, "eta at least 0"),
+        ({"eta": math.nan}, "eta at least 0"),
+        ({"eta": math.inf}, "eta at least 0"),
+        ({"guidance_scale": math.nan}, "guidance_scale must be a finite number"),
+        ({"guidance_scale": -math.inf}, "guidance_scale must be a finite number"),
+        ({"seed": 2**64}, "seed must lie within"),
     ],
 )
 def test_unusable_settings_are_refused(changes: dict[str, object], message: str) -> None:
@@ -182,6 +188,27 @@ def test_unusable_settings_are_refused(changes: dict[str, object], message: str)
 def test_more_steps_than_the_model_has_are_refused() -> None:
     with pytest.raises(ValueError, match=r"must lie in 1\.\.8, not 9"):
         draw(model(), 1, replace(FAST, steps=9))
+
+
+class Broken(Painter):
+    """Says a number, but for one image."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, x: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
+        out = torch.zeros_like(x)
+        out[1, 0, 2, 3] = self.value
+        return out
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_numbers_that_are_none_do_not_become_pixels(sampler: Sampler, value: float) -> None:
+    config = replace(FAST, sampler=sampler, clip=False)
+    with pytest.raises(ValueError, match="not finite"):
+        draw(model(Broken(value)), 3, config)
 
 
 def test_every_sampler_name_is_known() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ddpm_lite.checkpoint import CheckpointError
-from ddpm_lite.pictures import GAP, grid, save_grid
+from ddpm_lite.pictures import GAP, check_picture, grid, save_grid
 
 
 def numbered(n: int, channels: int = 1, height: int = 3, width: int = 4) -> torch.Tensor:
@@ -46,6 +46,55 @@ def test_a_grid_is_about_square_by_itself(n: int, columns: int) -> None:
 def test_no_images_are_refused() -> None:
     with pytest.raises(ValueError, match="no image to show"):
         grid(numbered(0))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.png", "PNG"),
+        ("a.jpg", "JPEG"),
+        ("a.JPEG", "JPEG"),
+        ("a.b.webp", "WEBP"),
+        ("a.PNG", "PNG"),
+    ],
+)
+def test_the_name_decides_the_format(tmp_path: Path, name: str, kind: str) -> None:
+    images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+    images[:, 0] = 200
+    images[2:] = 90
+    save_grid(tmp_path / name, images)
+    with Image.open(tmp_path / name) as saved:
+        assert saved.format == kind
+        levels = np.asarray(saved.convert("RGB")).astype(int)
+    difference = np.abs(levels - np.asarray(grid(images)))
+    if kind == "JPEG":  # keeps no edges, but the middle of an image
+        assert difference[3:5, 3:5].max() < 12
+    else:
+        assert difference.max() == 0
+
+
+@pytest.mark.parametrize("name", ["a", "a.", ".png", "a.txt", "a.safetensors", "a.png.gz"])
+def test_other_names_are_refused_and_what_is_there_stays(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(CheckpointError, match=r"ends in \.png, \.jpg, \.jpeg, \.webp"):
+        save_grid(tmp_path / name, numbered(2))
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_grid_too_wide_for_its_format_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    # WebP holds 16,383 pixels a side: 546 images of 28 with gaps of 2 take 16,378, 547 do not fit
+    assert check_picture(tmp_path / "a.webp", 546**2, 28) == "WEBP"
+    with pytest.raises(CheckpointError, match="16,383 pixels a side"):
+        check_picture(tmp_path / "a.webp", 546**2 + 1, 28)
+    assert check_picture(tmp_path / "a.png", 546**2 + 1, 28) == "PNG"
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.jpg"])
+def test_a_grid_that_its_format_cannot_hold_is_one_line(tmp_path: Path, name: str) -> None:
+    wide = torch.zeros(1, 1, 1, 70_000, dtype=torch.uint8)
+    with pytest.raises(CheckpointError, match=r"can be made of it .* try \.png"):
+        save_grid(tmp_path / name, wide)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -4,24 +4,37 @@ import json
 import math
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from small import assert_same, trainer, weights
+from small import MODEL, assert_same, config, images, trainer, weights
 
+from ddpm_lite import run as run_module
 from ddpm_lite.checkpoint import CheckpointError, read
+from ddpm_lite.draw import DrawConfig, draw
 from ddpm_lite.model import DiffusionModel
-from ddpm_lite.run import CHECKPOINT, METRICS, WEIGHTS, RunConfig, run
-from ddpm_lite.train import TrainingError
+from ddpm_lite.run import CHECKPOINT, METRICS, WEIGHTS, Log, RunConfig, Stopped, run
+from ddpm_lite.train import Trainer, TrainingError, TrainState
 
 
-def test_run_writes_its_files(tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than training here: a grey page will do where it is not the question."""
+    grey = torch.full((64, 1, 8, 8), 128, dtype=torch.uint8)
+    monkeypatch.setattr(run_module, "draw", lambda *_: grey)
+
+
+def test_run_writes_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "draw", draw)
     path = run(trainer(), RunConfig(folder=tmp_path / "a", picture_steps=6))
     assert path == tmp_path / "a" / WEIGHTS
     names = {str(p.relative_to(tmp_path / "a")) for p in (tmp_path / "a").rglob("*") if p.is_file()}
@@ -41,19 +54,286 @@ def test_run_does_not_overwrite_a_run(tmp_path: Path) -> None:
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
-@pytest.mark.parametrize("change", [{"picture_steps": 0}, {"save_minutes": -1.0}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"picture_steps": 0},
+        {"save_minutes": -1.0},
+        {"save_minutes": math.nan},
+        {"save_minutes": math.inf},
+    ],
+)
 def test_impossible_intervals_are_refused(change: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="at least"):
         RunConfig(**change)  # type: ignore[arg-type]
 
 
-def test_metrics_of_a_killed_run_are_cut_back_to_its_checkpoint(tmp_path: Path) -> None:
+def lines_of(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b'{"step": 100, "loss": 1.0}\n{"step": 15',
+        b"\0" * 4096,
+        b'\0\0\0{"step": 50, "loss": 1.0}\n',
+        b'{"step": 50}',
+        b"[50]\n7\nnull\n\n",
+        b'{"loss": 1.0}\n{"step": "many"}\n',
+        b"\xff\xfe\n" + b"[" * 100_000 + b"\n",
+    ],
+)
+def test_metrics_are_cut_back_to_what_is_whole_and_before_the_checkpoint(
+    tmp_path: Path, tail: bytes
+) -> None:
+    good = b'{"step": 50, "loss": 1.0}\n'
+    (tmp_path / METRICS).write_bytes(good + tail)
+    assert run_module._lines_until(tmp_path / METRICS, 50) == [good]
+
+
+def test_a_run_goes_on_after_a_power_cut(tmp_path: Path) -> None:
     run(trainer(steps=50), RunConfig(folder=tmp_path))
-    with (tmp_path / METRICS).open("a") as file:
-        file.write('{"step": 100, "loss": 1.0}\n{"step": 15')
+    with (tmp_path / METRICS).open("ab") as file:
+        file.write(b"\0" * 100)
     run(trainer(steps=60), RunConfig(folder=tmp_path, resume=True))
-    lines = (tmp_path / METRICS).read_text().splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [50, 60]
+    assert [line["step"] for line in lines_of(tmp_path)] == [50, 60]
+
+
+def test_a_run_without_metrics_goes_on(tmp_path: Path) -> None:
+    run(trainer(steps=50), RunConfig(folder=tmp_path))
+    (tmp_path / METRICS).unlink()
+    run(trainer(steps=60), RunConfig(folder=tmp_path, resume=True))
+    assert [line["step"] for line in lines_of(tmp_path)] == [60]
+
+
+@pytest.mark.parametrize("kept", [[], [WEIGHTS], [METRICS], [WEIGHTS, METRICS]])
+def test_nothing_to_resume_is_refused_and_what_is_there_stays(
+    tmp_path: Path, kept: list[str]
+) -> None:
+    for name in kept:
+        (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(TrainingError, match="nothing to resume"):
+        run(trainer(), RunConfig(folder=tmp_path, resume=True))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == dict.fromkeys(
+        kept, b"mine"
+    )
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CHECKPOINT, METRICS])
+def test_weights_and_metrics_are_not_overwritten_unasked(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(TrainingError, match=f"already holds a run .{name}"):
+        run(trainer(), RunConfig(folder=tmp_path))
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, CHECKPOINT, METRICS])
+def test_paths_are_looked_at_before_anything_is_trained(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    fresh = trainer()
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        run(fresh, RunConfig(folder=tmp_path))
+    assert fresh.step == 0
+
+
+def test_a_run_that_did_nothing_does_not_hold_the_folder(tmp_path: Path) -> None:
+    broken = trainer()
+    broken.steps = lambda: (_ for _ in ()).throw(RuntimeError("no compiler"))  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="no compiler"):
+        run(broken, RunConfig(folder=tmp_path))
+    run(trainer(), RunConfig(folder=tmp_path))
+
+
+# --- A side job costs nothing --------------------------------------------------------------------
+
+
+def test_a_short_chain_is_drawn_in_all_its_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "draw", draw)
+    short = Trainer(replace(MODEL, T=10), config(), images(), "cpu")
+    run(short, RunConfig(folder=tmp_path, picture_steps=6))
+    assert len(list((tmp_path / "samples").iterdir())) == 2
+
+
+def test_pictures_are_drawn_without_guidance_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scales = []
+
+    def note(model: DiffusionModel, n: int, config: DrawConfig) -> torch.Tensor:
+        scales.append(config.guidance_scale)
+        return torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+
+    monkeypatch.setattr(run_module, "draw", note)
+    for dropout in (0.0, 0.1):
+        run(trainer(label_dropout=dropout, steps=2), RunConfig(folder=tmp_path / str(dropout)))
+    assert scales == [1.0, DrawConfig().guidance_scale]
+    assert scales[1] != 1.0
+
+
+def test_a_picture_that_fails_is_told_and_the_training_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "samples").write_text("in the way")
+    run(trainer(), RunConfig(folder=tmp_path, picture_steps=6))
+    assert (tmp_path / WEIGHTS).exists()
+    assert (tmp_path / "samples").read_text() == "in the way"
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "no picture, the training goes on"
+    ] * 2
+
+
+def test_memory_that_a_picture_lacks_is_told_and_the_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def too_much(*_: object) -> None:
+        torch.empty(2**62, dtype=torch.uint8)
+
+    monkeypatch.setattr(run_module, "draw", too_much)
+    run(trainer(), RunConfig(folder=tmp_path))
+    assert DiffusionModel.load(tmp_path / WEIGHTS)
+    assert "the training goes on" in caplog.text
+
+
+def test_a_line_or_a_checkpoint_that_fails_is_told_and_the_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    training, save = trainer(steps=100), Trainer.save
+    calls = []
+
+    def fail_once(self: Trainer, path: Path) -> None:
+        calls.append(self.step)
+        if len(calls) == 1:
+            raise CheckpointError("the disk is full")
+        save(self, path)
+
+    def no_line(path: Path, line: str) -> None:
+        raise CheckpointError("no room for a line")
+
+    monkeypatch.setattr(Trainer, "save", fail_once)
+    monkeypatch.setattr(run_module, "append_line", no_line)
+    run(training, RunConfig(folder=tmp_path, save_minutes=0))
+    assert calls == [50, 100, 100]
+    assert read(tmp_path / CHECKPOINT)[1]["step"] == 100
+    assert "the disk is full" in caplog.text
+    assert "no room for a line" in caplog.text
+
+
+def test_a_progress_bar_that_nobody_reads_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(trainer(), tmp_path / METRICS)
+
+    def closed(*_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    for name in ("update", "set_postfix_str", "close"):
+        monkeypatch.setattr(log.bar, name, closed)
+    log.add(TrainState(step=50, loss=2.0, grad_norm=1.0, learning_rate=0.1))
+    log.close()
+    assert lines_of(tmp_path)[0]["loss"] == 2.0
+
+
+@pytest.mark.parametrize("clock", ["time", "monotonic", "perf_counter"])
+def test_a_clock_that_stands_still_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: str
+) -> None:
+    monkeypatch.setattr(f"time.{clock}", lambda: 16.0)
+    run(trainer(), RunConfig(folder=tmp_path))
+    speed = lines_of(tmp_path)[0]["images_per_second"]
+    assert speed is None if clock == "perf_counter" else speed > 0
+
+
+# --- Asked to stop -------------------------------------------------------------------------------
+
+
+def signalled(of: Trainer, number: int, at: int, times: int = 1) -> Trainer:
+    """The trainer, that gets a signal in the middle of a step."""
+    update = of._update
+
+    def with_signal() -> TrainState:
+        if of.step + 1 == at:
+            for _ in range(times):
+                os.kill(os.getpid(), number)
+        return update()
+
+    of._update = with_signal  # type: ignore[method-assign]
+    return of
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_step_and_saves_so_that_resume_is_as_if_it_had_not_been(
+    tmp_path: Path, number: int
+) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(Stopped, match=r"step 7 of 12, which is saved; .* --resume") as stop:
+        run(signalled(trainer(), number, at=7), RunConfig(folder=tmp_path / "a"))
+    assert stop.value.signal == number
+    assert signal.getsignal(number) is before
+    assert not (tmp_path / "a" / WEIGHTS).exists()
+    again = trainer()
+    run(again, RunConfig(folder=tmp_path / "a", resume=True))
+    through = trainer()
+    run(through, RunConfig(folder=tmp_path / "b"))
+    assert_same(weights(again), weights(through))
+    lines, whole = lines_of(tmp_path / "a"), lines_of(tmp_path / "b")
+    assert [line["step"] for line in lines] == [7, 12]
+    mean = (7 * lines[0]["loss"] + 5 * lines[1]["loss"]) / 12
+    assert math.isclose(mean, whole[0]["loss"], rel_tol=1e-9)
+
+
+def test_a_signal_in_the_last_step_lets_the_run_end(tmp_path: Path) -> None:
+    run(signalled(trainer(), signal.SIGTERM, at=12), RunConfig(folder=tmp_path))
+    assert (tmp_path / WEIGHTS).exists()
+
+
+def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(signalled(trainer(), signal.SIGINT, at=3, times=2), RunConfig(folder=tmp_path))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_sigterm_does_not(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        run(signalled(trainer(), signal.SIGTERM, at=3, times=2), RunConfig(folder=tmp_path))
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run(signalled(trainer(), signal.SIGHUP, at=3), RunConfig(folder=tmp_path))
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (tmp_path / WEIGHTS).exists()
+
+
+def test_a_run_in_a_thread_needs_no_signals(tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(run, trainer(), RunConfig(folder=tmp_path)).result().exists()
+
+
+# --- Stored truth --------------------------------------------------------------------------------
+
+
+def test_resume_says_which_options_differ(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(trainer(learning_rate=2e-3), RunConfig(folder=tmp_path))
+    run(trainer(learning_rate=2e-3), RunConfig(folder=tmp_path, resume=True))
+    assert caplog.text == ""
+    changed = trainer(ema_decay=0.5, weighting="min_snr", seed=3, steps=13)
+    run(changed, RunConfig(folder=tmp_path, resume=True))
+    told = "\n".join(record.message for record in caplog.records)
+    for name, now, stored in (
+        ("learning_rate", "0.001", "0.002"),
+        ("ema_decay", "0.5", "0.9"),
+        ("weighting", "min_snr", "simple"),
+        ("seed", "3", "0"),
+        ("steps", "13", "12"),
+    ):
+        assert re.search(rf"{name}.*{now}.*{stored}|{name}.*{stored}.*{now}", told)
+    assert "batch_size" not in told
 
 
 def test_output_that_is_in_the_way_is_one_line(tmp_path: Path) -> None:
@@ -85,11 +365,14 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from small import MODEL, images
-from ddpm_lite.run import RunConfig, run
+from ddpm_lite.run import CHECKPOINT, METRICS, RunConfig, run
 from ddpm_lite.train import TrainConfig, Trainer
 config = TrainConfig(steps=400, batch_size=8, precision="float32", ema_decay=0.9)
 trainer = Trainer(MODEL, config, images(), "cpu")
-run(trainer, RunConfig(Path(sys.argv[1]), resume=True, save_minutes=0, picture_steps=10**9))
+folder = Path(sys.argv[1])
+resume = (folder / CHECKPOINT).exists()
+(folder / METRICS).unlink(missing_ok=True) if not resume else None  # of a kill before it
+run(trainer, RunConfig(folder, resume, save_minutes=0, picture_steps=10**9))
 """
 
 
@@ -139,12 +422,13 @@ import numpy as np
 import torch
 from small import MODEL, images
 from ddpm_lite.processes import join_world
-from ddpm_lite.run import RunConfig, run
+from ddpm_lite.run import CHECKPOINT, METRICS, RunConfig, run
 from ddpm_lite.train import TrainConfig, Trainer
 torch.set_num_threads(1)
 config = TrainConfig(steps=int(sys.argv[3]), batch_size=8, precision="float32", ema_decay=0.9)
 trainer = Trainer(MODEL, config, images(), join_world())
-run(trainer, RunConfig(Path(sys.argv[1]), resume=True, picture_steps=10**9))
+folder = Path(sys.argv[1])
+run(trainer, RunConfig(folder, resume=(folder / CHECKPOINT).exists(), picture_steps=10**9))
 other = torch.cat([p.detach().flatten() for p in trainer.net.parameters()])
 np.save(Path(sys.argv[1]) / f"rank{trainer.rank}.npy", other.numpy())
 """
