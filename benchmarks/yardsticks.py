@@ -13,11 +13,11 @@ import lzma
 import shlex
 import sys
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from packing import pack
 from torch import Tensor
 
 from ddpm_lite.data import Images, mnist
@@ -27,7 +27,7 @@ from ddpm_lite.model import DiffusionModel
 OUT = Path(__file__).parents[1] / "book" / "data" / "yardsticks.json"
 LEVELS, PSEUDO_COUNT = 6, 0.5
 """Grey levels of a neighbour, and what is added to each count (Krichevsky and Trofimov's half)."""
-DIGITS, GROUP = 64, 4
+DIGITS, GROUP, DRAWN = 64, 4, 10
 
 
 def packed(test: Tensor) -> dict[str, float]:
@@ -62,17 +62,28 @@ def by_neighbours(pixels: Tensor) -> Tensor:
     return context
 
 
-def table_bits(train: Tensor, test: Tensor, context_of: Callable[[Tensor], Tensor]) -> float:
-    """Bits per dimension of the test pixels under shares counted in the training pixels.
+def counted(keys: Tensor, pixels: Tensor, rows: int) -> Tensor:
+    """How often each grey level occurs in each context, as shares, (rows, 256), float64."""
+    spots = 256 * keys.flatten() + pixels.flatten().long()
+    counts = torch.bincount(spots, minlength=256 * rows).double().view(rows, 256) + PSEUDO_COUNT
+    return counts / counts.sum(1, keepdim=True)
 
-    A pixel's grey level, 0 to 255, is looked up in the row of its context.
-    """
-    keys = [context_of(pixels).flatten() for pixels in (train, test)]
-    rows = int(max(key.max() for key in keys)) + 1
-    spots = [256 * key + p.flatten().long() for key, p in zip(keys, (train, test), strict=True)]
-    counts = torch.bincount(spots[0], minlength=256 * rows).double().view(rows, 256)
-    shares = (counts + PSEUDO_COUNT) / (counts + PSEUDO_COUNT).sum(1, keepdim=True)
-    return float(-shares.log2().flatten()[spots[1]].mean())
+
+def bits(shares: Tensor, keys: Tensor, pixels: Tensor) -> float:
+    """Bits per dimension of pixels, each looked up in the row of its context."""
+    return float(-shares[keys.flatten(), pixels.flatten().long()].log2().mean())
+
+
+def drawn(shares: Tensor, n: int, seed: int = 0) -> Tensor:
+    """Pictures drawn pixel by pixel from the shares over four neighbours, uint8 (n, 1, 28, 28)."""
+    generator = torch.Generator().manual_seed(seed)
+    pictures = torch.zeros(n, 1, 28, 28, dtype=torch.uint8)
+    for row in range(28):
+        for column in range(28):
+            context = by_neighbours(pictures)[:, 0, row, column]
+            level = torch.multinomial(shares[context], 1, generator=generator)
+            pictures[:, 0, row, column] = level[:, 0].to(torch.uint8)
+    return pictures
 
 
 def bound(model: DiffusionModel, digits: Images) -> dict[str, Any]:
@@ -85,8 +96,8 @@ def bound(model: DiffusionModel, digits: Images) -> dict[str, Any]:
         pixels, labels = (x[start : start + GROUP] for x in (digits.pixels, digits.labels))
         for name, label in (("without", None), ("with", labels)):
             network, target = model.labelled(label, "float32"), model.config.target
-            bits = likelihood(model.schedule, network, pixels, target, seed=start)
-            found[name].append(bits.bits_per_dim)
+            measured = likelihood(model.schedule, network, pixels, target, seed=start)
+            found[name].append(measured.bits_per_dim)
     gains = torch.tensor(found["without"]) - torch.tensor(found["with"])
     means = {name: round(sum(values) / len(values), 4) for name, values in found.items()}
     error = round(float(gains.std() / len(gains) ** 0.5), 4)
@@ -102,8 +113,11 @@ def main() -> None:
     options = parser.parse_args()
     train, test = mnist(), mnist(train=False)
     coders = packed(test.pixels)
-    coders["a histogram for each place"] = table_bits(train.pixels, test.pixels, by_place)
-    coders["a table over four neighbours"] = table_bits(train.pixels, test.pixels, by_neighbours)
+    by_pixel = counted(by_place(train.pixels), train.pixels, 784)
+    coders["a histogram for each place"] = bits(by_pixel, by_place(test.pixels), test.pixels)
+    shares = counted(by_neighbours(train.pixels), train.pixels, LEVELS**4)
+    keys = by_neighbours(test.pixels)
+    coders["a table over four neighbours"] = bits(shares, keys, test.pixels)
     coders = {name: round(bits, 3) for name, bits in coders.items()}
     print(coders, flush=True)
     model = DiffusionModel.load()
@@ -113,6 +127,7 @@ def main() -> None:
         "neighbour_levels": LEVELS,
         "pseudo_count": PSEUDO_COUNT,
         "coders": coders,
+        "drawn_by_neighbours": pack(drawn(shares, DRAWN)),
         "model": bound(model, test.subset(DIGITS)),
         "torch": torch.__version__,
     }
