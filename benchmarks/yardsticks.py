@@ -118,7 +118,7 @@ def main() -> None:
     shares = counted(by_neighbours(train.pixels), train.pixels, LEVELS**4)
     keys = by_neighbours(test.pixels)
     coders["a table over four neighbours"] = bits(shares, keys, test.pixels)
-    coders = {name: round(bits, 3) for name, bits in coders.items()}
+    coders = {name: round(value, 4) for name, value in coders.items()}
     print(coders, flush=True)
     model = DiffusionModel.load()
     result = {
