@@ -90,7 +90,8 @@ def test_pictures_on_the_wrong_scale_are_fine_on_their_own() -> None:
     right, mapped = row("right"), row("unit")["mapped_back"]
     gap = abs(right["confidence"]["mean"] - mapped["confidence"]["mean"])
     assert gap < 3 * math.hypot(right["confidence"]["se"], mapped["confidence"]["se"])
-    pairs = zip(*(unpack(r["pictures"], 1, 28, 28).flatten(1).double() for r in (right, mapped)))
+    one, other = (unpack(r["pictures"], 1, 28, 28).flatten(1).double() for r in (right, mapped))
+    pairs = zip(one, other, strict=True)
     alike = [float(torch.corrcoef(torch.stack(pair))[0, 1]) for pair in pairs]
     assert sum(alike) / len(alike) > 0.8
 
