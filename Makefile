@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: book test serve train bench mutants adversary colab clean
+.PHONY: book test serve train bench mutants adversary colab pictures clean
 
 .venv/installed: requirements.txt pyproject.toml ddpm_lite/fused_norm.cpp
 	$(PYTHON) -m venv .venv
@@ -41,6 +41,10 @@ bench: .venv/installed
 # The notebooks for Colab, from the chapters.
 colab: .venv/installed
 	$(BIN)/python tools/colab.py
+
+# The pictures of the README, after `make book`.
+pictures: .venv/installed
+	$(BIN)/python tools/pictures.py
 
 mutants: .venv/installed
 	$(BIN)/python -m ddpm_lite.symbolic.mutants book/*.md --output book/mutants.json \

@@ -2,9 +2,9 @@
 
 Every run has the same network, batches, times and noise, 500 updates on real MNIST; one thing is
 changed. T is 100, the schedule linear and the target the velocity. All draw from the same noise
-with all 100 steps of DDIM. `book/08_training.md` shows the pictures.
+with all 100 steps of DDIM. `book/08_training.md` shows the losses and the pictures.
 
-    python benchmarks/what_goes_wrong.py              # about seven minutes on two idle CPU cores
+    python benchmarks/what_goes_wrong.py              # about fifteen minutes of one CPU core
     python benchmarks/what_goes_wrong.py right fast --out some.json
 """
 
@@ -27,7 +27,7 @@ from torch import Tensor
 from ddpm_lite.classifier import load_classifier
 from ddpm_lite.data import Batches, mnist, to_float, to_uint8
 from ddpm_lite.diffusion import q_sample, target_of
-from ddpm_lite.model import autocast
+from ddpm_lite.model import autocast, has_bfloat16
 from ddpm_lite.sample import ddim, denoiser, initial_noise, last
 from ddpm_lite.schedule import NoiseSchedule, linear
 from ddpm_lite.train import TrainConfig, learning_rate_at
@@ -97,7 +97,7 @@ def new_network() -> UNet:
 
 @torch.inference_mode()
 def drawn(run: Run, net: UNet) -> Tensor:
-    """Thirty pictures, uint8, three of each class."""
+    """Thirty pictures, three of each class, on the scale that the network has learnt."""
     label = torch.arange(DRAWN) % 10
 
     def told(x_t: Tensor, t: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ def drawn(run: Run, net: UNet) -> Tensor:
 
     schedule = schedule_of(run)
     noise = initial_noise((DRAWN, 1, 28, 28), SEED)
-    return to_uint8(last(ddim(denoiser(schedule, told, "v"), schedule, noise, T)))
+    return last(ddim(denoiser(schedule, told, "v"), schedule, noise, T))
 
 
 def measured(pictures: Tensor) -> dict[str, Any]:
@@ -123,17 +123,25 @@ def measured(pictures: Tensor) -> dict[str, Any]:
     return found
 
 
+def shown(x_0: Tensor) -> dict[str, Any]:
+    """Pictures in [-1, 1] as bytes, and what is measured on them."""
+    pictures = to_uint8(x_0)
+    return {**measured(pictures), "pictures": pack(pictures)}
+
+
 def carry_out(runs: list[Run]) -> Iterator[dict[str, Any]]:
-    """One row for each run."""
+    """One row for each run. Pictures in [0, 1] are shown as they are, and mapped to [-1, 1]."""
     for run in runs:
         start, net = time.process_time(), new_network()
         losses = list(training(run, net))
-        pictures, end = drawn(run, net.eval()), losses[-50:]
+        x_0, end = drawn(run, net.eval()), losses[-50:]
         row = {"run": asdict(run), "cpu_seconds": round(time.process_time() - start, 1)}
-        row |= {"first_losses": [round(x, 5) for x in losses[:3]]}
-        row |= {"last_loss": round(sum(end) / len(end), 4), **measured(pictures)}
-        print({k: v for k, v in row.items() if k != "run"}, run.name, flush=True)
-        yield {**row, "pictures": pack(pictures)}
+        row |= {"losses": [round(x, 4) for x in losses]}
+        row |= {"last_loss": round(sum(end) / len(end), 4), **shown(x_0)}
+        if run.unit:
+            row["mapped_back"] = shown(2 * x_0 - 1)
+        print(run.name, row["last_loss"], row["confidence"], flush=True)
+        yield row
 
 
 def main() -> None:
@@ -149,6 +157,7 @@ def main() -> None:
         parser.error(f"unknown runs {unknown}" if unknown else "some of the runs only need --out")
     chosen = [run for run in RUNS if not options.runs or run.name in options.runs]
     settings = {"T": T, "steps": STEPS, "batch_size": BATCH, "seed": SEED, "network": "tiny"}
+    settings |= {"precision": "bfloat16" if has_bfloat16(CPU) else "float32"}
     settings |= {"target": "v", "schedule": "linear", "sampler": f"ddim, {T} steps, eta 0"}
     result = {
         "command": shlex.join(["python", *sys.argv]),

@@ -1,0 +1,52 @@
+"""Numbers in the README are those of the files that commands have written."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import speed_table
+
+ROOT = Path(__file__).parents[2]
+README = " ".join((ROOT / "README.md").read_text().split())
+
+
+def load(name: str) -> Any:
+    return json.loads((ROOT / name).read_text())
+
+
+def test_the_shipped_models_numbers() -> None:
+    saved = load("ddpm_lite/assets/mnist_evaluation.json")
+    assert saved["sampler"] == "dpm_solver"
+    assert (
+        f"Frechet {saved['frechet']:.1f} (floor {saved['frechet_floor']:.2f}) at n = "
+        f"{saved['n']:,} with DPM-Solver++ in {saved['steps']} steps and guidance "
+        f"{saved['guidance_scale']}, confidence {saved['confidence']:.3f}"
+    ) in README
+    assert (
+        f"{saved['bits_per_dim']:.2f} ± {saved['bits_per_dim_stderr']:.2f} bits/dim on "
+        f"{saved['likelihood_images']:,} test images"
+    ) in README
+
+
+def test_the_number_without_guidance_stands_beside_it() -> None:
+    saved, measured = (
+        load("ddpm_lite/assets/mnist_evaluation.json"),
+        load("book/data/sampling_quality.json"),
+    )
+    key = ("DPM-Solver++(2M)", saved["steps"], 1.0)
+    (row,) = [r for r in measured["quality"] if (r["sampler"], r["steps"], r["scale"]) == key]
+    assert (
+        f"without guidance Frechet {row['frechet']:.1f} (floor {measured['floor']['frechet']:.1f})"
+        f" at n = {measured['n']:,}"
+    ) in README
+
+
+def test_the_colour_run_and_gzip() -> None:
+    bits = load("book/data/colour_run.json")["bits_per_dim"]
+    assert f"{bits['mean']:.2f} ± {bits['se']:.2f} bits/dim on {bits['n']} test pictures" in README
+    assert f"`gzip` needs {load('book/data/yardsticks.json')['coders']['gzip']:.2f} for" in README
+
+
+def test_the_speed_table_is_that_of_the_print() -> None:
+    table = speed_table.table(speed_table.PRINT.read_text())
+    assert " ".join(table.split()) in README
