@@ -1,0 +1,236 @@
+"""Does a relation in running text follow from the equations that the page displays?
+
+Three ways, tried in this order: it stands in a display, perhaps at another index; both sides are
+equal by the definitions that `difference` knows; they are, once names are replaced by what the
+displays say of them. No way leads from anything else, so no premise enters unseen.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import sympy as sp
+from sympy import Expr
+from sympy.core.function import AppliedUndef
+
+from ddpm_lite.symbolic.algebra import (
+    NOT_COMPARABLE,
+    apply_definitions,
+    counterexample,
+    difference,
+)
+from ddpm_lite.symbolic.expectations import LawError, expectation_difference
+from ddpm_lite.symbolic.notation import TABLE
+from ddpm_lite.symbolic.objects import KL, Expectation, Formal
+from ddpm_lite.symbolic.reader import Claim
+
+_STEPS = 2
+"""How many names are replaced one after the other."""
+_MOST = 60
+"""How many formulas are compared before it is given up."""
+_MIRRORED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
+_ORDER = frozenset(_MIRRORED)
+_SYMMETRIC = frozenset({"=", r"\approx", r"\ne"}) | _ORDER
+_NAMES = (sp.Indexed, sp.Symbol, AppliedUndef, Formal)
+_INDICES = frozenset(n for n, entry in TABLE.items() if entry.domain == "integer")
+
+
+@dataclass(frozen=True)
+class Premise:
+    """A relation between two members of a display, and the label of that display."""
+
+    label: str
+    left: Any
+    relation: str
+    right: Any
+
+    @cached_property
+    def pair(self) -> sp.Tuple:
+        """Both members."""
+        return sp.Tuple(sp.sympify(self.left), sp.sympify(self.right))
+
+
+def premises_of(label: str, claims: Sequence[Claim]) -> list[Premise]:
+    """All relations that the claims of a display state; in a = b = c also a = c."""
+    found = []
+    for claim in claims:
+        for i in range(len(claim.relations)):
+            for j in range(i, len(claim.relations)):
+                relation = _joined(claim.relations[i : j + 1])
+                if relation:
+                    found.append(Premise(label, claim.members[i], relation, claim.members[j + 1]))
+    return found
+
+
+def _joined(relations: Sequence[str]) -> str | None:
+    """What a chain says of its ends: = and < is <; < and > is nothing."""
+    kinds = set(relations) - {"="}
+    if kinds <= {"<", r"\le"} or kinds <= {">", r"\ge"}:
+        return min(kinds, key=len, default="=")
+    return relations[0] if len(relations) == 1 else None
+
+
+def why(
+    left: Any,
+    relation: str,
+    right: Any,
+    premises: Sequence[Premise],
+    values: Mapping[str, Any] = MappingProxyType({}),
+) -> str | None:
+    """In a few words how the relation follows; None where it is not seen to.
+
+    `values` has the numbers that the sentences before give to some names, by their LaTeX.
+    """
+    both = sp.Tuple(sp.sympify(left), sp.sympify(right))
+    if relation in ("=", *_ORDER) and _holds(both, relation):
+        return "algebra"
+    here = [moved for premise in premises for moved in _at(premise, both)]
+    for premise in here:
+        if _stated(left, relation, right, premise):
+            return premise.label
+    return _by_replacing(both, relation, here, values) if relation in ("=", *_ORDER) else None
+
+
+def contradicts(left: Any, relation: str, right: Any) -> bool:
+    """Whether the book's definitions make an equation false whatever the symbols are."""
+    if relation != "=":
+        return False
+    try:
+        rest = difference(left, right)
+    except NOT_COMPARABLE:
+        return False
+    return bool(getattr(rest, "is_number", False) and rest != 0)
+
+
+# --- Displays, at another index -------------------------------------------------------------------
+
+
+def _at(premise: Premise, both: sp.Tuple) -> Iterator[Premise]:
+    """The premise as it stands, and with its indices moved to those of the relation."""
+    if not _heads(both) & _heads(premise.pair):
+        return
+    yield premise
+    wanted = _indices(both)
+    for index in sorted((s for s in premise.pair.free_symbols if str(s) in _INDICES), key=str):
+        shifts = {place - index for place in _indices(premise.pair)}
+        values = {w - shift for w in wanted for shift in shifts if shift.is_Integer}
+        for value in sorted(values - {index}, key=str):
+            try:
+                moved = premise.pair.subs(index, value)
+            except NOT_COMPARABLE:  # a running index has the same name
+                continue
+            yield Premise(premise.label, moved[0], premise.relation, moved[1])
+
+
+def _heads(expression: Any) -> set[str]:
+    """The names in it, without their indices."""
+    return {_head(a) for a in expression.atoms(*_NAMES) if str(a) not in _INDICES}
+
+
+def _head(name: Any) -> str:
+    if isinstance(name, sp.Indexed):
+        return str(name.base.label)
+    return name.name if isinstance(name, sp.Symbol) else str(name.func)
+
+
+def _indices(expression: Any) -> set[Expr]:
+    found = {i for atom in expression.atoms(sp.Indexed) for i in atom.indices}
+    return found | {s for s in expression.free_symbols if str(s) in _INDICES}
+
+
+def _stated(left: Any, relation: str, right: Any, premise: Premise) -> bool:
+    """Whether the premise says this, from left to right or from right to left."""
+    turned = _MIRRORED.get(premise.relation, premise.relation)
+    if (premise.left, premise.right) == (left, right):
+        return relation in (premise.relation, _weaker(premise.relation))
+    if (premise.left, premise.right) == (right, left) and premise.relation in _SYMMETRIC:
+        return relation in (turned, _weaker(turned))
+    return False
+
+
+def _weaker(relation: str) -> str:
+    return {"<": r"\le", ">": r"\ge"}.get(relation, relation)
+
+
+# --- Algebra --------------------------------------------------------------------------------------
+
+
+def _equal(left: Any, right: Any) -> bool:
+    """Proved equal. Numbers tell most pairs apart before the proof is tried."""
+    try:
+        if counterexample(left, right):
+            return False
+        if difference(left, right) == 0:
+            return True
+        laws = sp.Tuple(left, right).has(Expectation, KL)
+        return bool(laws and expectation_difference(left, right) == 0)
+    except (*NOT_COMPARABLE, LawError):
+        return False
+
+
+def _holds(both: sp.Tuple, relation: str) -> bool:
+    """Whether the two are equal, or their difference has the sign, whatever the symbols are."""
+    left, right = both
+    if relation == "=":
+        return _equal(left, right)
+    try:
+        gap = left - right if relation in (">", r"\ge") else right - left
+        return _is_positive(gap) or (relation in (r"\le", r"\ge") and _equal(left, right))
+    except NOT_COMPARABLE:
+        return False
+
+
+def _is_positive(gap: Any) -> bool:
+    """Put 1/(1 + p) with p > 0 for what lies between 0 and 1; then no term may be negative."""
+    units = [a for a in gap.atoms(*_NAMES) if getattr(TABLE.get(_head(a)), "domain", "") == "unit"]
+    free = {u: 1 / (1 + sp.Dummy(positive=True)) for u in units}
+    return bool(sp.factor(sp.together(apply_definitions(gap).xreplace(free))).is_positive)
+
+
+def _by_replacing(
+    both: sp.Tuple, relation: str, rules: Sequence[Premise], values: Mapping[str, Any]
+) -> str | None:
+    """Replace names by what displays say they are, and by the values given; compare again."""
+    if values and _holds(_valued(both, values), relation):
+        return "values"
+    waiting: list[tuple[sp.Tuple, tuple[str, ...]]] = [(both, ())]
+    seen = {both}
+    while waiting and len(seen) <= _MOST:
+        now, labels = waiting.pop(0)
+        for replaced, label in _replaced(now, rules):
+            if replaced in seen:
+                continue
+            seen.add(replaced)
+            valued = _valued(replaced, values)
+            if _holds(replaced, relation):
+                return ", ".join((*labels, label))
+            if valued != replaced and _holds(valued, relation):
+                return ", ".join((*labels, label, "values"))
+            if len(labels) + 1 < _STEPS:
+                waiting.append((replaced, (*labels, label)))
+    return None
+
+
+def _valued(both: sp.Tuple, values: Mapping[str, Any]) -> sp.Tuple:
+    r"""With numbers for names; a value of \epsilon_\theta is one of \epsilon_\theta(x_t, t)."""
+    found = {a: values[str(a)] for a in both.atoms(sp.Indexed, sp.Symbol) if str(a) in values}
+    applied = {a: values[_head(a)] for a in both.atoms(AppliedUndef) if _head(a) in values}
+    return both.xreplace({**found, **applied})
+
+
+def _replaced(both: sp.Tuple, rules: Sequence[Premise]) -> Iterator[tuple[sp.Tuple, str]]:
+    """With the names replaced of which one display says what they are; with one of them alone."""
+    for label in dict.fromkeys(rule.label for rule in rules):
+        pairs = [
+            (name, value)
+            for rule in rules
+            if rule.label == label and rule.relation == "="
+            for name, value in (rule.pair, rule.pair[::-1])
+            if isinstance(name, _NAMES) and both.has(name) and not value.has(name)
+        ]
+        for part in (pairs[::-1], *([pair] for pair in pairs)):  # of two values the first
+            with suppress(*NOT_COMPARABLE):
+                yield both.xreplace(dict(part)), label
