@@ -6,7 +6,6 @@ displays say of them. No way leads from anything else, so no premise enters unse
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -14,6 +13,7 @@ from typing import Any
 
 import sympy as sp
 from sympy import Expr
+from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.function import AppliedUndef
 
 from ddpm_lite.symbolic.algebra import (
@@ -78,20 +78,26 @@ def why(
     relation: str,
     right: Any,
     premises: Sequence[Premise],
-    values: Mapping[str, Any] = MappingProxyType({}),
+    values: Mapping[Expr, Any] = MappingProxyType({}),
 ) -> str | None:
     """In a few words how the relation follows; None where it is not seen to.
 
-    `values` has the numbers that the sentences before give to some names, by their LaTeX.
+    `values` has the numbers that the sentences before give to some names.
     """
     both = sp.Tuple(sp.sympify(left), sp.sympify(right))
     if relation in ("=", *_ORDER) and _holds(both, relation):
         return "algebra"
+    if label := stated(left, relation, right, premises):
+        return label
     here = [moved for premise in premises for moved in _at(premise, both)]
-    for premise in here:
-        if _stated(left, relation, right, premise):
-            return premise.label
     return _by_replacing(both, relation, here, values) if relation in ("=", *_ORDER) else None
+
+
+def stated(left: Any, relation: str, right: Any, premises: Sequence[Premise]) -> str | None:
+    """The label of the display that says this word for word, perhaps at another index."""
+    both = sp.Tuple(sp.sympify(left), sp.sympify(right))
+    found = (m for premise in premises for m in _at(premise, both) if _says(m, both, relation))
+    return next((premise.label for premise in found), None)
 
 
 def contradicts(left: Any, relation: str, right: Any) -> bool:
@@ -125,6 +131,12 @@ def _at(premise: Premise, both: sp.Tuple) -> Iterator[Premise]:
             yield Premise(premise.label, moved[0], premise.relation, moved[1])
 
 
+def _is_name(member: Any) -> bool:
+    r"""A name, or a power of one, as in \sigma_t^2 = \beta_t."""
+    base = member.base if member.is_Pow and member.exp.is_Integer else member
+    return isinstance(base, _NAMES)
+
+
 def _heads(expression: Any) -> set[str]:
     """The names in it, without their indices."""
     return {_head(a) for a in expression.atoms(*_NAMES) if str(a) not in _INDICES}
@@ -141,12 +153,12 @@ def _indices(expression: Any) -> set[Expr]:
     return found | {s for s in expression.free_symbols if str(s) in _INDICES}
 
 
-def _stated(left: Any, relation: str, right: Any, premise: Premise) -> bool:
+def _says(premise: Premise, both: sp.Tuple, relation: str) -> bool:
     """Whether the premise says this, from left to right or from right to left."""
     turned = _MIRRORED.get(premise.relation, premise.relation)
-    if (premise.left, premise.right) == (left, right):
+    if premise.pair == both:
         return relation in (premise.relation, _weaker(premise.relation))
-    if (premise.left, premise.right) == (right, left) and premise.relation in _SYMMETRIC:
+    if premise.pair.args[::-1] == both.args and premise.relation in _SYMMETRIC:
         return relation in (turned, _weaker(turned))
     return False
 
@@ -191,34 +203,51 @@ def _is_positive(gap: Any) -> bool:
 
 
 def _by_replacing(
-    both: sp.Tuple, relation: str, rules: Sequence[Premise], values: Mapping[str, Any]
+    both: sp.Tuple, relation: str, rules: Sequence[Premise], values: Mapping[Expr, Any]
 ) -> str | None:
     """Replace names by what displays say they are, and by the values given; compare again."""
-    if values and _holds(_valued(both, values), relation):
-        return "values"
-    waiting: list[tuple[sp.Tuple, tuple[str, ...]]] = [(both, ())]
-    seen = {both}
+    waiting: list[tuple[sp.Tuple, tuple[str, ...]]] = [(both, ()), (_defined(both, values), ())]
+    seen = set()
     while waiting and len(seen) <= _MOST:
         now, labels = waiting.pop(0)
-        for replaced, label in _replaced(now, rules):
-            if replaced in seen:
-                continue
-            seen.add(replaced)
-            valued = _valued(replaced, values)
-            if _holds(replaced, relation):
-                return ", ".join((*labels, label))
-            if valued != replaced and _holds(valued, relation):
-                return ", ".join((*labels, label, "values"))
-            if len(labels) + 1 < _STEPS:
-                waiting.append((replaced, (*labels, label)))
+        if now in seen:
+            continue
+        seen.add(now)
+        valued = _valued(now, values)
+        if labels and _holds(now, relation):
+            return ", ".join(labels)
+        if valued != now and _holds(valued, relation):
+            return ", ".join((*labels, "values"))
+        if len(labels) < _STEPS:
+            waiting += [(put, (*labels, label)) for put, label in _replaced(now, rules)]
     return None
 
 
-def _valued(both: sp.Tuple, values: Mapping[str, Any]) -> sp.Tuple:
+def _defined(both: sp.Tuple, values: Mapping[Expr, Any]) -> sp.Tuple:
+    """Under the book's definitions, down to the indices of which values are known."""
+    try:
+        return sp.Tuple(*apply_definitions(sp.Tuple(*both, *values))[:2])
+    except NOT_COMPARABLE:
+        return both
+
+
+def _valued(both: sp.Tuple, values: Mapping[Expr, Any]) -> sp.Tuple:
     r"""With numbers for names; a value of \epsilon_\theta is one of \epsilon_\theta(x_t, t)."""
-    found = {a: values[str(a)] for a in both.atoms(sp.Indexed, sp.Symbol) if str(a) in values}
-    applied = {a: values[_head(a)] for a in both.atoms(AppliedUndef) if _head(a) in values}
-    return both.xreplace({**found, **applied})
+    heads = {_head(name): value for name, value in values.items() if isinstance(name, sp.Symbol)}
+    applied = {a: heads[_head(a)] for a in both.atoms(AppliedUndef) if _head(a) in heads}
+    return _put(both, {**values, **applied})
+
+
+def _put(both: sp.Tuple, values: Mapping[Any, Any]) -> sp.Tuple:
+    """Replace names; as it was, where one of them runs through a sum or an integral."""
+    running = {v for e in both.atoms(ExprWithLimits, sp.Derivative) for v in e.variables}
+    if any(running & (sp.Tuple(name, value).free_symbols) for name, value in values.items()):
+        return both
+    try:
+        put: sp.Tuple = both.xreplace(dict(values))
+    except NOT_COMPARABLE:
+        return both
+    return put
 
 
 def _replaced(both: sp.Tuple, rules: Sequence[Premise]) -> Iterator[tuple[sp.Tuple, str]]:
@@ -229,8 +258,7 @@ def _replaced(both: sp.Tuple, rules: Sequence[Premise]) -> Iterator[tuple[sp.Tup
             for rule in rules
             if rule.label == label and rule.relation == "="
             for name, value in (rule.pair, rule.pair[::-1])
-            if isinstance(name, _NAMES) and both.has(name) and not value.has(name)
+            if _is_name(name) and both.has(name) and not value.has(name)
         ]
         for part in (pairs[::-1], *([pair] for pair in pairs)):  # of two values the first
-            with suppress(*NOT_COMPARABLE):
-                yield both.xreplace(dict(part)), label
+            yield _put(both, dict(part)), label

@@ -10,8 +10,8 @@ displays or refers to (see `follows`), or it stands in the list book/inline.yml,
 - `wrong`: a formula that the text itself calls false;
 - `unchecked`: a claim that this machine cannot check, with the reason.
 
-`python tools/inline.py` counts them, and tells what is neither proved nor listed, what is false, and
-what stands in the list in vain. The book is built with the same judgement.
+`python tools/inline.py` counts them, and tells what is neither proved nor listed, what is false,
+and what stands in the list in vain. The book is built with the same judgement.
 """
 
 import re
@@ -32,7 +32,7 @@ Kind = Literal["term", "numbers", "follows", "given", "notation", "wrong", "unch
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LISTED: tuple[Kind, ...] = ("given", "notation", "wrong", "unchecked")
 Listing: TypeAlias = Mapping[str, Any]
-"""One page of the list: the formulas of each kind of `LISTED`, with reasons or without."""
+"""One page of the list: for each kind the formulas, or the formulas by reason."""
 Members: TypeAlias = tuple[tuple[Token, ...], ...]
 
 
@@ -136,14 +136,16 @@ class Known:
     """What a formula may rest on: displays, and what the section has supposed so far."""
 
     displays: Sequence[follows.Premise] = ()
+    elsewhere: Sequence[follows.Premise] = ()
+    """Displays of other pages: what they say word for word may be said again."""
     supposed: list[follows.Premise] = field(default_factory=list)
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[Any, Any] = field(default_factory=dict)
 
     def suppose(self, claims: Iterable[Claim]) -> None:
-        """Take over what a formula that is listed as given says."""
+        """Take over what a formula says that is given, or has just been shown."""
         for premise in follows.premises_of("given", list(claims)):
             if premise.relation == "=" and printed.is_number(premise.right):
-                self.values[str(premise.left)] = premise.right
+                self.values[premise.left] = premise.right
             else:
                 self.supposed.append(premise)
 
@@ -152,14 +154,27 @@ class Known:
         self.supposed, self.values = [], {}
 
 
-def judge(latex: str, known: Known, listing: Listing) -> Verdict:
+def listed_in(listing: Listing) -> dict[str, Verdict]:
+    """What the list says of each formula that it names. Raises ValueError for an unknown kind."""
+    unknown = set(listing) - set(LISTED)
+    if unknown:
+        raise ValueError(f"{', '.join(sorted(unknown))}: no kind; write {', '.join(LISTED)}")
+    found: dict[str, Verdict] = {}
+    for kind in LISTED:
+        formulas = listing.get(kind) or {}
+        by_reason = formulas if isinstance(formulas, Mapping) else {"": formulas}
+        for reason, group in by_reason.items():
+            found |= {str(latex): Verdict(kind, reason) for latex in group}
+    return found
+
+
+def judge(latex: str, known: Known, listed: Verdict | None = None) -> Verdict:
     """The verdict on one formula of a page. What the list says never excuses a false number."""
-    listed = next((kind for kind in LISTED if latex in (listing.get(kind) or ())), None)
     try:
         reading = reading_of(latex)
     except ReadError as error:
-        fault = "" if listed else f"${latex}$ cannot be read, and is not listed: {error.reason}"
-        return Verdict(listed, fault=fault)
+        fault = f"${latex}$ cannot be read, and is not listed: {error.reason}"
+        return listed or Verdict(None, fault=fault)
     found = [
         _judge_relation(claim, members, place, known, listed)
         for claim, members in zip(reading.claims, reading.tokens, strict=True)
@@ -173,9 +188,9 @@ def _worst(found: Sequence[Verdict]) -> Verdict:
     faulty = next((verdict for verdict in found if verdict.fault), None)
     if faulty:
         return faulty
-    kind = max((v.kind for v in found if v.kind), key=KINDS.index, default="term")
+    kinds: list[Kind] = [v.kind for v in found if v.kind]
     reasons = ", ".join(dict.fromkeys(v.how for v in found if v.how))
-    return Verdict(kind, reasons)
+    return Verdict(max(kinds, key=KINDS.index, default="term"), reasons)
 
 
 def _judge_relation(
@@ -183,7 +198,7 @@ def _judge_relation(
     members: Members,
     place: int,
     known: Known,
-    listed: Kind | None,
+    listed: Verdict | None,
 ) -> Verdict:
     left, right = claim.members[place : place + 2]
     relation, words = claim.relations[place], members[place : place + 2]
@@ -196,9 +211,10 @@ def _judge_relation(
         return Verdict("numbers")
     if listed:
         false = follows.contradicts(left, relation, right)
-        return Verdict(listed, fault=f"{told} contradicts the definitions" if false else "")
+        return Verdict(None, fault=f"{told} contradicts the definitions") if false else listed
     premises = [*known.supposed, *known.displays]
     how = follows.why(left, relation, right, premises, known.values)
+    how = how or follows.stated(left, relation, right, known.elsewhere)
     fault = "" if how else f"{told} does not follow from the page, and is not listed"
     return Verdict("follows" if how else None, how or "", fault)
 
@@ -212,38 +228,43 @@ def _text(tokens: Iterable[Token]) -> str:
 
 def findings(text: str, listing: Listing, others: Mapping[str, Equation]) -> list[Finding]:
     """The verdict on each formula in a page's running text; `others`: displays by label."""
-    known = Known(premises_of(text, others))
+    known = Known(*premises_of(text, others))
+    listed = listed_in(listing)
     found, section = [], 0
     for formula in formulas_in(text):
         if formula.section != section:
             known.forget()
         section = formula.section
-        verdict = judge(formula.latex, known, listing)
-        if verdict.kind == "given" and not verdict.fault:
+        verdict = judge(formula.latex, known, listed.get(formula.latex))
+        if verdict.kind in ("given", "follows"):
             known.suppose(reading_of(formula.latex).claims)
         found.append(Finding(formula.latex, formula.line, verdict))
     return found
 
 
-def premises_of(text: str, others: Mapping[str, Equation]) -> list[follows.Premise]:
-    """What the page displays, and what it refers to by {eq}."""
+def premises_of(
+    text: str, others: Mapping[str, Equation]
+) -> tuple[list[follows.Premise], list[follows.Premise]]:
+    """What the page displays or refers to by {eq}; and what other pages display."""
     own = equations_of(text)
-    labels = dict.fromkeys(re.findall(r"\{eq\}`([^`]+)`", text))
-    referred = [others[label] for label in labels if label in others]
-    found: list[follows.Premise] = []
-    for equation in dict.fromkeys([*own, *referred]):
-        try:
-            claims = read_claims(equation.latex)
-        except ReadError:
-            continue  # a cell of the page has to read it, and says so
-        found += follows.premises_of(equation.label or "", claims)
-    return found
+    labels = re.findall(r"\{eq\}`([^`]+)`", text)
+    near = dict.fromkeys([*own, *(others[label] for label in labels if label in others)])
+    far = [equation for equation in others.values() if equation not in near]
+    return [p for e in near for p in _premises(e)], [p for e in far for p in _premises(e)]
+
+
+@lru_cache(maxsize=4096)
+def _premises(equation: Equation) -> tuple[follows.Premise, ...]:
+    try:
+        claims = read_claims(equation.latex)
+    except ReadError:
+        return ()  # a cell of the page has to read it, and says so
+    return tuple(follows.premises_of(equation.label or "", claims))
 
 
 def dead(listing: Listing, formulas: Iterable[str]) -> Iterator[str]:
     """What the list names and the page does not have."""
     present = set(formulas)
-    for kind in LISTED:
-        for latex in listing.get(kind) or ():
-            if latex not in present:
-                yield f"${latex}$ is listed as {kind}, and stands nowhere on the page"
+    for latex, verdict in listed_in(listing).items():
+        if latex not in present:
+            yield f"${latex}$ is listed as {verdict.kind}, and stands nowhere on the page"

@@ -55,7 +55,7 @@ def _is_zero(gap: Expr) -> bool:
 
 
 def last_digit(member: Sequence[Token]) -> Expr | None:
-    r"""The unit of the last printed digit of 0.36, 4800 or 4.04 \cdot 10^{-5}; None of a formula."""
+    r"""The unit of the last digit of 0.36, 4800 or 4.04 \cdot 10^{-5}; None of a formula."""
     words = [t for t in member if t.type not in ("MINUS", "LBRACE", "RBRACE")]
     kinds = [t.type for t in words]
     if kinds == ["NUMBER"]:
