@@ -7,7 +7,7 @@ displays say of them. No way leads from anything else, so no premise enters unse
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -51,6 +51,16 @@ class Premise:
     def pair(self) -> sp.Tuple:
         """Both members."""
         return sp.Tuple(sp.sympify(self.left), sp.sympify(self.right))
+
+    @cached_property
+    def heads(self) -> frozenset[str]:
+        """The names in it, without their indices."""
+        return _heads(self.pair)
+
+    @cached_property
+    def indices(self) -> frozenset[Any]:
+        """The indices in it."""
+        return _indices(self.pair)
 
 
 def premises_of(label: str, claims: Sequence[Claim]) -> list[Premise]:
@@ -96,7 +106,8 @@ def why(
 def stated(left: Any, relation: str, right: Any, premises: Sequence[Premise]) -> str | None:
     """The label of the display that says this word for word, perhaps at another index."""
     both = sp.Tuple(sp.sympify(left), sp.sympify(right))
-    found = (m for premise in premises for m in _at(premise, both) if _says(m, both, relation))
+    like = [premise for premise in premises if premise.heads == _heads(both)]
+    found = (m for premise in like for m in _at(premise, both) if _says(m, both, relation))
     return next((premise.label for premise in found), None)
 
 
@@ -116,12 +127,12 @@ def contradicts(left: Any, relation: str, right: Any) -> bool:
 
 def _at(premise: Premise, both: sp.Tuple) -> Iterator[Premise]:
     """The premise as it stands, and with its indices moved to those of the relation."""
-    if not _heads(both) & _heads(premise.pair):
+    if not _heads(both) & premise.heads:
         return
     yield premise
     wanted = _indices(both)
-    for index in sorted((s for s in premise.pair.free_symbols if str(s) in _INDICES), key=str):
-        shifts = {place - index for place in _indices(premise.pair)}
+    for index in sorted((i for i in premise.indices if i.is_Symbol), key=str):
+        shifts = {place - index for place in premise.indices}
         values = {w - shift for w in wanted for shift in shifts if shift.is_Integer}
         for value in sorted(values - {index}, key=str):
             try:
@@ -137,9 +148,10 @@ def _is_name(member: Any) -> bool:
     return isinstance(base, _NAMES)
 
 
-def _heads(expression: Any) -> set[str]:
+@lru_cache(maxsize=4096)
+def _heads(expression: sp.Tuple) -> frozenset[str]:
     """The names in it, without their indices."""
-    return {_head(a) for a in expression.atoms(*_NAMES) if str(a) not in _INDICES}
+    return frozenset(_head(atom) for atom in expression.atoms(*_NAMES)) - _INDICES
 
 
 def _head(name: Any) -> str:
@@ -148,9 +160,12 @@ def _head(name: Any) -> str:
     return name.name if isinstance(name, sp.Symbol) else str(name.func)
 
 
-def _indices(expression: Any) -> set[Expr]:
+@lru_cache(maxsize=4096)
+def _indices(expression: sp.Tuple) -> frozenset[Any]:
+    """What stands as an index, and the symbols of the table that may."""
     found = {i for atom in expression.atoms(sp.Indexed) for i in atom.indices}
-    return found | {s for s in expression.free_symbols if str(s) in _INDICES}
+    plain = {s for s in expression.free_symbols if s.is_Symbol and s.name in _INDICES}
+    return frozenset(found | plain)
 
 
 def _says(premise: Premise, both: sp.Tuple, relation: str) -> bool:
