@@ -222,7 +222,7 @@ def _by_replacing(
 ) -> str | None:
     """Replace names by what displays say they are, and by the values given; compare again."""
     waiting: list[tuple[sp.Tuple, tuple[str, ...]]] = [(both, ()), (_defined(both, values), ())]
-    seen = set()
+    seen: set[sp.Tuple] = set()
     while waiting and len(seen) <= _MOST:
         now, labels = waiting.pop(0)
         if now in seen:
