@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 from pybtex.database import Entry, parse_file
 
+from ddpm_lite.measured import ASSETS, number
 from ddpm_lite.symbolic.page import equations_of
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +39,7 @@ OPTIONS = re.compile(r"\A(?::(?P<first>[a-z-]+):[^\n]*\n)*")
 DISPLAY = re.compile(r"^\$\$\n(?P<latex>.*?)\n\$\$ \((?P<label>[^)]*)\)$", re.M | re.S)
 WITH_GPU = ("08", "09", "10", "11")
 """Chapters whose cells train or draw on a GPU; the notebooks of others would hold it idle."""
-ROLE = re.compile(r"\{(eq|cite:t|cite:p|cite|doc|numref|ref|prf:ref)\}`([^`]*)`")
+ROLE = re.compile(r"\{(value|eq|cite:t|cite:p|cite|doc|numref|ref|prf:ref)\}`([^`]*)`")
 
 
 def chapters() -> list[Path]:
@@ -100,8 +101,10 @@ def citation(key: str, textual: bool) -> str:
 
 
 def role(match: re.Match[str]) -> str:
-    """A cross reference as plain Markdown."""
+    """A cross reference or a measured number as plain Markdown."""
     kind, content = match[1], match[2]
+    if kind == "value":
+        return number(content, (ASSETS, BOOK / "data"))
     named = re.search(r"<([^>]*)>", content)
     target = named[1] if named else content
     if kind.startswith("cite"):
