@@ -69,7 +69,7 @@ def totals(found: list[Entry]) -> str:
 def mutation_totals(run: dict[str, Any]) -> str:
     """How many slips of the pen the checks have caught, and how many changed premises."""
     return (
-        f"Of {run['mutants']:,} slips put into the derived equations, {run['caught']:,} were caught "
+        f"Of {run['mutants']:,} slips put into derived equations, {run['caught']:,} were caught "
         f"({_share(run['caught'], run['mutants'])}): page and cell agree. Of "
         f"{run['premise_mutants']:,} changes of definitions and of proved equations that others "
         f"start from, {run['premise_caught']:,} made something fail "
@@ -131,7 +131,8 @@ def page_tables(
     header = ["Equation", "Kind", "Method", "Rests on", "Time"]
     for name in dict.fromkeys(entry.page for entry in found):
         yield nodes.paragraph("", "", nodes.strong("", "", page_link(name, page)))
-        yield table(header, [ledger_row(e, page, rests_on) for e in found if e.page == name], "book-ledger")
+        rows = [ledger_row(e, page, rests_on) for e in found if e.page == name]
+        yield table(header, rows, "book-ledger")
 
 
 def mutation_part(run: dict[str, Any] | None, page: str) -> Iterator[nodes.Node]:
