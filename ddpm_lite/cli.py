@@ -9,7 +9,6 @@ import contextlib
 import io
 import json
 import logging
-import math
 import os
 import sys
 import tomllib
@@ -30,7 +29,7 @@ from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
 from ddpm_lite.model import PRETRAINED, DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.pictures import check_picture, save_grid
-from ddpm_lite.processes import first_alone, join_world
+from ddpm_lite.processes import ProcessError, first_alone, join_world, leave_world
 from ddpm_lite.report import LikelihoodConfig, report
 from ddpm_lite.run import RunConfig, Stopped, check_folder, run
 from ddpm_lite.train import TrainConfig, Trainer, TrainingError
@@ -117,8 +116,8 @@ Command = TypeVar("Command", Train, Sample, Evaluate, Export, Info)
 def parse(default: Command, arguments: Sequence[str]) -> Command:
     """The options of `default`, changed by the arguments.
 
-    Raises UsageError with tyro's complaint as one line, for an empty word, which as a path would
-    mean the current folder, and for numbers that are infinite or none.
+    Raises UsageError with tyro's complaint as one line, and for an empty word, which as a path
+    would mean the current folder.
     """
     if "" in arguments or any(word.endswith("=") for word in arguments):
         raise UsageError("an option is empty: leave it out, or give it a value")
@@ -127,15 +126,11 @@ def parse(default: Command, arguments: Sequence[str]) -> Command:
         with contextlib.redirect_stderr(complaint):
             name = f"ddpm-lite {kind.__name__.lower()}"
             config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
-            parsed = tyro.cli(kind, prog=name, args=arguments, default=default, config=config)
+            return tyro.cli(kind, prog=name, args=arguments, default=default, config=config)
     except SystemExit as stop:
         if not stop.code:
             raise
         raise UsageError(_one_line(complaint.getvalue())) from None
-    for name, value in options_of(parsed).items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"--{name.replace('_', '-')} must be a finite number, not {value}")
-    return parsed
 
 
 def _one_line(box: str) -> str:
@@ -232,7 +227,12 @@ def train(arguments: Sequence[str]) -> None:
         count, shape = count_parameters(trainer.net), tuple(images.pixels.shape)
         print(f"{count:,} parameters on {device}; {config.data} {shape}; in {config.run.folder}")
         print(f"labels: {_listed(images.class_names[: model.unet.classes], 20)}")
-    weights = run(trainer, config.run)
+    try:
+        weights = run(trainer, config.run)
+    except Stopped:
+        leave_world()
+        raise
+    leave_world()
     if trainer.rank == 0:
         print(f"done: {weights}; draw with it: ddpm-lite sample {weights}")
 
@@ -359,10 +359,16 @@ def info(arguments: Sequence[str]) -> None:
         f"{len(tensors)} tensors, step {metadata.get('step')}",
         "labels": _listed(names, len(names)),
         "model configuration": json.dumps(metadata["model"]),
-        "trained with": json.dumps(metadata.get("train")),
-    }
+    } | _history(metadata)
     for name, value in rows.items():
         print(f"{name:>20}: {value}")
+
+
+def _history(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """The options that a model was trained with; others before a resume stand with their step."""
+    parts = metadata.get("earlier") or []
+    earlier = {f"until step {part['until']}": json.dumps(part["train"]) for part in parts}
+    return earlier | {"trained with": json.dumps(metadata.get("train"))}
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
@@ -412,7 +418,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-EXPECTED = (CheckpointError, DataError, ExportError, TrainingError, ValueError, OSError)
+EXPECTED = (
+    CheckpointError, DataError, ExportError, ProcessError, TrainingError, ValueError, OSError,
+)  # fmt: skip
 """Errors whose text is made for the user."""
 
 MEMORY = {

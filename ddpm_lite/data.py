@@ -26,6 +26,8 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
+from ddpm_lite.devices import to_device
+
 MNIST_FILE = Path(__file__).parent / "assets" / "mnist.npz"
 """MNIST as it comes with the package (Yann LeCun and Corinna Cortes, CC BY-SA 3.0)."""
 
@@ -341,7 +343,7 @@ def folder(path: str | Path, side: int, channels: int = 3) -> Images:
             pixels[index] = _read_image(file, side, channels)
     number = {name: index for index, name in enumerate(class_names)}
     labels = [number[_class_of(file, root)] for file in files]
-    return Images(torch.from_numpy(pixels), torch.tensor(labels), class_names)
+    return Images(torch.from_numpy(pixels), torch.tensor(labels, device="cpu"), class_names)
 
 
 def _room(root: Path, shape: tuple[int, int, int, int]) -> _Bytes:
@@ -425,7 +427,7 @@ def _tell_left_out(root: Path, others: list[Path], twice: list[Path], files: lis
     empty = {path.name for path in _entries(root) if path.is_dir()}
     empty -= {_class_of(file, root) for file in files} | {path.name for path in twice}
     said = [
-        f"{len(others)} files that are no images by name or kind ({counted})" if others else "",
+        f"what is no image by its name or kind ({counted})" if others else "",
         f"links to folders that are read elsewhere ({_listed(twice, root)})" if twice else "",
         f"folders without images ({', '.join(sorted(empty, key=_natural))})" if empty else "",
     ]
@@ -557,7 +559,7 @@ class Batches(Iterator[tuple[Tensor, Tensor]]):
             )
         self.images, self.batch_size, self.device = images, batch_size, torch.device(device)
         self.flip, self.rank, self.world_size = flip, rank, world_size
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator("cpu").manual_seed(seed)
         self._begin_epoch()
 
     def __len__(self) -> int:
@@ -568,8 +570,9 @@ class Batches(Iterator[tuple[Tensor, Tensor]]):
         """Draws the order and the flips of a whole epoch: its start is all there is to remember."""
         self._start = self._generator.get_state()
         n = len(self.images)
-        order = torch.randperm(n, generator=self._generator)
-        self._flips = torch.rand(n, generator=self._generator) < 0.5
+        order = torch.randperm(n, generator=self._generator, device="cpu")
+        uniform = torch.rand(n, generator=self._generator, dtype=torch.float32, device="cpu")
+        self._flips = uniform < 0.5
         even = n - n % self.world_size  # every process gets as many, so that epochs stay in step
         self._order = order[:even][self.rank :: self.world_size]
         self._position = 0
@@ -579,11 +582,11 @@ class Batches(Iterator[tuple[Tensor, Tensor]]):
             self._begin_epoch()
         chosen = self._order[self._position : self._position + self.batch_size]
         self._position += self.batch_size
-        pixels = self.images.pixels[chosen].to(self.device)
+        pixels = to_device(self.images.pixels[chosen], self.device)
         if self.flip:
-            flips = self._flips[chosen].to(self.device)[:, None, None, None]
+            flips = to_device(self._flips[chosen], self.device)[:, None, None, None]
             pixels = torch.where(flips, pixels.flip(-1), pixels)
-        return to_float(pixels), self.images.labels[chosen].to(self.device)
+        return to_float(pixels), to_device(self.images.labels[chosen], self.device)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Where the walk stands: random state at the epoch's start (uint8), and place (int64).
@@ -592,7 +595,7 @@ class Batches(Iterator[tuple[Tensor, Tensor]]):
 
         It is the same in every process.
         """
-        numbers = torch.tensor([self._position, self.batch_size, len(self.images)])
+        numbers = torch.tensor([self._position, self.batch_size, len(self.images)], device="cpu")
         return {"generator": self._start.clone(), "place": numbers}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

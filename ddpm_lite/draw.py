@@ -1,6 +1,5 @@
 """Drawing whole sets of images with a model: batches, labels, any sampler by its name."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +9,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ddpm_lite.data import to_uint8
-from ddpm_lite.diffusion import Variance, check_name
+from ddpm_lite.diffusion import Variance, check_finite, check_name
 from ddpm_lite.model import DiffusionModel, Precision
 from ddpm_lite.sample import (
     Denoiser,
@@ -55,8 +54,9 @@ class DrawConfig:
         check_name(Precision, self.precision)
         if self.steps < 1 or self.batch_size < 1:
             raise ValueError("steps and batch_size must be at least 1")
-        if not (math.isfinite(self.guidance_scale) and 0 <= self.eta < math.inf):
-            raise ValueError("guidance_scale must be a finite number, eta at least 0")
+        check_finite(self)
+        if self.eta < 0:
+            raise ValueError("eta must be at least 0")
         if abs(self.seed) >= 2**62:
             raise ValueError("seed must lie within -2^62 and 2^62")
 

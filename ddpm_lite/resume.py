@@ -1,7 +1,7 @@
 """What a checkpoint of a training holds: read and checked as a whole before any of it is used."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class SavedTraining:
     """Updates so far."""
     options: Mapping[str, Any]
     """Its `TrainConfig`."""
+    earlier: Sequence[Mapping[str, Any]]
+    """Other options that it had before: each `train`, and the step `until` which it had them."""
     weights: Mapping[str, Tensor]
     average: Mapping[str, Tensor]
     moments: Mapping[str, Tensor]
@@ -75,6 +77,7 @@ def read_training(path: Path, wanted: Wanted) -> SavedTraining:
     return SavedTraining(
         step=step,
         options=metadata["train"],
+        earlier=metadata.get("earlier") or [],
         weights=checked_weights(wanted.net, weights, path),
         average=checked_weights(wanted.net, average, path),
         moments=moments,

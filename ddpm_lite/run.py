@@ -3,13 +3,12 @@
 import contextlib
 import json
 import logging
-import math
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,10 +16,11 @@ from typing import Any
 from tqdm.auto import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ddpm_lite.checkpoint import CheckpointError, check_writable, read, write_whole
+from ddpm_lite.checkpoint import CheckpointError, check_writable, write_whole
+from ddpm_lite.diffusion import check_finite
 from ddpm_lite.draw import DrawConfig, draw
 from ddpm_lite.pictures import save_grid
-from ddpm_lite.processes import agreed, world
+from ddpm_lite.processes import agreed, all_or_none, world
 from ddpm_lite.train import Trainer, TrainingError, TrainState
 
 METRICS = "metrics.jsonl"
@@ -59,8 +59,9 @@ class RunConfig:
     """Steps between two grids of samples."""
 
     def __post_init__(self) -> None:
-        if self.picture_steps < 1 or not 0 <= self.save_minutes < math.inf:
-            raise ValueError("picture_steps must be at least 1, save_minutes at least 0 and finite")
+        check_finite(self)
+        if self.picture_steps < 1 or self.save_minutes < 0:
+            raise ValueError("picture_steps must be at least 1, save_minutes at least 0")
 
 
 def run(trainer: Trainer, config: RunConfig) -> Path:
@@ -131,20 +132,12 @@ def _holds(path: Path) -> bool:
 
 
 def _resume(trainer: Trainer, folder: Path) -> None:
-    checkpoint, metrics = folder / CHECKPOINT, folder / METRICS
-    trainer.resume(checkpoint)
-    if trainer.rank == 0:
-        for difference in _differences(trainer, checkpoint):
-            logger.warning("resumed with another option than before: %s", difference)
-        if metrics.exists():
+    notes, metrics = trainer.resume(folder / CHECKPOINT), folder / METRICS
+    for note in notes if trainer.rank == 0 else []:
+        logger.warning("resumed otherwise than it was begun: %s", note)
+    with all_or_none():
+        if trainer.rank == 0 and metrics.exists():
             write_whole(metrics, b"".join(_lines_until(metrics, trainer.step)))
-
-
-def _differences(trainer: Trainer, checkpoint: Path) -> list[str]:
-    """The options of training that are not those that the checkpoint was trained with."""
-    before = read(checkpoint, only="nothing")[1].get("train") or {}
-    now: dict[str, Any] = json.loads(json.dumps(asdict(trainer.config)))
-    return [f"{k} {v}, not {before[k]}" for k, v in now.items() if k in before and before[k] != v]
 
 
 def _lines_until(metrics: Path, step: int) -> list[bytes]:

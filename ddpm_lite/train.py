@@ -154,6 +154,7 @@ class Trainer:
     ) -> None:
         _check_images(model, images)
         self.model_config, self.config, self.step = model, config, 0
+        self.earlier: list[Mapping[str, Any]] = []
         self.device = torch.device(device) if device is not None else best_device()
         self.schedule = model.build_schedule()
         self.rank, self.processes = world()
@@ -302,6 +303,7 @@ class Trainer:
         return {
             "model": self.model_config.to_dict(),
             "train": asdict(self.config),
+            "earlier": self.earlier,
             "class_names": list(self.batches.images.class_names),
             "step": self.step,
             "torch": torch.__version__,
@@ -340,6 +342,9 @@ class Trainer:
         )
         saved = read_training(path, wanted)
         notes = self.differences({"train": saved.options})
+        self.earlier = [*saved.earlier]
+        if notes:
+            self.earlier.append({"until": saved.step, "train": saved.options})
         load_weights(self.net, saved.weights, path)
         load_weights(self._average(), saved.average, path)
         self.ema.n_averaged.fill_(saved.step)

@@ -524,6 +524,26 @@ def test_a_folder_is_refused_before_its_data_are_read(
     assert (tmp_path / WEIGHTS).read_bytes() == b"mine"
 
 
+def test_info_shows_the_options_of_every_part_of_a_run(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = short(pictures, tmp_path / "run")
+    assert main([*words, "--learning-rate", "0.003"]) == 0
+    for steps, rate in (("4", "0.003"), ("5", "0.003"), ("5", "0.007")):
+        assert main([*words, "--resume", "--steps", steps, "--learning-rate", rate]) == 0
+    capsys.readouterr()
+    assert main(["info", str(tmp_path / "run" / WEIGHTS)]) == 0
+    lines = dict(line.strip().split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    for name, steps, rate in (
+        ("until step 3", 3, 0.003),
+        ("until step 4", 4, 0.003),
+        ("until step 5", 5, 0.003),
+        ("trained with", 5, 0.007),
+    ):
+        options = json.loads(lines[name])
+        assert (options["steps"], options["learning_rate"]) == (steps, rate)
+
+
 # --- classes have names --------------------------------------------------------------------------
 
 
