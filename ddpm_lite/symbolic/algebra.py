@@ -227,9 +227,12 @@ def put(expression: Expr, values: dict[Expr, Expr]) -> Expr:
 def in_range(index: Expr, *ends: Expr) -> dict[str, bool]:
     """What may be assumed of a variable that runs between these ends; nothing more is true."""
     known = {"integer": True} if index.is_integer else {"real": True}
-    if ends and ends[0].is_positive:
+    below = ends if not index.is_integer else ends[:1]  # an integral may run backward, a sum not
+    if below and all(end.is_positive for end in below):
         return known | {"positive": True}
-    return known | {"nonnegative": True} if ends and ends[0].is_nonnegative else known
+    return (
+        known | {"nonnegative": True} if below and all(e.is_nonnegative for e in below) else known
+    )
 
 
 def _merge_sums(expression: Expr) -> Expr:

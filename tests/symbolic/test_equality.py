@@ -50,6 +50,11 @@ FALSE = [
     (r"\frac{\partial}{\partial \beta_t} (\alpha_t x_t)", "0"),
     (r"\lim_{\beta_t \to 0} \bar\alpha_t", r"\bar\alpha_t"),
     (r"\infty + 1", r"\infty"),
+    # an integral that runs backward
+    (
+        r"\int_0^2 \lvert x\rvert\,\mathrm{d}x",
+        r"\int_0^{-2} \lvert x\rvert\,\mathrm{d}x",
+    ),
     # two laws, two variables
     (
         r"\mathbb{E}_{q(x_1 \mid x_0)}[\log p_\theta(x_0 \mid x_1)]",

@@ -317,7 +317,9 @@ class Scope:
     def _int(self, c: int, variable: Node, low: Node, high: Node, body: Node) -> Any:
         f, _ = self._function(variable, body, c)
         first, last = self.value(low, c), self.value(high, c)
-        kink = [mp.mpf(0)] if first < 0 < last else []
+        if isinstance(first, mp.mpc) or isinstance(last, mp.mpc):
+            raise UndefinedError
+        kink = [mp.mpf(0)] if first * last < 0 else []
         return mp.quad(f, [first, *kink, last], maxdegree=5)
 
     def _lim(self, c: int, variable: Node, body: Node) -> Any:
