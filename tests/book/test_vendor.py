@@ -157,4 +157,4 @@ def test_without_npm_the_book_is_built_with_the_usual_mathjax(tmp_path: Path) ->
     assert MATHJAX_URL not in book.built("one")
     assert OURS in book.built("one")
     sheets = re.findall(r'<link rel="stylesheet" [^>]*href="([^"?]*)', book.built("one"))
-    assert sheets[0] == "_static/vendor/fonts/fonts.css"  # before all that is set in them
+    assert sheets[0] == "../_static/vendor/fonts/fonts.css"  # before all that is set in them

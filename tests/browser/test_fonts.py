@@ -30,7 +30,10 @@ FIRST = """() => {
     return range.getBoundingClientRect().width;
   };
   const widths = () => [...document.querySelectorAll("nav a, article h1, article h2")].map(width);
-  addEventListener("DOMContentLoaded", () => (window.first = widths()));
+  addEventListener("DOMContentLoaded", () => {
+    window.first = widths();
+    window.loaded = document.fonts.check('16px "Book Sans"');
+  });
   window.widths = widths;
 }"""
 
@@ -82,10 +85,15 @@ def test_text_code_and_widgets_are_set_in_them(
 
 
 def test_no_line_moves_when_the_letters_come(site_url: str, page: Page) -> None:
-    """The first layout has them already; formulas are set later, so headings and links are read."""
+    """They are there with the style sheets, before any font file, and the first layout has them.
+
+    Headings and links are read, because formulas are set later.
+    """
+    page.route("**/*.woff*", lambda route: route.abort())
     page.add_init_script(f"({FIRST})()")
     page.goto(f"{site_url}/book/glossary.html", wait_until="load")
     page.evaluate("document.fonts.ready.then(() => {})")
+    assert page.evaluate("loaded")
     assert len(page.evaluate("first")) > 10
     assert page.evaluate("first") == page.evaluate("widths()")
 
