@@ -1,5 +1,7 @@
 """The scripts of others: installed when the lock file changes, copied, or done without."""
 
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -118,19 +120,41 @@ def test_only_what_pages_need_is_copied(
     assert found == wanted | {"fontawesome/theirs.js"}
 
 
+def test_fonts_are_cut_again_only_when_they_change(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lock: Path
+) -> None:
+    cut: list[Path] = []
+    monkeypatch.setattr(
+        book_vendor.book_fonts, "style_sheet", lambda modules: cut.append(modules) or str(len(cut))
+    )
+    use(monkeypatch, Npm())
+    modules, target = book_vendor.install(lock, tmp_path / "vendor"), tmp_path / "site"
+    (target / "fonts").mkdir(parents=True)
+    for _ in range(2):
+        book_vendor.write_fonts(modules, target)
+    assert (target / book_vendor.FONTS).read_text() == "1"
+    os.utime(modules.with_name("fonts.css"), (0, 0))  # older than what was installed
+    book_vendor.write_fonts(modules, target)
+    assert (target / book_vendor.FONTS).read_text() == "2"
+
+
 def test_without_npm_the_book_is_built_with_the_usual_mathjax(tmp_path: Path) -> None:
     book = SmallBook(tmp_path, "book_vendor")
     book.page("one", "# One\n\nThe number $x$.\n")
     conf = tmp_path / "conf.py"
-    plain = conf.read_text() + f"mathjax_path = {OURS!r}\n"
+    plain = conf.read_text() + f"mathjax_path = {OURS!r}\nexclude_patterns = ['_build']\n"
     conf.write_text(plain + "import book_vendor\nbook_vendor.npms = lambda: iter(())\n")
     assert book.build() == (0, "")
     assert MATHJAX_URL in book.built("one")
+    assert "fonts.css" not in book.built("one")
 
     shutil.copytree(VENDOR, tmp_path / "book" / "vendor")
     modules = tmp_path / "_build" / "vendor"
     Npm()(["ci", "--ignore-scripts"], modules, timeout=1)
     shutil.copyfile(VENDOR / book_vendor.LOCK, modules / "installed.json")
+    (modules / "fonts.css").write_text("/* letters */")
     assert book.build() == (0, "")
     assert MATHJAX_URL not in book.built("one")
     assert OURS in book.built("one")
+    sheets = re.findall(r'<link rel="stylesheet" [^>]*href="([^"?]*)', book.built("one"))
+    assert sheets[0] == "../_static/vendor/fonts/fonts.css"  # before all that is set in them

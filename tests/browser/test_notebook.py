@@ -118,6 +118,29 @@ def test_an_error_of_the_kernel_is_told(page: Page, kernel: Kernel) -> None:
     assert page.inner_text("#first [data-name=draw]") == "Draw"
 
 
+LATE = """() => {
+  const kernel = window.kernel;
+  window.kernel = (question) => {
+    window.kernel = kernel;
+    const answer = [{ id: question.id, error: "too late" }, null];
+    return new Promise((send) => (window.fail = () => send(answer)));
+  };
+}"""
+"""The first question is answered by an error, when the test says so."""
+
+
+def test_a_stopped_run_says_nothing_more(page: Page, kernel: Kernel) -> None:
+    page.evaluate(LATE)
+    page.click("#first [data-name=draw]")
+    page.wait_for_function("typeof window.fail === 'function'")
+    page.click("#first [data-name=draw]")  # it reads "Stop"
+    drawn(page)
+    page.evaluate("fail()")
+    page.wait_for_timeout(200)
+    assert "steps in" in page.inner_text("#first .w-note")
+    assert page.inner_text("#first [data-name=draw]") == "Draw"
+
+
 def test_no_file_is_asked_for(page: Page, kernel: Kernel, log: Log) -> None:
     drawn(page)
     assert log.elsewhere == []

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -194,21 +195,23 @@ def pytorch(label: int | None, guidance: float = 1.3) -> Denoiser:
 @pytest.mark.slow
 def test_ten_digits_are_pytorchs_and_recognised(widget_page: Show, widget: Sampler) -> None:
     page, schedule = widget_page(widget), DiffusionModel.load().schedule
-    seconds, recognised = [], 0
+    seconds, pytorchs, recognised = [], [], 0
     for digit in range(10):
         choose(page, digit=digit, seed=digit)
         frames = press(page)
         assert [frame["t"] for frame in frames] == timesteps(1000, 20)
-        wanted = last(
-            page_states(pytorch(digit), schedule, page_noise(digit, SHAPE), "dpm_solver", 20)
-        )
+        denoise = pytorch(digit)
+        start = time.perf_counter()
+        wanted = last(page_states(denoise, schedule, page_noise(digit, SHAPE), "dpm_solver", 20))
+        pytorchs.append(time.perf_counter() - start)
         drawn = picture(frames[-1])
         assert (drawn - wanted).abs().max() < 1e-2
         recognised += int(load_classifier()(drawn).argmax()) == digit
         assert number(page, "done") == 20
         seconds.append(number(page, "seconds"))
     assert recognised >= 9
-    assert min(seconds) < 2, f"20 steps take {seconds} seconds"
+    # by the same clock beside the same other work, so that a busy machine is no slower here
+    assert min(seconds) < 20 * min(pytorchs), f"{seconds} seconds, PyTorch {pytorchs}"
 
 
 @pytest.mark.slow
@@ -410,9 +413,29 @@ def test_without_webassembly(page: Page, widget_page: Show, widget: Sampler) -> 
     assert page.is_disabled("[data-name=denoise]")
 
 
+BROKEN = """window.Worker = class {
+  postMessage() {
+    setTimeout(() => {
+      this.onerror({ preventDefault() {}, message: "it broke" });
+      this.onmessage({ data: { ready: true } });
+    });
+  }
+  terminate() {}
+};"""
+
+
+def test_a_message_after_an_error_is_nobodys(
+    page: Page, widget_page: Show, widget: Sampler
+) -> None:
+    page.add_init_script(BROKEN)
+    widget_page(widget)
+    page.click("[data-name=draw]")
+    page.wait_for_selector("text=it broke")  # and no exception, as widget_page sees to
+
+
 def test_from_a_file_without_its_files(page: Page, made: Sampler, tmp_path: Path) -> None:
     path = tmp_path / "opened.html"
-    text = BARE.format(title="From a file", theme="light", body=made._repr_html_())
+    text = BARE.format(fonts="", title="From a file", theme="light", body=made._repr_html_())
     path.write_text(text, encoding="utf-8")
     page.goto(path.as_uri())
     page.wait_for_selector(".book-widget[data-ready]")
@@ -426,7 +449,7 @@ def test_from_a_file_without_its_files(page: Page, made: Sampler, tmp_path: Path
 def test_sphinx_tells_where_the_files_are(page: Page, tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     body = Sampler(steps=1)._repr_html_()
-    text = BARE.format(title="Deep", theme="light", body=body)
+    text = BARE.format(fonts="", title="Deep", theme="light", body=body)
     text = text.replace("<html ", '<html data-content_root="../" ')
     (tmp_path / "deep" / "index.html").write_text(text, encoding="utf-8")
     with serve(tmp_path) as url:

@@ -173,7 +173,7 @@ class Scope:
     """Values within sums, integrals and expectations."""
 
     def __init__(self, world: World, inner: dict[str, int], states: dict[int, int],
-                 put: dict[str, Any] | None = None):  # fmt: skip
+                 put: dict[Any, Any] | None = None):  # fmt: skip
         """`inner`: running indices; `states`: of the variables of the chain; `put`: integrals'."""
         self.world, self.inner, self.states, self.put = world, inner, states, put or {}
 

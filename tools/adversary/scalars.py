@@ -262,7 +262,7 @@ def _shift_sum(r: Random, n: Node) -> Node | None:
         return None
     kind, s, low, high, body = n
     new = r.choice("ijkm")
-    if new != s and any(new in part for _, part in nodes(body) for part in _texts(part)):
+    if new != s and any(new in text for _, part in nodes(body) for text in _texts(part)):
         return None
     k = r.choice((0, 1, -1))
     moved = renamed(body, s, (new, k))
@@ -333,13 +333,14 @@ def _slope(n: Node, x: Node) -> Node | None:
     if n[0] == "mul" and len(n) == 3:
         return ("add", ("mul", parts[0], n[2]), ("mul", n[1], parts[1]))
     inner = parts[0] if parts else ONE
-    outer = {
+    rules: dict[str, Callable[[], Node]] = {
         "pow": lambda: ("mul", ("num", n[2], 1), ("pow", n[1], n[2] - 1)),
         "exp": lambda: n,
         "log": lambda: ("div", ONE, n[1]),
         "sin": lambda: ("cos", n[1]),
         "neg": lambda: ("num", -1, 1),
-    }.get(n[0])
+    }
+    outer = rules.get(n[0])
     return ("mul", outer(), inner) if outer else None
 
 
