@@ -51,8 +51,15 @@ def _found(density: Density, laws: tuple[Law, ...]) -> Expr | None:
     for law in laws:
         for time in _times(density, law.lhs):
             if law.lhs.subs(STEP, time) == density:
-                return law.rhs.subs(STEP, time)
+                return _normalised(law.rhs.subs(STEP, time))
     return None
+
+
+def _normalised(right: Expr) -> Expr:
+    """A Gaussian with a factor in front is no density, although its logarithm looks like one."""
+    if right.has(Gaussian) and not isinstance(right, Gaussian):
+        raise ProofError(f"not a density: {sp.latex(right)}")
+    return right
 
 
 def _times(density: Density, like: Expr) -> list[Expr]:
