@@ -149,10 +149,15 @@ def _variables(density: Expr) -> tuple[Expr, ...]:
     return (density.x,) if isinstance(density, Gaussian) else tuple(density.variables)
 
 
+def logarithm(product: Expr) -> Expr:
+    """The logarithm of a product and quotient of Gaussians, written out."""
+    return _logs(sp.log(product))
+
+
 def as_gaussian(product: Expr, x: Expr) -> Gaussian:
     """The Gaussian in x that a product and quotient of Gaussians is, the constant included."""
-    law = from_log(_logs(sp.log(product)), x)
-    if (rest := difference(log_density(law), _logs(sp.log(product)))) != 0:
+    law = from_log(logarithm(product), x)
+    if (rest := difference(log_density(law), logarithm(product))) != 0:
         raise ProofError(f"no density of {sp.latex(x)}: the logarithm is off by {sp.latex(rest)}")
     return law
 
