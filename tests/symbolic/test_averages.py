@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from ddpm_lite.symbolic.algebra import difference
 from ddpm_lite.symbolic.averages import (
     as_gaussian,
     at,
@@ -29,6 +28,7 @@ from ddpm_lite.symbolic.averages import (
     unfolded,
     with_laws,
 )
+from ddpm_lite.symbolic.equality import difference
 from ddpm_lite.symbolic.objects import Expectation, Gaussian, Variance
 from ddpm_lite.symbolic.proofs import ProofError
 from ddpm_lite.symbolic.reader import read, symbols
