@@ -51,8 +51,15 @@ def _found(density: Density, laws: tuple[Law, ...]) -> Expr | None:
     for law in laws:
         for time in _times(density, law.lhs):
             if law.lhs.subs(STEP, time) == density:
-                return law.rhs.subs(STEP, time)
+                return _normalised(law.rhs.subs(STEP, time))
     return None
+
+
+def _normalised(right: Expr) -> Expr:
+    """A Gaussian with a factor in front is no density, although its logarithm looks like one."""
+    if right.has(Gaussian) and not isinstance(right, Gaussian):
+        raise ProofError(f"not a density: {sp.latex(right)}")
+    return right
 
 
 def _times(density: Density, like: Expr) -> list[Expr]:
@@ -142,10 +149,15 @@ def _variables(density: Expr) -> tuple[Expr, ...]:
     return (density.x,) if isinstance(density, Gaussian) else tuple(density.variables)
 
 
+def logarithm(product: Expr) -> Expr:
+    """The logarithm of a product and quotient of Gaussians, written out."""
+    return _logs(sp.log(product))
+
+
 def as_gaussian(product: Expr, x: Expr) -> Gaussian:
     """The Gaussian in x that a product and quotient of Gaussians is, the constant included."""
-    law = from_log(_logs(sp.log(product)), x)
-    if (rest := difference(log_density(law), _logs(sp.log(product)))) != 0:
+    law = from_log(logarithm(product), x)
+    if (rest := difference(log_density(law), logarithm(product))) != 0:
         raise ProofError(f"no density of {sp.latex(x)}: the logarithm is off by {sp.latex(rest)}")
     return law
 

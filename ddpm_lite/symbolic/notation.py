@@ -109,7 +109,7 @@ GAUSSIANS = [
         x | x | a value of a random variable; with a time index, the picture at that time
         y | y | another value
         z | z | a standard normal variable, or the standardised $x$
-        u | u | the argument of a characteristic function
+        u | u | the argument of a characteristic function; the argument of a logarithm, positive
         \mu | \mu,\ \mu_i | mean
         a | a | a factor
         b | b | a shift

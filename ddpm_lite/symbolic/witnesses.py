@@ -79,16 +79,22 @@ def check_sign(expression: Expr, strict: bool) -> None:
 
 @dataclass(frozen=True)
 class Divergence(Witness):
-    """The gap is a Kullback-Leibler divergence, which is never negative."""
+    """The gap is a Kullback-Leibler divergence, which is never negative, or its mean over a law.
+
+    `values` are what the page's names stand for: they are put into the gap before.
+    """
 
     divergence: Any
+    values: dict[Any, Any] | None = None
+    over: Any = None
 
     def verify(self, a: Expr, relation: str, b: Expr) -> None:
         """The gap equals the divergence."""
         gap, strict = gap_of(a, relation, b)
         if strict or not isinstance(self.divergence, KL):
             raise WitnessError("a divergence shows that something is >= 0, no more")
-        _same(gap, self.divergence, "the divergence")
+        wanted = Expectation((self.over,), self.divergence) if self.over else self.divergence
+        _same(gap.xreplace(self.values or {}), wanted, "the divergence")
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,18 @@ def test_a_divergence_is_not_negative() -> None:
         Divergence(KL(q, p)).verify(gap, ">", sp.S.Zero)
 
 
+def test_a_divergence_by_a_name_and_its_mean() -> None:
+    q, p, data = read(r"q(z \mid x)"), read(r"p(z \mid x)"), read("q(x)")
+    short = read(r"\mathbb{E}_{q(z \mid x)}\bigl[\log \frac{q(z \mid x)}{p(z \mid x)}\bigr]")
+    (name,) = symbols("c")
+    Divergence(KL(q, p), {name: short}).verify(name, r"\ge", sp.S.Zero)
+    Divergence(KL(q, p), over=data).verify(Expectation((data,), short), r"\ge", sp.S.Zero)
+    for other in (Divergence(KL(p, q), {name: short}), Divergence(KL(q, p)),
+                  Divergence(KL(q, p), {name: -short})):  # fmt: skip
+        with pytest.raises(WitnessError):
+            other.verify(name, r"\ge", sp.S.Zero)
+
+
 def test_the_mean_of_what_is_not_negative() -> None:
     law, ratio = read("q(x)"), read(r"\frac{p(x)}{q(x)}")
     low, high = Expectation((law,), sp.log(ratio)), Expectation((law,), ratio - 1)
