@@ -81,6 +81,10 @@ def _walk(node: ast.AST, made: set[str], used: set[str]) -> None:
     if isinstance(node, ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp):
         _walk_inside([*node.generators, *_elements(node)], set(), made, used)
         return
+    if isinstance(node, ast.ClassDef):
+        _walk_inside([*node.bases, *node.body], set(), made, used)
+        made.add(node.name)
+        return
     if isinstance(node, ast.Import | ast.ImportFrom):
         made |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
     if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
