@@ -21,6 +21,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
+from ddpm_lite.devices import to_device
+
 MNIST_FILE = Path(__file__).parent / "assets" / "mnist.npz"
 """MNIST as it comes with the package (Yann LeCun and Corinna Cortes, CC BY-SA 3.0)."""
 
@@ -430,11 +432,11 @@ class Batches(Iterator[tuple[Tensor, Tensor]]):
             self._begin_epoch()
         chosen = self._order[self._position : self._position + self.batch_size]
         self._position += self.batch_size
-        pixels = self.images.pixels[chosen].to(self.device)
+        pixels = to_device(self.images.pixels[chosen], self.device)
         if self.flip:
-            flips = self._flips[chosen].to(self.device)[:, None, None, None]
+            flips = to_device(self._flips[chosen], self.device)[:, None, None, None]
             pixels = torch.where(flips, pixels.flip(-1), pixels)
-        return to_float(pixels), self.images.labels[chosen].to(self.device)
+        return to_float(pixels), to_device(self.images.labels[chosen], self.device)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Where the walk stands: random state at the epoch's start (uint8), and place (int64).
