@@ -57,9 +57,11 @@ def check_posterior(function: Callable[..., Any]) -> Mark:
         mean, variance = _called(function, SCHEDULE, x_0, x_t, t)
         right = q_posterior(SCHEDULE, x_0, x_t, t)
         _same(mean, right.mean, f"the mean at t = {t}")
-        if _close(variance, SCHEDULE.beta[t - 1].expand_as(_tensor(variance))):
+        beta, beta_tilde = SCHEDULE.beta[t - 1], right.variance.flatten()[0]
+        # half of the gap is the limit, because near T the two agree in six digits
+        if (_tensor(variance).double() - beta).abs().max() < (beta - beta_tilde) / 2:
             raise AssertionError("this is beta_t; the posterior is narrower: beta_tilde_t")
-        _same(variance, right.variance.flatten()[0], f"the variance at t = {t}")
+        _same(variance, beta_tilde, f"the variance at t = {t}")
     return Mark("mean and variance of the posterior are right")
 
 

@@ -2,8 +2,8 @@
 
 The kernel (`fused_norm.cpp`) is compiled when the package is installed, if there is a C++ compiler.
 PyTorch knows it as the operator `torch.ops.ddpm_lite.norm_silu`, with its derivative and its
-shapes. Without it PyTorch's operations do the same, and so they do where they are the better choice
-or the only one: on a GPU, while a graph is captured (`torch.compile`, which fuses them itself, and
+shapes. PyTorch's operations do the same without a kernel, and where they are the better choice or
+the only one: on a GPU, while a graph is captured (`torch.compile`, which fuses them itself, and
 export, whose files need no operator of ours), under the transforms of `torch.func`, and for second
 derivatives. The two agree to rounding (tests/test_fused_norm.py), so a checkpoint does not care
 which of them made it.
@@ -63,11 +63,14 @@ def norm_only(norm: nn.GroupNorm, x: Tensor) -> Tensor:
 
 
 def _apply(norm: nn.GroupNorm, x: Tensor, shift: Tensor | None, silu: bool) -> Tensor:
-    inputs = (x, shift, norm.weight, norm.bias)
-    if not _transformed(inputs) and _fusible(norm, x, shift):
-        out: Tensor = _forward_op(*inputs, norm.num_groups, norm.eps, silu)[0]
-        return out
-    return _plain(*inputs, norm.num_groups, norm.eps, silu)
+    inputs, numbers = (x, shift, norm.weight, norm.bias), (norm.num_groups, norm.eps, silu)
+    if _transformed(inputs) or not _fusible(*inputs):
+        return _plain(*inputs, *numbers)
+    if _observed(inputs):
+        return _forward_op(*inputs, *numbers)[0]  # type: ignore[no-any-return]
+    if not torch.is_grad_enabled():
+        return _forward(*inputs, *numbers)[0]
+    return _Fused.apply(*inputs, *numbers)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _plain(
@@ -80,17 +83,20 @@ def _plain(
     return F.silu(y) if silu else y
 
 
-def _fusible(norm: nn.GroupNorm, x: Tensor, shift: Tensor | None) -> bool:
+def _fusible(x: Tensor, shift: Tensor | None, weight: Tensor | None, bias: Tensor | None) -> bool:
     """Whether the kernel can read these tensors; it trusts what it is given."""
     return (
-        norm.affine
-        and x.device.type == norm.weight.device.type == norm.bias.device.type == "cpu"
+        weight is not None
+        and bias is not None
+        and x.is_cpu
+        and weight.is_cpu
+        and bias.is_cpu
         and x.dtype in _NAMES
-        and norm.weight.dtype == norm.bias.dtype == torch.float32
+        and weight.dtype == bias.dtype == torch.float32
         and x.ndim == 4
-        and x.shape[1] == norm.num_channels
+        and x.shape[1] == len(weight) == len(bias)
         and x.numel() > 0
-        and (shift is None or (shift.shape == x.shape[:2] and shift.device.type == "cpu"))
+        and (shift is None or (shift.is_cpu and shift.shape == x.shape[:2]))
         and x.is_contiguous(memory_format=torch.channels_last)
         and kernel() is not None
     )
@@ -107,6 +113,17 @@ def _transformed(inputs: tuple[Tensor | None, ...]) -> bool:
         or torch._C._get_tracing_state() is not None
         or torch._C._are_functorch_transforms_active()
         or any(v is not None and unpack_dual(v).tangent is not None for v in inputs)
+    )
+
+
+def _observed(inputs: tuple[Tensor | None, ...]) -> bool:
+    """Whether somebody must see the operation as one of PyTorch's: fake tensors, tracers, counters.
+
+    The way through PyTorch's dispatcher costs more than the kernel needs for a few small images,
+    so it is only taken then.
+    """
+    return torch._C._len_torch_dispatch_stack() > 0 or not all(
+        v is None or type(v) in (Tensor, nn.Parameter) for v in inputs
     )
 
 
@@ -185,13 +202,14 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) 
     ctx.save_for_backward(x, shift, weight, bias, output[1])
 
 
-def _gradients(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+def _gradients(ctx: Any, dy: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
     """The gradients of x, shift, weight and bias; of the three numbers there are none."""
     *inputs, moments = ctx.saved_tensors
     if torch.is_grad_enabled():  # create_graph=True: a gradient that can be derived once more
         return *_plain_gradients(ctx, dy, inputs), None, None, None
     x, shift, weight, bias = inputs
-    dx, per_image = _backward_op(dy, x, shift, weight, bias, moments, *ctx.numbers)
+    backward = _backward_op if _observed((dy, x)) else _backward
+    dx, per_image = backward(dy, x, shift, weight, bias, moments, *ctx.numbers)
     dweight, dbias = per_image[:2].sum(1)
     dshift = None if shift is None else per_image[2].to(shift.dtype)
     return dx, dshift, dweight, dbias, None, None, None
@@ -204,6 +222,20 @@ def _plain_gradients(ctx: Any, dy: Tensor, inputs: list[Tensor | None]) -> list[
     leaves = [v for v, want in zip(inputs, wanted, strict=True) if want]
     found = iter(torch.autograd.grad(y, leaves, dy, create_graph=True))  # type: ignore[arg-type]
     return [next(found) if want else None for want in wanted]
+
+
+class _Fused(torch.autograd.Function):
+    """The operator without the dispatcher."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        output = _forward(*inputs)
+        _remember(ctx, inputs, output)
+        return output[0]
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        return _gradients(ctx, dy, None)
 
 
 _LIBRARY.impl("norm_silu", _forward, "CPU")
