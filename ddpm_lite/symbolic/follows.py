@@ -125,6 +125,8 @@ def _at(premise: Premise, both: sp.Tuple) -> Iterator[Premise]:
     if not _heads(both) & premise.heads:
         return
     yield premise
+    if any(member.is_Symbol for member in premise.pair):  # A = ... at t says nothing of t - 1
+        return
     wanted = _indices(both)
     for index in sorted((i for i in premise.indices if i.is_Symbol), key=str):
         shifts = {place - index for place in premise.indices}

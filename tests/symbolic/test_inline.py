@@ -153,6 +153,7 @@ DISPLAYS = [
         r"x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon_t"
     )),
     *premises_of("eq-snr", read_claims(r"\mathrm{SNR}_t = \frac{\bar\alpha_t}{1-\bar\alpha_t}")),
+    *premises_of("eq-letter", read_claims(r"B = \frac{1}{1-\bar\alpha_t}")),
     *premises_of("eq-order", read_claims(r"\bar\alpha_t < \bar\alpha_{t-1} < A")),
 ]  # fmt: skip
 
@@ -174,6 +175,7 @@ def how(latex: str) -> str | None:
         (r"x_{s+1} = \sqrt{\alpha_{s+1}}\,x_s + \sqrt{\beta_{s+1}}\,\epsilon_{s+1}", "eq-step"),
         (r"\bar\alpha_{s-1} > \bar\alpha_s", "eq-order"),
         (r"\bar\alpha_t \le A", "eq-order"),
+        (r"\mathrm{SNR}_t = B - 1", "eq-snr, eq-letter"),
     ],
 )
 def test_what_follows_is_seen_to(latex: str, reason: str) -> None:
@@ -190,6 +192,7 @@ def test_what_follows_is_seen_to(latex: str, reason: str) -> None:
         r"\mathrm{SNR}_t = \frac{1}{1-\bar\alpha_t}",
         r"x_{t-1} = (x_t - \sqrt{\beta_t}\,\epsilon)/\sqrt{\alpha_t}",
         r"A < \bar\alpha_t",
+        r"\mathrm{SNR}_{t-1} = B - 1",
         r"x_t \sim \mathcal N(0, 1)",
         "x_0 = 1",
         r"\int x_t\,\mathrm{d}x_t = 0",
