@@ -242,7 +242,8 @@ def _says_all(a: Expr, b: Expr) -> bool:
 
 def _letters(expression: Expr) -> set[Expr]:
     indexed: set[Expr] = expression.atoms(sp.Indexed)
-    return indexed | expression.xreplace(dict.fromkeys(indexed, sp.S.One)).free_symbols
+    loose: set[Expr] = expression.xreplace(dict.fromkeys(indexed, sp.S.One)).free_symbols
+    return indexed | loose
 
 
 def definition(label: str) -> list[Claim]:
@@ -453,4 +454,4 @@ def _show(line: Any) -> None:
     if get_ipython() is None:
         print(line)
     else:
-        display(line)
+        display(line)  # type: ignore[no-untyped-call, misc, unused-ignore]
