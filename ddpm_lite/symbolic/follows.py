@@ -29,6 +29,7 @@ _MOST = 60
 _MIRRORED = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le"}
 _ORDER = frozenset(_MIRRORED)
 _SYMMETRIC = frozenset({"=", r"\approx", r"\ne"}) | _ORDER
+_LONG = (sp.Integral, sp.Sum, sp.Product, sp.Limit)
 _NAMES = (sp.Indexed, sp.Symbol, AppliedUndef, Formal)
 _INDICES = frozenset(n for n, entry in TABLE.items() if entry.domain == "integer")
 
@@ -268,4 +269,6 @@ def _replaced(both: sp.Tuple, rules: Sequence[Premise]) -> Iterator[tuple[sp.Tup
             if _is_name(name) and both.has(name) and not value.has(name)
         ]
         for part in (pairs[::-1], *([pair] for pair in pairs)):  # of two values the first
-            yield _put(both, dict(part)), label
+            put = _put(both, dict(part))
+            if both.has(*_LONG) or not put.has(*_LONG):  # working one out may take minutes
+                yield put, label

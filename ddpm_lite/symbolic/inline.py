@@ -173,8 +173,10 @@ def judge(latex: str, known: Known, listed: Verdict | None = None) -> Verdict:
     try:
         reading = reading_of(latex)
     except ReadError as error:
-        fault = f"${latex}$ cannot be read, and is not listed: {error.reason}"
-        return listed or Verdict(None, fault=fault)
+        if listed and listed.kind != "given":
+            return listed
+        place = "is listed as given" if listed else "is not listed"
+        return Verdict(None, fault=f"${latex}$ cannot be read, and {place}: {error.reason}")
     found = [
         _judge_relation(claim, members, place, known, listed)
         for claim, members in zip(reading.claims, reading.tokens, strict=True)

@@ -141,6 +141,7 @@ def test_what_claims_nothing_has_but_to_be_read(latex: str) -> None:
 def test_what_cannot_be_read_has_to_be_listed(latex: str) -> None:
     assert "cannot be read, and is not listed" in verdict(latex).fault
     assert verdict(latex, Verdict("notation", "for the test")).kind == "notation"
+    assert "cannot be read, and is listed as given" in verdict(latex, Verdict("given")).fault
 
 
 # --- What follows ---------------------------------------------------------------------------------
