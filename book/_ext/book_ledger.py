@@ -84,7 +84,8 @@ def _share(part: int, whole: int) -> str:
 def mutation_run(env: BuildEnvironment) -> dict[str, Any] | None:
     """The last run of the mutation test, if there has been one."""
     file = Path(env.srcdir) / "book" / "mutants.json"
-    return json.loads(file.read_text()) if file.is_file() else None
+    run: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return run if "rests_on" in run else None  # a file of before the premises were tried
 
 
 # --- The page ------------------------------------------------------------------------------------
