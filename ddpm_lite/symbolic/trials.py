@@ -27,9 +27,9 @@ from ddpm_lite.symbolic.tokens import ReadError
 
 SECONDS = 60
 """A child that has not failed by then counts as one that has noticed nothing."""
-MOST = 4
+MOST = 6
 """Changes of one premise, first one of each kind, then the second of each, and so on."""
-WHOLE = 1
+WHOLE = 2
 """So many changes of each premise are followed to the end of the page, to see all that fails; the
 others stop at the first failure."""
 
