@@ -57,9 +57,9 @@ def _found(density: Density, laws: tuple[Law, ...]) -> Expr | None:
 
 def _normalised(density: Density, right: Expr) -> Expr:
     """A Gaussian with a factor in front, or of another variable, is not this density."""
-    if right.has(Gaussian):
-        if not isinstance(right, Gaussian) or density.variables != (right.x,):
-            raise ProofError(f"not a density of {density.variables}: {sp.latex(right)}")
+    one = isinstance(right, Gaussian) and tuple(density.variables) == (right.x,)
+    if right.has(Gaussian) and not one:
+        raise ProofError(f"not a density of {density.variables}: {sp.latex(right)}")
     return right
 
 
