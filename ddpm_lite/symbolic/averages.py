@@ -51,7 +51,7 @@ def _found(density: Density, laws: tuple[Law, ...]) -> Expr | None:
     for law in laws:
         for time in _times(density, law.lhs):
             if law.lhs.subs(STEP, time) == density:
-                return _normalised(density, law.rhs.subs(STEP, time))
+                return _normalised(law.lhs, law.rhs).subs(STEP, time)
     return None
 
 

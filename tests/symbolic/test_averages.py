@@ -58,6 +58,8 @@ def test_a_multiple_of_a_gaussian_is_no_law() -> None:
         with_laws(STEP.lhs, double)
     with pytest.raises(ProofError, match="not a density"):
         with_laws(read("q(x)"), read(r"q(x) = \mathcal N(y; a, v)"))
+    with pytest.raises(ProofError, match="not a density"):
+        with_laws(read("q(x_0)"), read(r"q(x_t) = \mathcal N(x_0; 0, 1)"))
 
 
 def test_a_divergence_is_what_its_definition_says() -> None:
