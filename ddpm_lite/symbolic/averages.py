@@ -51,14 +51,15 @@ def _found(density: Density, laws: tuple[Law, ...]) -> Expr | None:
     for law in laws:
         for time in _times(density, law.lhs):
             if law.lhs.subs(STEP, time) == density:
-                return _normalised(law.rhs.subs(STEP, time))
+                return _normalised(law.lhs, law.rhs).subs(STEP, time)
     return None
 
 
-def _normalised(right: Expr) -> Expr:
-    """A Gaussian with a factor in front is no density, although its logarithm looks like one."""
-    if right.has(Gaussian) and not isinstance(right, Gaussian):
-        raise ProofError(f"not a density: {sp.latex(right)}")
+def _normalised(density: Density, right: Expr) -> Expr:
+    """A Gaussian with a factor in front, or of another variable, is not this density."""
+    one = isinstance(right, Gaussian) and tuple(density.variables) == (right.x,)
+    if right.has(Gaussian) and not one:
+        raise ProofError(f"not a density of {density.variables}: {sp.latex(right)}")
     return right
 
 
@@ -296,6 +297,34 @@ def equation(a: Expr, b: Expr) -> sp.Eq:
     if rest != 0:
         raise ProofError(f"{sp.latex(a)} is not {sp.latex(b)}: left over {sp.latex(rest)}")
     return sp.Eq(a, b, evaluate=False)
+
+
+def by(expression: Expr, *claims: Law) -> Expr:
+    """The expression with the left side of each claim replaced by what it equals.
+
+    Raises ProofError where a claim is not about the expression, or its own members differ.
+    """
+    for claim in claims:
+        if not expression.has(claim.lhs):
+            raise ProofError(f"{sp.latex(claim.lhs)} is not in {sp.latex(expression)}")
+        expression = expression.xreplace({claim.lhs: _equal_to(claim)})
+    return expression
+
+
+def _equal_to(claim: Law) -> Expr:
+    """The last of the members that the claim says to be equal to its first."""
+    if isinstance(claim, sp.Eq):
+        return claim.rhs
+    equal = [claim.lhs]
+    for member, relation in zip(claim.members[1:], claim.relations, strict=True):
+        if relation != "=":
+            break
+        equal.append(member)
+    if len(equal) < 2:
+        raise ProofError(f"not an equation: {claim.latex()}")
+    for member in equal[1:-1]:
+        equation(member, equal[-1])
+    return equal[-1]
 
 
 def at(claim: Claim, values: dict[Expr, Expr]) -> Claim:

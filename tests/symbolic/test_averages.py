@@ -9,6 +9,7 @@ from ddpm_lite.symbolic.averages import (
     at,
     average,
     averaged,
+    by,
     conditioned,
     covariance,
     equation,
@@ -55,6 +56,10 @@ def test_a_multiple_of_a_gaussian_is_no_law() -> None:
     double = read(r"q(x_t \mid x_{t-1}) = 2 \mathcal N(x_t; a x_{t-1} + b, v)")
     with pytest.raises(ProofError, match="not a density"):
         with_laws(STEP.lhs, double)
+    with pytest.raises(ProofError, match="not a density"):
+        with_laws(read("q(x)"), read(r"q(x) = \mathcal N(y; a, v)"))
+    with pytest.raises(ProofError, match="not a density"):
+        with_laws(read("q(x_0)"), read(r"q(x_t) = \mathcal N(x_0; 0, 1)"))
 
 
 def test_a_divergence_is_what_its_definition_says() -> None:
@@ -185,6 +190,17 @@ def test_an_equation_is_proved_or_refused() -> None:
         equation(a + b, a - b)
     with pytest.raises(ProofError, match="is not"):
         equation(read(r"q(x_1, x_2)"), read(r"q(x_2 \mid x_1)"))
+
+
+def test_a_name_is_replaced_by_what_a_claim_says_of_it() -> None:
+    claim = read(r"x = a + a = 2 a \le b")
+    assert by(3 * x, claim) == 6 * a
+    with pytest.raises(ProofError, match="is not in"):
+        by(y, claim)
+    with pytest.raises(ProofError, match="is not"):
+        by(x, read("x = a + b = 2 a"))
+    with pytest.raises(ProofError, match="not an equation"):
+        by(x, read(r"x \le 2 a"))
 
 
 def test_signs_turn_the_relation_and_means_keep_it() -> None:
