@@ -28,7 +28,7 @@ from torch import Tensor
 from ddpm_lite.classifier import load_classifier
 from ddpm_lite.data import mnist, to_float, to_uint8
 from ddpm_lite.draw import DrawConfig, balanced_labels, make_denoiser
-from ddpm_lite.evaluate import FEATURE_NAME, frechet_distance, sample_quality
+from ddpm_lite.evaluate import FEATURE_NAME, floor_draws, frechet_distance, sample_quality
 from ddpm_lite.model import DiffusionModel, Precision, has_bfloat16
 from ddpm_lite.sample import (
     Denoiser,
@@ -139,12 +139,9 @@ def judge(batches: list[Tensor], reference: Tensor) -> dict[str, Any]:
     }
 
 
-def floor(n: int, reference: Tensor, draws: int = 5) -> dict[str, float]:
-    """The Frechet distance of n real training digits, mean and spread over draws."""
-    pixels = mnist(train=True).pixels
-    order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))
-    rows = features(pixels[order[: n * draws]]).split(n)
-    found = torch.tensor([frechet_distance(row, reference) for row in rows])
+def floor(n: int) -> dict[str, float]:
+    """The Frechet distance of n new real digits, mean and spread over draws."""
+    found = floor_draws(n)
     return {"frechet": round(float(found.mean()), 3), "spread": round(float(found.std()), 3)}
 
 
@@ -169,7 +166,7 @@ def measure(model: DiffusionModel, options: argparse.Namespace) -> dict[str, Any
         "quality": [row(name, steps, 1.0) for name in SAMPLERS for steps in STEPS],
         "guidance": [row("DPM-Solver++(2M)", GUIDED_STEPS, scale) for scale in SCALES],
         "error": solver_errors(model, options.error_images, options.error_steps),
-        "floor": floor(n, reference),
+        "floor": floor(n),
     }
 
 

@@ -153,13 +153,21 @@ def _reference() -> Tensor:
 def frechet_floor(n: int, seed: int = 0) -> float:
     """The Frechet distance from the reference that n new real digits are expected to have.
 
-    Real digits that the classifier was trained on are no new ones to it, so the floor comes from
-    test images alone, which are the reference too. Each of `FLOOR_DRAWS` times they are parted at
-    random into a sample of a = min(n, 5,000) and a reference of b = 10,000 - a. Between two samples
-    of one law the distance falls as 1/a + 1/b (the mean's part exactly, the covariance's to leading
-    order), so the mean over the draws, multiplied by (1/n + 1/10,000) / (1/a + 1/b), is what a
-    sample of n has from all 10,000. The factor is near 1 for small n. The writers of both parts are
-    the same people: digits by others would lie a little farther away. Raises ValueError for n < 2.
+    The mean of `floor_draws`. Raises ValueError for n < 2.
+    """
+    return float(floor_draws(n, seed).mean())
+
+
+def floor_draws(n: int, seed: int = 0) -> Tensor:
+    """Distances that n new real digits may have from the reference: (FLOOR_DRAWS,), float64.
+
+    Digits that the classifier was trained on are no new ones to it, so they come from test images
+    alone, which are the reference too. Each time these are parted at random into a sample of
+    a = min(n, 5,000) and a reference of b = 10,000 - a. Between two samples of one law the distance
+    falls as 1/a + 1/b (the mean's part exactly, the covariance's to leading order), so multiplied
+    by (1/n + 1/10,000) / (1/a + 1/b) it is what a sample of n has from all 10,000. The factor is
+    near 1 for small n. The writers of both parts are the same people: digits by others would lie a
+    little farther away. Raises ValueError for n < 2.
     """
     if n < 2:
         raise ValueError(f"a floor needs n of at least 2, not {n}")
@@ -171,7 +179,8 @@ def frechet_floor(n: int, seed: int = 0) -> float:
     for _ in range(FLOOR_DRAWS):
         order = torch.randperm(whole, generator=generator, device="cpu")
         found.append(frechet_distance(rows[order[:a]], rows[order[a:]]))
-    return sum(found) / len(found) * (1 / n + 1 / whole) / (1 / a + 1 / b)
+    factor = (1 / n + 1 / whole) / (1 / a + 1 / b)
+    return factor * torch.tensor(found, dtype=torch.float64, device="cpu")
 
 
 # --- Likelihood ----------------------------------------------------------------------------------
