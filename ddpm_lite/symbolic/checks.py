@@ -451,7 +451,7 @@ def _show(line: Any) -> None:
     except ImportError:
         print(line)
         return
-    if get_ipython() is None:
+    if get_ipython() is None:  # type: ignore[misc]
         print(line)
     else:
-        display(line)  # type: ignore[no-untyped-call, misc, unused-ignore]
+        display(line)
