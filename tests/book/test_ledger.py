@@ -132,6 +132,18 @@ MUTANTS = {
             "reason": "the same by symmetry",
         }
     ],
+    "premise_mutants": 20,
+    "premise_caught": 19,
+    "premise_survivors": [
+        {
+            "page": "page",
+            "label": "eq-a",
+            "slip": "another law",
+            "formula": r"\alpha_t",
+            "reason": "the same law",
+        }
+    ],
+    "rests_on": {"eq-b": ["eq-a"]},
 }
 
 
@@ -145,11 +157,15 @@ def test_what_was_proved_stands_in_the_ledger(book: SmallBook) -> None:
     ledger = BeautifulSoup(book.built("proof_ledger"), "html.parser").select_one("div.body")
     assert ledger is not None
     assert "2 displayed equations: 1 derived, 1 definitions, 0 cited (0.0 %)" in ledger.text
-    assert "Of 40 slips put into the derived equations, 39 were caught (97.5 %)" in ledger.text
+    assert "Of the derived ones 1 are identities, 0 have a relation" in ledger.text
+    assert "Of 40 slips put into derived equations, 39 were caught (97.5 %)" in ledger.text
+    assert "Of 20 changes of definitions" in ledger.text
+    assert "19 made something fail (95.0 %)" in ledger.text
     rows = [[cell.text.strip() for cell in row.select("td")] for row in ledger.select("tr")]
     assert ["(1.2)", "sign", r"\(\beta_t\)", "the same by symmetry"] in rows
-    assert ["(1.1)", "definition", "", ""] in rows
-    assert any(row[:3] == ["(1.2)", "derived", "solved"] for row in rows)
+    assert ["(1.1)", "another law", r"\(\alpha_t\)", "the same law"] in rows
+    assert ["(1.1)", "definition", "", "", ""] in rows
+    assert any(row[:4] == ["(1.2)", "derived: identity", "solved", "(1.1)"] for row in rows)
     assert ledger.select_one('a[href="page.html#equation-eq-b"]')
 
     # The cells have not changed, so their old outputs are used: the gate still sees the slip.
