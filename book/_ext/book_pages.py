@@ -85,6 +85,9 @@ def point_at_notebook(
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connects them after the theme's own handlers; tells the cells that they run for a page."""
     os.environ[PAGES] = "1"
+    # Threads that wait must not spin: beside another busy process a step of chapter 8's training
+    # took 0.85 s on two spinning threads and 0.44 s on two that sleep (0.26 and 0.28 s when idle).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app.connect("html-page-context", mend_names)
     app.connect("html-page-context", keep_marks)
     app.connect("html-page-context", point_at_notebook, priority=600)
