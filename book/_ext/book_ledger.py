@@ -60,8 +60,9 @@ def totals(found: list[Entry]) -> str:
     return (
         f"{len(found)} displayed equations: {kinds['derived']} derived, {kinds['definition']} "
         f"definitions, {kinds['cited']} cited ({share:.1f} %). Of the derived ones "
-        f"{verdicts['identity']} are identities, {verdicts['compared']} have a relation of which "
-        f"only the members were compared. All checks together took "
+        f"{verdicts['identity']} are identities, {verdicts['witnessed']} are relations that a "
+        f"witness bears out, {verdicts['compared']} have a relation of which only the members were "
+        f"compared. All checks together took "
         f"{sum(seconds):.1f} seconds, the longest {max(seconds, default=0):.1f}."
     )
 
@@ -108,7 +109,11 @@ def survivors(run: dict[str, Any], page: str) -> nodes.table:
     return table(header, rows, "book-survivors")
 
 
-KIND_WORDS = {"identity": "derived: identity", "compared": "derived: members compared"}
+KIND_WORDS = {
+    "identity": "derived: identity",
+    "witnessed": "derived: witnessed",
+    "compared": "derived: members compared",
+}
 
 
 def ledger_row(entry: Entry, page: str, rests_on: dict[str, list[str]]) -> nodes.row:

@@ -82,7 +82,10 @@ def _matrix_left_over(a: Any, b: Any) -> Any:
 def _scalar_left_over(a: Expr, b: Expr) -> Expr:
     left = reduce_to_zero(a - b)
     if left != 0 and (a - b).has(sp.Derivative, sp.Limit, sp.Integral, sp.Trace, sp.Determinant):
-        left = reduce_to_zero(_rename_indices(a - b).doit())
+        done = _rename_indices(a - b).doit()
+        left = reduce_to_zero(done)
+        if left != 0:  # mu^m / mu is mu^(m-1)
+            left = reduce_to_zero(sp.powsimp(done, combine="exp"))
     if left != 0 and (a - b).has(sp.exp, sp.Product, Gaussian) and both_positive(a, b):
         left = sp.S.Zero if reduce_to_zero(_log(a) - _log(b)) == 0 else left
     return left

@@ -35,6 +35,7 @@ _RELATIONS = {
 _MARKS = {
     "proved": "✓ proved",
     "identity": "✓ proved",
+    "witnessed": "✓ proved",
     "compared": "✓ members compared",
     "assumed": "assumed",
 }
@@ -54,7 +55,7 @@ class Entry:
     seconds: float
     latex: str
     verdict: str = ""
-    """What a check has found: "proved", "identity" or "compared" (see `check`)."""
+    """What a check has found: "proved", "identity", "witnessed", "compared" (see `check`)."""
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.mark, self.label, self.method)))
@@ -144,8 +145,9 @@ def use_page(path: str | Path) -> None:
     Raises PageError where a definition on it is not the rule that the proofs use (see `premises`).
     """
     page = Page(path)
-    hold(page)
     trial = ledger.trial
+    if trial is None:  # a trial asks what follows from another definition
+        hold(page)
     ledger.__init__(page)  # type: ignore[misc]
     ledger.trial = trial
 
@@ -161,6 +163,8 @@ def check(
     The verdict is
 
     - "identity" where the members of each claim equal each other by the machine's own rules;
+    - "witnessed" where the same holds of all members joined by =, and each relation between others
+      is borne out by a witness to whom the page's own members are enough: no premise is needed;
     - "proved" where a member is a name, or more, that the cells have worked out from premises;
     - "compared" where a claim says <=, <, ~ and the like without a `witness`: then only its members
       were compared with the result, not the relation between them. There must be one witness for
@@ -202,7 +206,8 @@ def _verdict(label: str, results: Sequence[Any], method: str, witness: Any) -> s
         raise CheckError(f"{label}: {len(relations)} relations, {len(witnesses)} witnesses")
     for (a, relation, b), one in zip(relations, witnesses, strict=True):
         _bear_witness(label, one, a, relation, b)
-    return "proved"
+    alone = all(identities) and not any(one.values for one in witnesses)
+    return "witnessed" if alone else "proved"
 
 
 def _bear_witness(label: str, one: Witness, a: Expr, relation: str, b: Expr) -> None:

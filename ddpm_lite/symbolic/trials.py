@@ -11,7 +11,7 @@ change; the child puts the change in and runs that cell and those that depend on
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -25,13 +25,15 @@ from ddpm_lite.symbolic.reader import read_claims
 from ddpm_lite.symbolic.slips import Slip, slips, stronger
 from ddpm_lite.symbolic.tokens import ReadError
 
-SECONDS = 60
-"""A child that has not failed by then counts as one that has noticed nothing."""
+SECONDS = 300
+"""So much of its own computing time a child has to fail, or to come to the end. A machine that is
+busy with something else takes nothing from it. A child that needs more stops the run."""
 MOST = 6
 """Changes of one premise, first one of each kind, then the second of each, and so on."""
 WHOLE = 2
-"""So many changes of each premise are followed to the end of the page, to see all that fails; the
-others stop at the first failure."""
+"""So many changes of each premise are followed to the end of the page, to see all that fails, and
+with them the first that changes another side of an equation; the others stop at the first failure.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Trials:
     derived: list[str] = field(default_factory=list)
     """The equations that the cells check, in order."""
     identities: set[str] = field(default_factory=set)
-    """Those of them whose members the machine finds equal by itself."""
+    """Those of them that the machine finds true by itself: its verdict needs no premise."""
 
     def note(self, change: Change, failed: list[str] | None) -> None:
         """Counts a change; `failed` is None if nothing failed."""
@@ -62,8 +64,12 @@ class Trials:
             self.survivors.append(change)
             return
         self.caught += 1
-        for label in failed:
-            self.rests_on.setdefault(label, set()).add(change.label)
+        self.rest(failed, change.label)
+
+    def rest(self, failed: list[str] | None, premise: str) -> None:
+        """Notes that these equations rest on the premise."""
+        for label in failed or []:
+            self.rests_on.setdefault(label, set()).add(premise)
 
 
 def changes_of(page: Page, label: str) -> list[Change]:
@@ -77,7 +83,8 @@ def changes_of(page: Page, label: str) -> list[Change]:
     return [Change(label, slip.name, slip.latex) for slip in islice(rounds, MOST)]
 
 
-def _claims(slip: Slip) -> Any:
+def _claims(slip: Slip | Change) -> Any:
+    """What the changed formula says; None if it cannot be read."""
     try:
         return read_claims(slip.latex)
     except ReadError:
@@ -92,7 +99,9 @@ class _Run:
     cells: list[Cell]
     names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__"})
     reads: dict[int, set[str]] = field(default_factory=dict)
-    """Premises that each cell reads, rules included."""
+    """Premises whose formulas each cell reads."""
+    uses: dict[int, set[str]] = field(default_factory=dict)
+    """Rules of the machine that each cell uses."""
     checked: dict[int, list[str]] = field(default_factory=dict)
 
     def observe(self) -> None:
@@ -102,33 +111,42 @@ class _Run:
             before = len(_read()), set(checks.ledger.results)
             cell.run(self.path.name, self.names)
             read = _read()[before[0] :] if place else _read()
-            self.reads[place] = set(read) | rules.used
+            self.reads[place], self.uses[place] = set(read), set(rules.used)
             self.checked[place] = [x for x in checks.ledger.results if x not in before[1]]
 
-    def again(self, start: int, premise: str, stop: bool) -> list[str] | None:
-        """The checks that fail when the cells from `start` on run with the premise changed.
+    def again(self, places: list[int], premise: str, stop: bool) -> list[str] | None:
+        """The checks that fail when these cells and their dependants run with the premise changed.
 
-        None if nothing fails. With `stop`, the first failure ends it.
+        None if nothing fails. With `stop`, the first failure ends it; so does the end of the time,
+        once something has failed.
         """
         trial = checks.ledger.trial = checks.Trial(premise, [])
-        readers = [p for p in range(start, len(self.cells)) if premise in self.reads[p]]
         trouble = False
-        for place in after(self.cells, readers):
-            if "except CheckError" in self.cells[place].source:
-                continue  # it shows a refusal on purpose, and proves nothing
-            for label in self.checked[place]:
-                checks.ledger.results.pop(label, None)
-            try:
-                self.cells[place].run(self.path.name, self.names)
-            except Exception:  # whatever a cell raises fails the build
-                trouble = True
-                missing = [x for x in self.checked[place] if x not in checks.ledger.results]
-                trial.failed += [x for x in missing if x != premise]
-                for label in missing:
-                    checks.ledger.entries.pop(label, None)
-            if stop and (trouble or trial.failed):
-                break
+        try:
+            for place in after(self.cells, places):
+                trouble = not self._passes(place, trial) or trouble
+                if stop and (trouble or trial.failed):
+                    break
+        except OutOfTime:
+            if not trouble and not trial.failed:
+                raise
         return trial.failed if trouble or trial.failed else None
+
+    def _passes(self, place: int, trial: checks.Trial) -> bool:
+        """Runs one cell; False if it raises, and then what it had still to check has failed."""
+        if "except CheckError" in self.cells[place].source:
+            return True  # it shows a refusal on purpose, and proves nothing
+        for label in self.checked[place]:
+            checks.ledger.results.pop(label, None)
+        try:
+            self.cells[place].run(self.path.name, self.names)
+        except Exception:  # whatever a cell raises fails the build
+            missing = [x for x in self.checked[place] if x not in checks.ledger.results]
+            trial.failed += [x for x in missing if x != trial.premise]
+            for label in missing:
+                checks.ledger.entries.pop(label, None)
+            return False
+        return True
 
 
 def _read() -> list[str]:
@@ -136,22 +154,25 @@ def _read() -> list[str]:
 
 
 def try_premises(path: Path) -> Trials:
-    """Changes each premise of a page in each way, and withdraws each rule that its cells use."""
+    """Changes each premise of a page in each way, and withdraws each rule that its cells use.
+
+    Raises PageError where a trial comes to no answer.
+    """
     path = path.resolve()
     os.chdir(path.parent)
+    checks.ledger.__init__()  # type: ignore[misc]  # no page is in use yet
     cells = proof_cells(path.read_text(encoding="utf-8"))
-    seen = in_child(lambda: _observed(path, cells), seconds=600)
-    if isinstance(seen, str):
-        raise PageError(f"{path.name}: {seen}")
+    seen = _answer(path.name, lambda: _observed(path, cells), times=3)
     run, page = _Run(path, cells), Page(path)
     found = Trials(derived=seen["derived"], identities=set(seen["identities"]))
     run.reads = {int(k): set(v) for k, v in seen["reads"].items()}
+    run.uses = {int(k): set(v) for k, v in seen["uses"].items()}
     run.checked = {int(k): v for k, v in seen["checked"].items()}
     tried: set[str] = set()
     for label in rules.RULES.keys() & page.equations.keys():
         _try_held(found, page, label)
     for place, cell in enumerate(cells):
-        for label in sorted(run.reads[place] - tried):
+        for label in sorted((run.reads[place] | run.uses[place]) - tried):
             _try(found, run, page, place, label)
             tried.add(label)
         cell.run(path.name, run.names)
@@ -167,9 +188,10 @@ def _observed(path: Path, cells: list[Cell]) -> dict[str, Any]:
     derived = list(checks.ledger.results)
     return {
         "reads": {k: sorted(v) for k, v in run.reads.items()},
+        "uses": {k: sorted(v) for k, v in run.uses.items()},
         "checked": run.checked,
         "derived": derived,
-        "identities": [label for label in derived if entries[label].verdict == "identity"],
+        "identities": [x for x in derived if entries[x].verdict in ("identity", "witnessed")],
     }
 
 
@@ -178,7 +200,7 @@ def _definitions(page: Page) -> set[str]:
 
 
 def _try_held(found: Trials, page: Page, label: str) -> None:
-    """Changes of a rule's definition that the page may not have: `hold` refuses them."""
+    """Changes of a rule's definition that are another rule: `hold` must refuse such a page."""
     wanted = rule_claims(label, page[label].latex)
     for change in changes_of(page, label):
         try:
@@ -202,54 +224,102 @@ def _refused(page: Page, change: Change) -> bool:
 
 
 def _try(found: Trials, run: _Run, page: Page, place: int, label: str) -> None:
-    """All changes of one premise, each in a child, before the cell at `place` has run."""
+    """All changes of one premise, each in a child, before the cell at `place` has run.
+
+    Changes of a rule's definition that `hold` refuses are counted already. The first of them run
+    through the cells that read the definition all the same, to see what has been derived from it.
+    """
     if label in rules.RULES:
-        failed = in_child(lambda: _without(run, place, label), SECONDS * 3)
-        for one in failed if isinstance(failed, list) else []:
-            found.rests_on.setdefault(one, set()).add(label)
+        without = _answer(f"{page.name}, {label}", lambda: _without(run, place, label), times=3)
+        found.rest(without, label)
     if label not in page.equations:
         return
-    for number, change in enumerate(_left_to_cells(page, label)):
-        stop = number >= WHOLE
-        failed = in_child(lambda c=change, s=stop: _changed(run, place, c, s), SECONDS)  # type: ignore[misc]
-        found.note(change, failed if isinstance(failed, list) else None)
+    for change, whole in _followed(page, label):
+        refused = label in rules.RULES and _refused(page, change)
+        if refused and not whole:
+            continue
+        if _claims(change) is None:  # the cell that reads it fails, whatever rests on what
+            found.note(change, [])
+            continue
+        failed = _answer(
+            f"{page.name}, {label} with {change.slip}",
+            lambda c=change, w=whole: _changed(run, place, c, stop=not w),  # type: ignore[misc]
+        )
+        if refused:
+            found.rest(failed, label)
+        else:
+            found.note(change, failed)
 
 
-def _left_to_cells(page: Page, label: str) -> list[Change]:
-    """The changes that are not refused already because the formula is a rule."""
-    changes = changes_of(page, label)
-    return [c for c in changes if label not in rules.RULES or not _refused(page, c)]
+def _followed(page: Page, label: str) -> Iterator[tuple[Change, bool]]:
+    """Each change of a premise, and whether its trial is followed to the end of the page."""
+    original, seen, number = read_claims(page[label].latex), set[Any](), 0
+    for change in changes_of(page, label):
+        claims = _claims(change)
+        if claims is None:
+            yield change, False
+            continue
+        sides = [c.lhs for c in claims] == [c.lhs for c in original], len(claims)
+        yield change, number < WHOLE or sides not in seen
+        seen.add(sides)
+        number += 1
 
 
-def _changed(run: _Run, place: int, change: Change, stop: bool) -> list[str] | None:
+def _changed(run: _Run, start: int, change: Change, stop: bool) -> list[str] | None:
     Page.changed[change.label] = change.latex  # for a cell that names the page and reads it anew
     if checks.ledger.has_page:
         equations = checks.ledger.page.equations
         equations[change.label] = replace(equations[change.label], latex=change.latex)
-    return run.again(place, change.label, stop)
+    places = [p for p in range(start, len(run.cells)) if change.label in run.reads[p]]
+    return run.again(places, change.label, stop)
 
 
-def _without(run: _Run, place: int, label: str) -> list[str] | None:
+def _without(run: _Run, start: int, label: str) -> list[str] | None:
     rules.withdrawn.add(label)
-    return run.again(place, label, stop=False)
+    places = [p for p in range(start, len(run.cells)) if label in run.uses[p]]
+    return run.again(places, label, stop=False)
+
+
+def _answer(what: str, work: Callable[[], Any], times: int = 1) -> Any:
+    """What a child returns within so many times SECONDS.
+
+    Raises PageError, which stops the run, where there is no answer.
+    """
+    answer = in_child(work, times * SECONDS)
+    if isinstance(answer, str):
+        raise PageError(f"{what}: {answer}")
+    return answer
+
+
+class OutOfTime(BaseException):
+    """A child has used up its computing time; no cell may catch this as an error of its own."""
+
+
+def _stop(*_: Any) -> None:
+    raise OutOfTime("it takes too long")
 
 
 def in_child(work: Callable[[], Any], seconds: int) -> Any:
-    """What `work` returns in a forked child, by JSON; a text where the child came to grief."""
+    """What `work` returns in a forked child, by JSON; a text where the child came to grief.
+
+    The child may take so many seconds of computing time, whatever else the machine does.
+    """
     out, into = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(out)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(seconds)
+        signal.signal(signal.SIGPROF, _stop)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
         try:
             answer = json.dumps(work())
         except BaseException as error:  # the child must not run on in the parent's code
             answer = json.dumps(f"{type(error).__name__}: {error}")
-        os.write(into, answer.encode())
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        with os.fdopen(into, "wb") as pipe:
+            pipe.write(answer.encode())
         os._exit(0)
     os.close(into)
     with os.fdopen(out, "rb") as pipe:
         text = pipe.read()
     os.waitpid(child, 0)
-    return json.loads(text) if text else "it took too long"
+    return json.loads(text) if text else "the child has died"

@@ -26,6 +26,9 @@ class WitnessError(ValueError):
 class Witness(ABC):
     """Something from which the machine itself can see that a relation holds."""
 
+    values: dict[Any, Any] | None = None
+    """What the page's names stand for, by the premises; without them the relation needs none."""
+
     @abstractmethod
     def verify(self, a: Expr, relation: str, b: Expr) -> None:
         """Raises WitnessError unless `a relation b` has been verified."""

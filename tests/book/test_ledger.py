@@ -157,7 +157,7 @@ def test_what_was_proved_stands_in_the_ledger(book: SmallBook) -> None:
     ledger = BeautifulSoup(book.built("proof_ledger"), "html.parser").select_one("div.body")
     assert ledger is not None
     assert "2 displayed equations: 1 derived, 1 definitions, 0 cited (0.0 %)" in ledger.text
-    assert "Of the derived ones 1 are identities, 0 have a relation" in ledger.text
+    assert "Of the derived ones 1 are identities, 0 are relations that" in ledger.text
     assert "Of 40 slips put into derived equations, 39 were caught (97.5 %)" in ledger.text
     assert "Of 20 changes of definitions" in ledger.text
     assert "19 made something fail (95.0 %)" in ledger.text

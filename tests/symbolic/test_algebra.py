@@ -30,6 +30,8 @@ EQUAL = [
     (r"\mathcal{N}(x_t; \sqrt{\alpha_t}x_0, \beta_t I)",
      r"\mathcal{N}(x_t; \sqrt{1-\beta_t}x_0, (1-\alpha_t) I)"),
     (r"\frac{\mathrm{d}}{\mathrm{d}x} x^3", "3x^2"),
+    (r"\frac{\partial}{\partial\mu}(\mu^m\sigma^k\,\mathbb{E}[\epsilon^j])",
+     r"m\,\mu^{m-1}\sigma^k\,\mathbb{E}[\epsilon^j]"),
     (r"\int_0^1 x^2\,\mathrm{d}x", r"\frac13"),
     (r"\begin{pmatrix} \alpha_t & 0 \end{pmatrix}", r"\begin{pmatrix} 1-\beta_t & 0 \end{pmatrix}"),
 ]  # fmt: skip
@@ -54,6 +56,8 @@ DIFFERENT = [
     (r"\operatorname{Var}[x_t]", r"\operatorname{Var}[x_t \mid x_0]"),
     (r"\operatorname{Cov}[x_1, x_t \mid x_0]", r"\operatorname{Cov}[x_1, x_t \mid x_1]"),
     (r"P(X_1 = i \mid X_0 = j)", r"P(X_1 = j \mid X_0 = i)"),
+    (r"\frac{\partial}{\partial\mu}\mu^m", r"m\,\mu^m"),
+    (r"\frac{\partial}{\partial\mu}\mu^m", r"(m-1)\,\mu^{m-1}"),
     (r"\begin{pmatrix} 1 & 0 \end{pmatrix}", r"\begin{pmatrix} 1 \\ 0 \end{pmatrix}"),
 ]  # fmt: skip
 

@@ -1,11 +1,12 @@
 """What rests on what, measured on small pages."""
 
+import time
 from pathlib import Path
 
 import pytest
 
-from ddpm_lite.symbolic import mutants
-from ddpm_lite.symbolic.trials import try_premises
+from ddpm_lite.symbolic import PageError, mutants, trials
+from ddpm_lite.symbolic.trials import in_child, try_premises
 
 PAGE = r"""
 % definition
@@ -89,3 +90,161 @@ def test_what_is_only_typed_is_groundless_and_not_good(page: Path) -> None:
     assert whole["rests_on"]["eq-more"] == ["eq-square"]
     assert whole["premise_mutants"] > whole["premise_caught"] > 0
     assert not mutants.is_good(whole)
+
+
+RULE = r"""
+% definition
+$$
+\mathcal N(x;\mu,\sigma^2) = \frac{1}{\sigma\sqrt{2\pi}}\;
+e^{-\frac12\left(\frac{x-\mu}{\sigma}\right)^2}
+$$ (eq-gauss-density)
+
+% derived
+$$
+y = -\frac12\log(2\pi\sigma^2) - \frac{(x-\mu)^2}{2\sigma^2}
+$$ (eq-read)
+
+% derived
+$$
+z = 7 \mu
+$$ (eq-typed)
+
+```{code-cell} ipython3
+from sympy import Eq, expand_log, log
+from ddpm_lite.symbolic import check, definition, symbols, use_page
+
+use_page("page.md")
+(density,) = definition("eq-gauss-density")
+y, z, mu = symbols(r"y, z, \mu")
+check("eq-read", Eq(y, expand_log(log(density.rhs), force=True)), method="logarithm")
+check("eq-typed", Eq(z, 7 * mu), method="derived, says the author")
+```
+"""
+
+
+def test_what_is_derived_from_the_text_of_a_rule_rests_on_it(page: Path) -> None:
+    """The page may not say otherwise, but if it did, the equation would not follow."""
+    page.write_text(RULE)
+    found = try_premises(page)
+    assert found.rests_on == {"eq-read": {"eq-gauss-density"}}
+    assert found.survivors == []
+    assert found.caught == trials.MOST
+
+
+WITNESSED = r"""
+% definition
+$$
+y = u - 1
+$$ (eq-name)
+
+% derived
+$$
+\log u \le u - 1
+$$ (eq-tangent)
+
+% derived
+$$
+\log u \le y
+$$ (eq-named)
+
+% derived
+$$
+u - 1 \le u
+$$ (eq-compared)
+
+```{code-cell} ipython3
+from sympy import log
+from ddpm_lite.symbolic import chain, check, definition, symbols, use_page
+from ddpm_lite.symbolic.witnesses import Convex, Positive
+
+use_page("page.md")
+u, y = symbols("u, y")
+bend = Convex(u, 1, u - 1 - log(u))
+check("eq-tangent", chain(log(u), "<=", u - 1), method="tangent", witness=bend)
+check("eq-compared", chain(u - 1, "<=", u), method="looked at")
+```
+
+```{code-cell} ipython3
+(name,) = definition("eq-name")
+known = Positive((u - 1) ** 2, {y: name.rhs + log(u) + (u - 1) ** 2 - (u - 1)})
+check("eq-named", chain(log(u), "<=", name.lhs), method="by its name", witness=known)
+```
+"""
+
+
+def test_a_relation_that_its_witness_bears_out_alone_needs_no_premise(page: Path) -> None:
+    page.write_text(WITNESSED)
+    found = try_premises(page)
+    assert found.identities == {"eq-tangent"}
+    assert found.rests_on == {"eq-named": {"eq-name"}}
+    assert mutants.try_page(page).groundless == ["eq-compared"]
+
+
+def test_only_computing_time_counts() -> None:
+    """Another program that keeps the machine busy does not decide a trial."""
+
+    def wait() -> str:
+        time.sleep(1.5)
+        return "done"
+
+    def work() -> None:
+        while True:
+            pass
+
+    assert in_child(wait, seconds=1) == "done"
+    assert in_child(work, seconds=1) == "OutOfTime: it takes too long"
+
+
+FIRST = """
+% derived
+$$
+x + 1 = \\mu + 1
+$$ (eq-first)
+"""
+CHECK_FIRST = 'check("eq-first", Eq(one.lhs + 1, one.rhs + 1), method="one added")'
+ENDLESS = rf"""
+% definition
+$$
+x = \mu
+$$ (eq-one)
+{FIRST}
+% derived
+$$
+x + 2 = \mu + 2
+$$ (eq-second)
+
+```{{code-cell}} ipython3
+from sympy import Eq
+from ddpm_lite.symbolic import check, definition, symbols, use_page
+
+use_page("page.md")
+(mu,) = symbols(r"\mu")
+(one,) = definition("eq-one")
+{CHECK_FIRST}
+```
+
+```{{code-cell}} ipython3
+while one.rhs != mu:
+    pass
+check("eq-second", Eq(one.lhs + 2, one.rhs + 2), method="two added")
+```
+"""
+
+
+def test_a_trial_without_an_answer_stops_the_run(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "SECONDS", 1)
+    page.write_text(ENDLESS.replace(FIRST, "").replace(CHECK_FIRST, ""))
+    with pytest.raises(PageError, match=r"eq-one with .*OutOfTime"):
+        try_premises(page)
+
+
+def test_what_has_failed_before_the_time_is_over_is_kept(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "SECONDS", 1)
+    page.write_text(ENDLESS)
+    found = try_premises(page)
+    assert found.rests_on == {"eq-first": {"eq-one"}}
+    assert found.survivors == []
