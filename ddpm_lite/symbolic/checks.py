@@ -206,7 +206,7 @@ def _verdict(label: str, results: Sequence[Any], method: str, witness: Any) -> s
         raise CheckError(f"{label}: {len(relations)} relations, {len(witnesses)} witnesses")
     for (a, relation, b), one in zip(relations, witnesses, strict=True):
         _bear_witness(label, one, a, relation, b)
-    alone = all(identities) and not any(one.values for one in witnesses)
+    alone = all(identities) and all(one.alone for one in witnesses)
     return "witnessed" if alone else "proved"
 
 

@@ -1,7 +1,7 @@
-r"""Why one side is not below the other: what a machine can verify for <=, <, >= and >.
+r"""Why a relation other than = holds: what a machine can verify for <=, <, >=, > and \approx.
 
-Each witness is asked about a <= b (or <, or the other way round) and raises WitnessError unless it
-has verified it. The gap is always the larger side minus the smaller one.
+Each witness is asked about a <= b (or another relation) and raises WitnessError unless it has
+verified it. The gap is always the larger side minus the smaller one.
 """
 
 from abc import ABC, abstractmethod
@@ -27,7 +27,12 @@ class Witness(ABC):
     """Something from which the machine itself can see that a relation holds."""
 
     values: dict[Any, Any] | None = None
-    """What the page's names stand for, by the premises; without them the relation needs none."""
+    """What the page's names stand for, by the premises."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether the relation needs no premise: nothing is put in for the page's names."""
+        return not self.values
 
     @abstractmethod
     def verify(self, a: Expr, relation: str, b: Expr) -> None:
@@ -147,3 +152,69 @@ class Mean(Witness):
         inside = self.convex.gap.subs(self.convex.variable, self.value)
         laws = self.law if isinstance(self.law, tuple) else (self.law,)
         _same(gap, Expectation(laws, inside), "the mean")
+
+
+@dataclass(frozen=True)
+class Touching(Witness):
+    """The gap is made of values of a convex function that touches 0, and of what is not negative.
+
+    That is `times` * convex(value) + `rest`, summed over the limits `over` if there are any.
+    `ranges` puts for a symbol what it may be, such as 1 / (1 + w) with w > 0 for 0 < beta < 1, so
+    that the machine sees that the value is positive.
+    """
+
+    convex: Convex
+    value: Any
+    times: Any = 1
+    rest: Any = 0
+    over: tuple[Any, Any, Any] | None = None
+    ranges: dict[Any, Any] | None = None
+    values: dict[Any, Any] | None = None
+
+    def verify(self, a: Expr, relation: str, b: Expr) -> None:
+        """The function is >= 0 where it is taken, and the gap is put together as said."""
+        gap, strict = gap_of(a, relation, b)
+        if strict or self.convex.gap is None:
+            raise WitnessError("a convex function that touches 0 is >= 0, no more")
+        self.convex.verify_function(self.convex.gap)
+        value = sp.factor(sp.sympify(self.value).xreplace(self.ranges or {}))
+        check_sign(value, strict=True)
+        for part in (self.times, self.rest):
+            check_sign(sp.sympify(part), strict=False)
+        whole = self.times * self.convex.gap.subs(self.convex.variable, self.value) + self.rest
+        wanted = sp.Sum(whole, self.over) if self.over else whole
+        _same(gap.xreplace(self.values or {}), wanted, "that of the function")
+
+
+@dataclass(frozen=True)
+class Remainder(Witness):
+    """Both sides of a "nearly equal" agree in their powers of a small number below the order.
+
+    `exact` is what the left side is by the premises. Its derivatives at 0 are compared with those
+    of the right side, and that of the order itself has to differ: the order is the true one.
+    """
+
+    small: Any
+    order: int
+    exact: Any
+
+    @property
+    def alone(self) -> bool:
+        """Never: what the left side is comes from a premise."""
+        return False
+
+    def verify(self, a: Expr, relation: str, b: Expr) -> None:
+        """The derivatives below the order are equal at 0, the next is not."""
+        if relation != r"\approx":
+            raise WitnessError(f"the order of a remainder says nothing about {relation}")
+        gap = sp.sympify(self.exact) - b
+        powers = [reduce_to_zero(self._at_zero(gap.diff(self.small, k))) for k in self._orders()]
+        if any(power != 0 for power in powers[:-1]) or powers[-1] == 0:
+            found = ", ".join(sp.latex(power) for power in powers)
+            raise WitnessError(f"the remainder's derivatives at 0 are {found}")
+
+    def _orders(self) -> range:
+        return range(self.order + 1)
+
+    def _at_zero(self, expression: Expr) -> Expr:
+        return expression.subs(self.small, 0).doit()

@@ -5,7 +5,15 @@ import sympy as sp
 
 from ddpm_lite.symbolic import read, symbols
 from ddpm_lite.symbolic.objects import KL, Expectation
-from ddpm_lite.symbolic.witnesses import Convex, Divergence, Mean, Positive, WitnessError
+from ddpm_lite.symbolic.witnesses import (
+    Convex,
+    Divergence,
+    Mean,
+    Positive,
+    Remainder,
+    Touching,
+    WitnessError,
+)
 
 u = sp.Symbol("u", positive=True)
 a, b = symbols(r"\alpha_t, \beta_t")
@@ -83,3 +91,43 @@ def test_the_mean_of_what_is_not_negative() -> None:
         Mean(law, LOG, ratio).verify(high, r"\le", low)
     with pytest.raises(WitnessError):
         Mean(law, Convex(u, 1, gap=sp.log(u) - u + 1), ratio).verify(high, r"\le", low)
+
+
+def test_values_of_a_convex_function_and_what_is_not_negative() -> None:
+    beta, d, s, T = symbols(r"\beta_s, d, s, T")
+    w = sp.Symbol("w", positive=True)
+    ratio, more = v_1 / v_2, a**2
+    gap = d / 2 * (ratio - 1 - sp.log(ratio)) + more
+    Touching(LOG, ratio, times=d / 2, rest=more).verify(gap, r"\ge", sp.S.Zero)
+    lost = sp.Sum(-beta - sp.log(1 - beta), (s, 1, T))
+    inside = {beta: 1 / (1 + w)}
+    Touching(LOG, 1 - beta, over=(s, 1, T), ranges=inside).verify(lost, r"\ge", sp.S.Zero)
+    for other, relation in (
+        (Touching(LOG, ratio, times=-d / 2, rest=more), r"\ge"),  # the sign of a factor
+        (Touching(LOG, ratio, times=d / 2, rest=more), r"\le"),
+        (Touching(LOG, ratio, times=d / 2), r"\ge"),  # something left over
+        (Touching(LOG, 1 / ratio, times=d / 2, rest=more), r"\ge"),
+    ):
+        with pytest.raises(WitnessError):
+            other.verify(gap, relation, sp.S.Zero)
+    with pytest.raises(WitnessError, match="not known to be positive"):
+        Touching(LOG, 1 - beta, over=(s, 1, T)).verify(lost, r"\ge", sp.S.Zero)
+    with pytest.raises(WitnessError):
+        Touching(LOG, 1 - beta, over=(s, 2, T), ranges=inside).verify(lost, r"\ge", sp.S.Zero)
+
+
+@pytest.mark.parametrize(
+    ("right", "order", "holds"),
+    [("1 + h", 2, True), ("1 + h", 1, False), ("1 + h", 3, False), ("1 + 2 h", 2, False),
+     ("1 + h + h^2/2", 3, True), ("e^h", 2, False)],
+)  # fmt: skip
+def test_the_order_of_a_remainder(right: str, order: int, holds: bool) -> None:
+    (h,) = symbols("h")
+    witness = Remainder(h, order, sp.exp(h))
+    if holds:
+        witness.verify(sp.S.Zero, r"\approx", read(right))
+        with pytest.raises(WitnessError):
+            witness.verify(sp.S.Zero, r"\le", read(right))
+    else:
+        with pytest.raises(WitnessError):
+            witness.verify(sp.S.Zero, r"\approx", read(right))
