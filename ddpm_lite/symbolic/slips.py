@@ -49,6 +49,7 @@ _SWAPS = (
     ("x_t for x_0", r"x_(?:0|\{0\})", "x_t"),
     ("epsilon for x", r"(?<![a-zA-Z\\])x_(?=t|0|\{t)", r"\\epsilon_"),
     ("q for p", r"(?<![a-zA-Z\\])p_\\theta(?=\()", "q"),
+    ("p for p_theta", r"(?<![a-zA-Z\\])p_\\theta(?=\()", "p"),
 )  # fmt: skip
 
 
