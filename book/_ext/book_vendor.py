@@ -35,6 +35,8 @@ OPTIONS = [
 ]
 
 WANTED = {
+    "cytoscape/LICENSE": "cytoscape/LICENSE",
+    "cytoscape/dist/cytoscape.min.js": "cytoscape/cytoscape.min.js",
     "mathjax/LICENSE": "mathjax/LICENSE",
     "mathjax/es5/tex-mml-chtml.js": "mathjax/tex-mml-chtml.js",
     "mathjax/es5/output/chtml/fonts/woff-v2": "mathjax/output/chtml/fonts/woff-v2",
