@@ -23,14 +23,19 @@ function fitAll() {
   });
 }
 
+function settle() {
+  fitAll();
+  document.querySelectorAll(BOXES).forEach((box) => watch.observe(box));
+}
+
 window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
-  fitAll();
+  settle();
+  document.addEventListener("book:formulas", settle); // a page has set more of them
   window.addEventListener("resize", fitAll);
   document.addEventListener("click", ({ target }) => {
     if (target.closest(".toggle, details")) requestAnimationFrame(fitAll); // what was folded has no size
   });
-  document.querySelectorAll(BOXES).forEach((box) => watch.observe(box));
 });
 
 // The theme names this button "Search", while it reads "Search Ctrl + K": let the words be the name.

@@ -126,10 +126,10 @@
     select.value = label;
     const { number, href, kind, method, restsOn } = formulas[label];
     const [ground, falls] = [above(label), below(label)];
-    const words = `rests on ${ground.length}, ${falls.length} rest on it`;
+    const words = [`rests on ${count(ground)}`, `${count(falls)} ${falls.length === 1 ? "rests" : "rest"} on it`];
     caption.replaceChildren(
-      make("p", {}, make("strong", {}, number), ` ${kind}. It ${words}. `,
-        make("a", { href }, "Open it in its chapter"), "."),
+      make("p", {}, make("strong", {}, number), ` ${kind}, `, mark("ground", "●"), ` ${words[0]}, `,
+        mark("falls", "○"), ` ${words[1]}. `, make("a", { href }, "Open it in its chapter"), "."),
       formula(label),
     );
     panel.replaceChildren(
@@ -137,12 +137,21 @@
       ...list("What it rests on", restsOn, ground, groundless(kind)),
       ...list("What would fall with it", fallsWith[label], falls, "Nothing else in the book rests on it."),
     );
-    status.textContent = `${nameOf(label)}: ${words}`;
-    colour(label, ground, falls);
+    status.textContent = `${nameOf(label)}: ${words.join(", ")}`;
+    colour(label);
     await window.MathJax?.startup?.promise;
     if (chosen !== label) return; // the reader has gone on
     window.MathJax?.typesetClear?.([caption, panel]);
     await window.MathJax?.typesetPromise?.([caption, panel]);
+    document.dispatchEvent(new Event("book:formulas"));
+  }
+
+  function count(some) {
+    return `${some.length || "no"} formula${some.length === 1 ? "" : "s"}`;
+  }
+
+  function mark(way, sign) {
+    return make("span", { className: `book-map-${way}` }, sign);
   }
 
   function groundless(kind) {
@@ -214,9 +223,9 @@
     ];
   }
 
-  function colour(label, ground, falls) {
+  function colour(label) {
     if (!graph) return;
-    const ways = { ground: new Set([...ground, label]), falls: new Set([...falls, label]) };
+    const ways = { ground: new Set([...above(label), label]), falls: new Set([...below(label), label]) };
     graph.batch(() => {
       graph.elements().removeClass("ground falls chosen other");
       graph.nodes().not(".chapter").addClass("other");
@@ -245,6 +254,7 @@
       boxSelectionEnabled: false, autounselectify: true,
     });
     layOut();
+    colour(chosen);
     graph.on("tap", "node", ({ target }) => go(target.id()));
     graph.on("mouseover", "node", ({ target }) => (canvas.title = nameOf(target.id())));
     graph.on("mouseout", "node", () => (canvas.title = ""));
@@ -264,7 +274,7 @@
   const chooseByAddress = () => show(location.hash.slice(1));
   window.addEventListener("hashchange", chooseByAddress);
   window.addEventListener("popstate", chooseByAddress);
-  if (window.cytoscape) draw();
+  if (window.cytoscape) window.addEventListener("load", draw); // the theme has its colours by then
   else canvas.remove(); // a build without npm: the lists remain
   show(formulas[location.hash.slice(1)] ? location.hash.slice(1) : firstAsked());
 

@@ -113,6 +113,13 @@ def test_a_finger_chooses_and_scrolls(
     told = page.locator(".book-map-caption").bounding_box()
     assert told is not None
     assert told["y"] + told["height"] <= PHONE["height"] + 1  # in sight, below the map
+    before = page.evaluate("window.scrollY")
+    context.new_cdp_session(page).send(
+        "Input.synthesizeScrollGesture",
+        {"x": 200, "y": 400, "yDistance": -150, "gestureSourceType": "touch"},
+    )
+    assert page.evaluate("window.scrollY") >= before + 100  # and nothing was chosen on the way
+    assert chosen(page) == "eq-gauss-norm"
     wide = page.evaluate("document.scrollingElement.scrollWidth")
     assert wide <= PHONE["width"]
     assert log.faults == []
