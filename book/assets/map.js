@@ -59,7 +59,9 @@
     const options = own.map((label) => make("option", { value: label }, nameOf(label)));
     select.append(make("optgroup", { label: title }, ...options));
   }
-  const canvas = make("div", { className: "book-map-graph", tabIndex: 0 });
+  // The library only draws, inside, where no event reaches it: it would keep a finger from scrolling.
+  const drawing = make("div", { className: "book-map-drawing" });
+  const canvas = make("div", { className: "book-map-graph", tabIndex: 0 }, drawing);
   canvas.setAttribute("role", "group");
   canvas.setAttribute("aria-label", "Map of formulas; the arrow keys go from one to the next");
   const caption = make("div", { className: "book-map-caption" });
@@ -209,10 +211,10 @@
         "border-width": 1.5, "border-color": quiet, "overlay-opacity": 0 }),
       at("node.chapter", { label: "data(title)", "text-halign": "right", "text-valign": "center",
         width: 1, height: 1, "background-opacity": 0, "border-width": 0, color: text, shape: "ellipse",
-        "font-size": 13, "font-family": font, events: "no", "z-index": 0,
+        "font-size": 13, "font-family": font, "z-index": 0,
         "text-background-color": page, "text-background-opacity": 0.8 }),
       at("edge", { width: 1, "line-color": quiet, opacity: 0.12, "curve-style": "straight",
-        "overlay-opacity": 0, events: "no" }),
+        "overlay-opacity": 0 }),
       at("node.other", { opacity: 0.3 }),
       at("edge.other", { opacity: 0 }),
       at(".ground", { "background-color": ground, "border-color": ground, "line-color": ground }),
@@ -249,19 +251,33 @@
 
   function draw() {
     graph = window.cytoscape({
-      container: canvas, elements: elements(), style: looks(), layout: { name: "null" },
-      userZoomingEnabled: false, userPanningEnabled: false, autoungrabify: true,
-      boxSelectionEnabled: false, autounselectify: true,
+      container: drawing, elements: elements(), style: looks(), layout: { name: "null" },
+      userZoomingEnabled: false, userPanningEnabled: false, boxSelectionEnabled: false,
     });
     layOut();
     colour(chosen);
-    graph.on("tap", "node", ({ target }) => go(target.id()));
-    graph.on("mouseover", "node", ({ target }) => (canvas.title = nameOf(target.id())));
-    graph.on("mouseout", "node", () => (canvas.title = ""));
+    canvas.addEventListener("click", (event) => {
+      const label = near(event);
+      if (label) go(label);
+    });
+    canvas.addEventListener("mousemove", (event) => {
+      const label = near(event);
+      canvas.title = label ? nameOf(label) : "";
+      canvas.style.cursor = label ? "pointer" : "";
+    });
     new ResizeObserver(layOut).observe(place);
     new MutationObserver(() => graph.style(looks())).observe(document.documentElement, {
       attributes: true, attributeFilter: ["data-theme"],
     });
+  }
+
+  // The formula under a mouse or a finger, which is less exact than a point is small.
+  function near({ clientX, clientY }) {
+    const box = canvas.getBoundingClientRect();
+    const { at } = positions(canvas.clientWidth);
+    const away = (label) => Math.hypot(box.x + at[label].x - clientX, box.y + at[label].y - clientY);
+    const nearest = labels.reduce((one, other) => (away(other) < away(one) ? other : one));
+    return away(nearest) < 14 ? nearest : null;
   }
 
   canvas.addEventListener("keydown", (event) => {
