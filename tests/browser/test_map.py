@@ -13,6 +13,7 @@ RESTS_ON = json.loads((ROOT / "book" / "mutants.json").read_text())["rests_on"]
 
 CENTRE = """(label) => {
   const canvas = document.querySelector(".book-map-graph");
+  canvas.scrollIntoView({ behavior: "instant" });
   const graph = canvas.querySelector(".book-map-drawing")._cyreg.cy;
   const { x, y } = graph.getElementById(label).renderedPosition();
   const box = canvas.getBoundingClientRect();
@@ -104,7 +105,6 @@ def test_a_finger_chooses(site_url: str, browser: Browser, log: Log, theme: str)
     log.watch(context)
     page = context.new_page()
     open_map(page, site_url)
-    page.evaluate("document.querySelector('.book-map-graph').scrollIntoView()")
     x, y = page.evaluate(CENTRE, "eq-gauss-norm")
     page.touchscreen.tap(x, y)
     assert chosen(page) == "eq-gauss-norm"
