@@ -42,6 +42,9 @@ IMAGE_SUFFIXES = frozenset(
 )  # fmt: skip
 """The file names that `folder` takes for images, in any case."""
 
+MAX_SIDE = 4096
+"""The largest side that an image is made into."""
+
 DIGITS = tuple("0123456789")
 """The names of MNIST's classes."""
 
@@ -328,11 +331,11 @@ def folder(path: str | Path, side: int, channels: int = 3) -> Images:
 
     Raises DataError if there are no images, if some lie in sub-folders and some do not, if a link
     leads nowhere, if a file is no readable image or a grey one of more than 8 bits, if all do not
-    fit into memory, or for channels other than 1 or 3 or a side outside 1..4096.
+    fit into memory, or for channels other than 1 or 3 or a side outside 1..MAX_SIDE.
     """
     root = Path(path)
-    if channels not in (1, 3) or not 1 <= side <= 4096:
-        raise DataError(f"{root}: images need 1 or 3 channels and a side of 1 to 4096 pixels")
+    if channels not in (1, 3) or not 1 <= side <= MAX_SIDE:
+        raise DataError(f"{root}: images need 1 or 3 channels and a side of 1 to {MAX_SIDE} pixels")
     files = _image_files(root)
     class_names = tuple(sorted({_class_of(file, root) for file in files}, key=_natural))
     pixels = _room(root, (len(files), channels, side, side))

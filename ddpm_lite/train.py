@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ddpm_lite.checkpoint import load_optimizer, optimizer_tensors, read, write
 from ddpm_lite.data import Batches, Images
 from ddpm_lite.devices import plain_defaults, to_device
-from ddpm_lite.diffusion import Weighting, check_finite, check_name, training_loss
+from ddpm_lite.diffusion import Weighting, check_name, check_numbers, training_loss
 from ddpm_lite.model import (
     DiffusionModel,
     ModelConfig,
@@ -88,7 +88,7 @@ class TrainConfig:
             raise ValueError("steps, batch_size and accumulate must be at least 1")
         if self.batch_size % self.accumulate:
             raise ValueError("batch_size must be a multiple of accumulate")
-        check_finite(self)
+        check_numbers(self)
         if self.learning_rate <= 0 or self.clip_norm <= 0:
             raise ValueError("learning_rate and clip_norm must be above 0")
         if self.weight_decay < 0 or self.warmup_steps < 0:
