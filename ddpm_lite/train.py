@@ -300,11 +300,13 @@ class Trainer:
                 write(path, weights, self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
+        images = self.batches.images
         return {
             "model": self.model_config.to_dict(),
             "train": asdict(self.config),
             "earlier": self.earlier,
-            "class_names": list(self.batches.images.class_names),
+            "class_names": list(images.class_names),
+            "data": {"images": len(images), "sha256": images.digest},
             "step": self.step,
             "torch": torch.__version__,
         }
@@ -333,13 +335,11 @@ class Trainer:
         These are the `differences`, and that random numbers begin anew where the checkpoint was
         written by another number of processes or on another kind of device: then the run goes on
         with the images that would have followed, but not bit for bit. Raises CheckpointError, and
-        has changed nothing, if the file is unreadable or holds another network, other data, another
-        batch size, or no training.
+        has changed nothing, if the file is unreadable or holds another network, other data (told by
+        `Images.digest`), another batch size, or no training.
         """
         images = self.batches.images
-        wanted = Wanted(
-            self.net, self.model_config, images.class_names, len(images), self.config.batch_size
-        )
+        wanted = Wanted(self.net, self.model_config, images, self.config.batch_size)
         saved = read_training(path, wanted)
         notes = self.differences({"train": saved.options})
         self.earlier = [*saved.earlier]

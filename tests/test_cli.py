@@ -236,6 +236,23 @@ def test_evaluation_ends_with_a_line_of_json(
     )
 
 
+def test_resume_with_other_pictures_of_the_same_names_is_refused_and_changes_nothing(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(short(pictures, run)) == 0
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    again = [*short(pictures, run), "--resume", "--steps", "5"]
+    Image.new("L", (9, 8), 199).save(pictures / "bright" / "3.png")
+    assert "was trained on as many other images" in fails(again, capsys)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    Image.new("L", (9, 8), 200).save(pictures / "bright" / "3.png")
+    pictures.rename(tmp_path / "moved")
+    again[3] = str(tmp_path / "moved")  # their place does not matter
+    assert main(again) == 0
+
+
 def test_resume_goes_on_and_a_second_start_is_refused(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
