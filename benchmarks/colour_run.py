@@ -28,16 +28,19 @@ OUT = Path(__file__).parents[1] / "book" / "data" / "colour_run.json"
 DRAWN, JUDGED = 40, 100
 
 
-def lines_of(metrics: Path) -> list[dict[str, float]]:
+def lines_of(metrics: Path) -> list[dict[str, Any]]:
     """The metrics file of a run."""
     return [json.loads(line) for line in metrics.read_text().splitlines()]
 
 
-def seconds_of(lines: list[dict[str, float]], batch_size: int) -> float:
-    """How long the updates took, from the speed that each line tells."""
-    steps = [0.0, *(line["step"] for line in lines)]
-    pairs = zip(lines, steps, strict=False)
-    return sum((n["step"] - last) * batch_size / n["images_per_second"] for n, last in pairs)
+def seconds_of(lines: list[dict[str, Any]], batch_size: int) -> float:
+    """How long the updates took, from the speed that each line tells.
+
+    A line without one was written before the clock had moved on: its updates took no time.
+    """
+    steps = [0, *(line["step"] for line in lines)]
+    timed = [(n, last) for n, last in zip(lines, steps, strict=False) if n["images_per_second"]]
+    return float(sum((n["step"] - last) * batch_size / n["images_per_second"] for n, last in timed))
 
 
 def bits(model: DiffusionModel, test: Images) -> dict[str, float]:

@@ -136,8 +136,9 @@ def parse(default: Command, arguments: Sequence[str]) -> Command:
 def _one_line(box: str) -> str:
     """What tyro says between its title and its first rule; all of it, if it is drawn otherwise."""
     lines = [line.strip("│| ") for line in box.splitlines()]
-    rules = [i for i, line in enumerate(lines) if i > 1 and set(line) <= set("─-+╰╯")]
-    said = lines[1 : rules[0]] if rules else lines
+    rules = [i for i, line in enumerate(lines) if set(line) <= set("─-+╰╯")]
+    ends = [i for i in rules if i > 1]  # one right below the title is no end
+    said = lines[1 + (1 in rules) : ends[0]] if ends else lines
     return " ".join(" ".join(said).split())
 
 
@@ -424,7 +425,7 @@ EXPECTED = (
 """Errors whose text is made for the user."""
 
 MEMORY = {
-    "train": "--batch-size, --side, --channels or --T",
+    "train": "--batch-size, --side, --channels or --blocks",
     "sample": "--n or --batch-size",
     "evaluate": "--n, --batch-size or --likelihood-images",
 }

@@ -33,12 +33,17 @@ def check_name(kind: Any, name: str) -> None:
         raise ValueError(f"{name!r} is not one of {', '.join(get_args(kind))}")
 
 
-def check_finite(options: Any) -> None:
-    """Raises ValueError if a number among a dataclass's options is NaN or infinite."""
+def check_numbers(options: Any) -> None:
+    """Raises ValueError if a number among a dataclass's options is NaN, infinite or beyond 2^62.
+
+    Whole numbers above that fit in no tensor, nor in a random generator as its seed.
+    """
     for option in fields(options):
         value = getattr(options, option.name)
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{option.name} must be a finite number, not {value}")
+        if isinstance(value, int) and abs(value) >= 2**62:
+            raise ValueError(f"{option.name} must lie between -2^62 and 2^62")
 
 
 class Gaussian(NamedTuple):

@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ddpm_lite.data import to_uint8
-from ddpm_lite.diffusion import Variance, check_finite, check_name
+from ddpm_lite.diffusion import Variance, check_name, check_numbers
 from ddpm_lite.model import DiffusionModel, Precision
 from ddpm_lite.sample import (
     Denoiser,
@@ -54,11 +54,9 @@ class DrawConfig:
         check_name(Precision, self.precision)
         if self.steps < 1 or self.batch_size < 1:
             raise ValueError("steps and batch_size must be at least 1")
-        check_finite(self)
+        check_numbers(self)
         if self.eta < 0:
             raise ValueError("eta must be at least 0")
-        if abs(self.seed) >= 2**62:
-            raise ValueError("seed must lie within -2^62 and 2^62")
 
 
 def make_denoiser(model: DiffusionModel, label: Tensor | None, config: DrawConfig) -> Denoiser:

@@ -1,7 +1,7 @@
 """Numbers of the measured files by name, for the text: what is printed is what was measured.
 
-    mnist_evaluation.frechet_distance:.2f
-    sampling_quality.quality[sampler=ddim & steps=20 & scale=1].frechet:.1f
+    mnist_evaluation.frechet:.2f
+    sampling_quality.quality[sampler=DDIM & steps=20].frechet:.1f
     mnist_metrics.-1.loss:.3f
     colour_run.seconds/60:.0f
 

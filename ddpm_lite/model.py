@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_lite.checkpoint import CheckpointError, read
+from ddpm_lite.data import MAX_SIDE
 from ddpm_lite.devices import plain_defaults
 from ddpm_lite.diffusion import Model, Target
-from ddpm_lite.schedule import SCHEDULES, NoiseSchedule
+from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, check_steps
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 
 PRETRAINED = Path(__file__).parent / "assets" / "mnist.safetensors"
@@ -42,8 +43,9 @@ class ModelConfig:
             raise ValueError(f"schedule {self.schedule!r} is not one of {', '.join(SCHEDULES)}")
         if self.target not in get_args(Target):
             raise ValueError(f"target {self.target!r} is not one of {', '.join(get_args(Target))}")
-        if self.side < 1:
-            raise ValueError(f"side must be at least 1, not {self.side}")
+        if not 1 <= self.side <= MAX_SIDE:
+            raise ValueError(f"side must lie in 1..{MAX_SIDE}, not {self.side}")
+        check_steps(self.T)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

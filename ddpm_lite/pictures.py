@@ -13,13 +13,11 @@ from ddpm_lite.checkpoint import CheckpointError, check_writable, write_whole
 GAP = 2
 """Pixels between the images of a grid."""
 
-FORMATS = {
-    ".png": ("PNG", 2**31 - 1),
-    ".jpg": ("JPEG", 65_535),
-    ".jpeg": ("JPEG", 65_535),
-    ".webp": ("WEBP", 16_383),
-}
-"""How a picture's name ends, in any case: its format, and the most pixels that one holds a side."""
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""How a picture's name ends, in any case, and its format."""
+
+MOST_PIXELS = 178_956_970
+"""The most pixels of a grid: Pillow refuses to open a picture of more."""
 
 
 def grid(images: Tensor, columns: int | None = None) -> Image.Image:
@@ -27,8 +25,8 @@ def grid(images: Tensor, columns: int | None = None) -> Image.Image:
     count, channels, height, width = images.shape
     columns = columns or _columns(count)
     rows = math.ceil(count / columns)
-    page = torch.full((channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP), 128)
-    page = page.to(torch.uint8)
+    shape = (channels, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP)
+    page = torch.full(shape, 128, dtype=torch.uint8, device="cpu")
     for i, image in enumerate(images.cpu()):
         top, left = i // columns * (height + GAP), i % columns * (width + GAP)
         page[:, top : top + height, left : left + width] = image
@@ -39,7 +37,7 @@ def grid(images: Tensor, columns: int | None = None) -> Image.Image:
 def _columns(count: int) -> int:
     if count < 1:
         raise ValueError("there is no image to show")
-    return math.ceil(math.sqrt(count))
+    return math.isqrt(count - 1) + 1
 
 
 def check_picture(path: Path, count: int = 1, side: int = 1) -> str:
@@ -48,15 +46,16 @@ def check_picture(path: Path, count: int = 1, side: int = 1) -> str:
         raise CheckpointError(
             f"{path}: what kind of picture is it? Give it a name that ends in {', '.join(FORMATS)}"
         )
-    kind, most = FORMATS[path.suffix.lower()]
-    pixels = _columns(count) * (side + GAP) - GAP
-    if pixels > most:
+    columns = _columns(count)
+    rows = math.ceil(count / columns)
+    pixels = (columns * (side + GAP) - GAP) * (rows * (side + GAP) - GAP)
+    if pixels > MOST_PIXELS:
         raise CheckpointError(
-            f"{path}: {kind} holds {most:,} pixels a side, and {count:,} images take {pixels:,}; "
-            "name it .png, or show fewer"
+            f"{path}: {count:,} images make a picture of {pixels:,} pixels, which few programs "
+            f"open; take fewer, so that it has at most {MOST_PIXELS:,}"
         )
     check_writable(path)
-    return kind
+    return FORMATS[path.suffix.lower()]
 
 
 def save_grid(path: Path, images: Tensor, columns: int | None = None) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ddpm_lite.checkpoint import CheckpointError, read
+from ddpm_lite.data import Images
 from ddpm_lite.model import ModelConfig, checked_weights
 from ddpm_lite.unet import UNet
 
@@ -23,8 +24,7 @@ class Wanted:
 
     net: UNet
     model: ModelConfig
-    class_names: tuple[str, ...]
-    n_images: int
+    images: Images
     batch_size: int
     """Images an update, over all processes."""
 
@@ -92,15 +92,28 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _check_metadata(path: Path, metadata: Mapping[str, Any], wanted: Wanted) -> None:
-    if metadata.get("class_names") != list(wanted.class_names):
+    if metadata.get("class_names") != list(wanted.images.class_names):
         raise CheckpointError(f"{path}: was trained on other data; resume it with the same")
     if metadata.get("model") != json.loads(json.dumps(wanted.model.to_dict())):
         raise CheckpointError(
             f"{path}: holds a model of another configuration; resume it with its own"
         )
+    _check_data(path, metadata, wanted.images)
     step = metadata.get("step")
     if not isinstance(metadata.get("train"), dict) or not isinstance(step, int) or step < 0:
         raise CheckpointError(f"{path}: does not say how it was trained, or for how many steps")
+
+
+def _check_data(path: Path, metadata: Mapping[str, Any], images: Images) -> None:
+    """Refuses other pictures, as far as can be told: older checkpoints hold no digest."""
+    stored = metadata.get("data")
+    if not isinstance(stored, dict) or stored.get("images") != len(images):
+        return  # another number of images is told with the place among them
+    if stored.get("sha256") != images.digest:
+        raise CheckpointError(
+            f"{path}: was trained on as many other images: pixels or labels differ; resume it with "
+            "its own (and the same Pillow, if they are photographs), or choose another --folder"
+        )
 
 
 def _check_moments(moments: Mapping[str, Tensor], net: UNet) -> None:
@@ -119,10 +132,10 @@ def _check_moments(moments: Mapping[str, Tensor], net: UNet) -> None:
 def _place(batches: Mapping[str, Tensor], processes: int, wanted: Wanted) -> tuple[Tensor, int]:
     """The epoch's random state, and how many of its images have been seen by all together."""
     position, share, n_images = (int(number) for number in batches["place"])
-    if (share * processes, n_images) != (wanted.batch_size, wanted.n_images):
+    if (share * processes, n_images) != (wanted.batch_size, len(wanted.images)):
         raise ValueError(
             f"it goes through {n_images} images in batches of {share * processes}; take that data "
-            f"set and that batch size, not {wanted.n_images} in batches of {wanted.batch_size}"
+            f"set and that batch size, not {len(wanted.images)} in batches of {wanted.batch_size}"
         )
     if not 0 <= position * processes <= n_images:
         raise ValueError("its place in the data lies outside of the data")

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ddpm_lite.checkpoint import CheckpointError, check_writable, write_whole
-from ddpm_lite.diffusion import check_finite
+from ddpm_lite.diffusion import check_numbers
 from ddpm_lite.draw import DrawConfig, draw
 from ddpm_lite.pictures import save_grid
 from ddpm_lite.processes import agreed, all_or_none, world
@@ -59,7 +59,7 @@ class RunConfig:
     """Steps between two grids of samples."""
 
     def __post_init__(self) -> None:
-        check_finite(self)
+        check_numbers(self)
         if self.picture_steps < 1 or self.save_minutes < 0:
             raise ValueError("picture_steps must be at least 1, save_minutes at least 0")
 

@@ -20,6 +20,14 @@ from ddpm_lite.devices import to_device
 MAX_FINAL_ALPHA_BAR = 1e-2
 """Above this, x_T still shows the image, and sampling from pure noise starts from the wrong law."""
 
+MAX_STEPS = 100_000
+"""The most steps T of a schedule that is made by its name.
+
+Images are computed in float32, and with twice as many steps the first factors sqrt(1 - beta_t) of
+`cosine_fine` would be rounded to 1 there. It also keeps a slip of the keyboard from filling the
+memory.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
@@ -127,9 +135,10 @@ class NoiseSchedule:
         return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
-def _check_steps(T: int) -> None:
-    if T < 1:
-        raise ValueError(f"the number of steps T must be at least 1, not {T}")
+def check_steps(T: int) -> None:
+    """Raises ValueError for a number of steps outside 1..MAX_STEPS."""
+    if not 1 <= T <= MAX_STEPS:
+        raise ValueError(f"the number of steps T must lie in 1..{MAX_STEPS}, not {T}")
 
 
 def _even(first: float, last: float, T: int) -> Tensor:
@@ -141,16 +150,16 @@ def linear(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> NoiseSched
     """Evenly spaced betas, DDPM section 4, scaled by 1000/T so that fewer steps end in noise too.
 
     The scale is that of Nichol and Dhariwal's code; with it T must exceed 20. Raises ValueError
-    below that.
+    below that and above MAX_STEPS.
     """
-    _check_steps(T)
+    check_steps(T)
     scale = 1000 / T
     return NoiseSchedule(_even(scale * first, scale * last, T))
 
 
 def quadratic(T: int = 1000, first: float = 1e-4, last: float = 0.02) -> NoiseSchedule:
     """Betas whose square roots are evenly spaced (DDIM's code), scaled by 1000/T."""
-    _check_steps(T)
+    check_steps(T)
     scale = 1000 / T
     return NoiseSchedule(_even((scale * first) ** 0.5, (scale * last) ** 0.5, T) ** 2)
 
@@ -163,7 +172,7 @@ def from_alpha_bar(
     `alpha_bar` is a falling function on [0, 1]. Source: Nichol and Dhariwal, "Improved DDPM"
     (arXiv:2102.09672, section 3.2).
     """
-    _check_steps(T)
+    check_steps(T)
     values = [alpha_bar(t / T) for t in range(T + 1)]
     betas = [min(1 - after / before, max_beta) for before, after in pairwise(values)]
     return NoiseSchedule(torch.tensor(betas, dtype=torch.float64, device="cpu"))
@@ -207,4 +216,4 @@ SCHEDULES: dict[str, Callable[[int], NoiseSchedule]] = {
     "quadratic": quadratic,
     "sigmoid": sigmoid,
 }
-"""Schedules by name; each takes T."""
+"""Schedules by name; each takes T, up to MAX_STEPS."""

@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ddpm_lite.checkpoint import load_optimizer, optimizer_tensors, read, write
 from ddpm_lite.data import Batches, Images
 from ddpm_lite.devices import plain_defaults, to_device
-from ddpm_lite.diffusion import Weighting, check_finite, check_name, training_loss
+from ddpm_lite.diffusion import Weighting, check_name, check_numbers, training_loss
 from ddpm_lite.model import (
     DiffusionModel,
     ModelConfig,
@@ -88,7 +88,7 @@ class TrainConfig:
             raise ValueError("steps, batch_size and accumulate must be at least 1")
         if self.batch_size % self.accumulate:
             raise ValueError("batch_size must be a multiple of accumulate")
-        check_finite(self)
+        check_numbers(self)
         if self.learning_rate <= 0 or self.clip_norm <= 0:
             raise ValueError("learning_rate and clip_norm must be above 0")
         if self.weight_decay < 0 or self.warmup_steps < 0:
@@ -300,11 +300,13 @@ class Trainer:
                 write(path, weights, self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
+        images = self.batches.images
         return {
             "model": self.model_config.to_dict(),
             "train": asdict(self.config),
             "earlier": self.earlier,
-            "class_names": list(self.batches.images.class_names),
+            "class_names": list(images.class_names),
+            "data": {"images": len(images), "sha256": images.digest},
             "step": self.step,
             "torch": torch.__version__,
         }
@@ -333,13 +335,11 @@ class Trainer:
         These are the `differences`, and that random numbers begin anew where the checkpoint was
         written by another number of processes or on another kind of device: then the run goes on
         with the images that would have followed, but not bit for bit. Raises CheckpointError, and
-        has changed nothing, if the file is unreadable or holds another network, other data, another
-        batch size, or no training.
+        has changed nothing, if the file is unreadable or holds another network, other data (told by
+        `Images.digest`), another batch size, or no training.
         """
         images = self.batches.images
-        wanted = Wanted(
-            self.net, self.model_config, images.class_names, len(images), self.config.batch_size
-        )
+        wanted = Wanted(self.net, self.model_config, images, self.config.batch_size)
         saved = read_training(path, wanted)
         notes = self.differences({"train": saved.options})
         self.earlier = [*saved.earlier]

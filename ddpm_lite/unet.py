@@ -19,6 +19,18 @@ from torch import Tensor, nn
 
 from ddpm_lite.fused_norm import norm_only, norm_silu
 
+MOST = {
+    "levels": 13,
+    "blocks": 100,
+    "the widest level": 65_536,
+    "image_channels * patch^2": 65_536,
+    "classes": 1_000_000,
+}
+"""The largest shape that is tried: far above what anybody trains, below what is built for hours.
+
+A side of 4096, the largest of an image, is one pixel at the 13th level.
+"""
+
 
 @dataclass(frozen=True)
 class UNetConfig:
@@ -44,8 +56,13 @@ class UNetConfig:
     """Number of class labels; 0 for a network without them. The label `classes` means "none"."""
 
     def __post_init__(self) -> None:
-        if not self.channels or min(self.channels) < 1 or self.blocks < 1 or self.patch < 1:
-            raise ValueError("a U-Net needs at least one level, one block a level and patch >= 1")
+        if min((*self.channels, self.blocks, self.image_channels, self.patch)) < 1:
+            raise ValueError(
+                "channels, blocks, image_channels and patch of a U-Net must be at least 1"
+            )
+        if not self.channels:
+            raise ValueError("a U-Net needs at least one level")
+        self._check_sizes()
         if self.channels[0] < 4 or self.channels[0] % 2:
             raise ValueError(
                 "the first level's width must be even and at least 4: it embeds the time"
@@ -59,6 +76,18 @@ class UNetConfig:
             )
         if not all(0 <= level < len(self.channels) for level in self.attention):
             raise ValueError(f"attention levels {self.attention} are not levels of {self.channels}")
+
+    def _check_sizes(self) -> None:
+        sizes = {
+            "levels": len(self.channels),
+            "blocks": self.blocks,
+            "the widest level": max(self.channels),
+            "image_channels * patch^2": self.image_channels * self.patch**2,
+            "classes": self.classes,
+        }
+        for name, size in sizes.items():
+            if size > MOST[name]:
+                raise ValueError(f"a U-Net may have {name} up to {MOST[name]}, not {size}")
 
     @property
     def side_multiple(self) -> int:

@@ -236,6 +236,23 @@ def test_evaluation_ends_with_a_line_of_json(
     )
 
 
+def test_resume_with_other_pictures_of_the_same_names_is_refused_and_changes_nothing(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(short(pictures, run)) == 0
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    again = [*short(pictures, run), "--resume", "--steps", "5"]
+    Image.new("L", (9, 8), 199).save(pictures / "bright" / "3.png")
+    assert "was trained on as many other images" in fails(again, capsys)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    Image.new("L", (9, 8), 200).save(pictures / "bright" / "3.png")
+    pictures.rename(tmp_path / "moved")
+    again[3] = str(tmp_path / "moved")  # their place does not matter
+    assert main(again) == 0
+
+
 def test_resume_goes_on_and_a_second_start_is_refused(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -450,6 +467,7 @@ def test_numbers_that_are_none_are_refused(
     [
         ("╭─ Value error ─╮\n│ a b │\n│ c │\n│ ─── │\n│ help │\n╰───╯", "a b c"),
         ("+- Value error -+\n| a b |\n| --- |\n| help |\n+---+", "a b"),
+        (" Value error \n -----\n  a b\n  -----\n  help\n", "a b"),
         ("╭─ x ─╮\n│ unknown: │\n│ --flag │\n╰───╯", "unknown: --flag"),
         ("a b", "a b"),
         ("", ""),
@@ -661,9 +679,61 @@ def test_a_number_beyond_all_memory_is_one_line(
     weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["sample", str(weights), "--out", "a.png"]
-    assert "lower --n" in fails([*words, "--n", "1000000000000000"], capsys)
-    assert "a.png: PNG holds" in fails([*words, "--n", "9" * 40], capsys)
-    assert "seed must lie within" in fails([*words, "--seed", "9" * 40], capsys, 2)
+    assert "a.png: 1,000,000 images make" in fails([*words, "--n", "1000000"], capsys)
+    assert "take fewer" in fails([*words, "--n", "9" * 40], capsys)
+    assert "seed must lie between" in fails([*words, "--seed", "9" * 40], capsys, 2)
+
+
+@pytest.mark.parametrize(
+    ("option", "values", "said"),
+    [
+        ("--T", ["100000000000"], "T must lie in 1..100000, not 100000000000"),
+        ("--side", ["9" * 30], "side must lie in 1..4096"),
+        ("--blocks", ["9" * 30], "blocks up to 100, not"),
+        ("--channels", ["32"] * 14, "levels up to 13, not 14"),
+        ("--channels", ["9" * 30 + "68"], "the widest level up to 65536"),
+        ("--patch", ["300"], "image_channels * patch^2 up to 65536, not 90000"),
+        ("--image-channels", ["9" * 30], "image_channels * patch^2 up to 65536"),
+        ("--image-channels", ["0"], "image_channels and patch of a U-Net must be at least 1"),
+        ("--classes", ["9" * 30], "classes up to 1000000"),
+        ("--seed", ["9" * 30], "seed must lie between"),
+        ("--steps", ["9" * 30], "steps must lie between"),
+        ("--warmup-steps", ["9" * 30], "warmup_steps must lie between"),
+        ("--batch-size", ["9" * 30], "batch_size must lie between"),
+        ("--picture-steps", ["9" * 30], "picture_steps must lie between"),
+    ],
+)
+def test_a_size_beyond_all_use_is_one_line_before_anything_is_read(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    values: list[str],
+    said: str,
+) -> None:
+    monkeypatch.setattr(cli, "load", lambda *_: pytest.fail("the data is read first"))
+    words = ["train", "tiny", "--folder", str(tmp_path / "run"), option, *values]
+    assert said in fails(words, capsys, 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recipe_with_a_size_beyond_all_use_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.toml").write_text("T = 100_000_000_000")
+    line = fails(["train", str(tmp_path / "mine.toml")], capsys, 2)
+    assert "mine.toml" in line
+    assert "T must lie in 1..100000" in line
+
+
+def test_a_model_of_a_size_beyond_all_use_is_one_line(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors, metadata = read(weights)
+    for change in ({"T": 10**11}, {"side": 10**9}, {"unet": {"channels": [32], "blocks": 10**9}}):
+        other = tmp_path / "other.safetensors"
+        write(other, tensors, metadata | {"model": metadata["model"] | change})
+        assert "its model cannot be built" in fails(["sample", str(other), "--n", "1"], capsys)
 
 
 def test_a_network_that_cannot_be_compiled_is_one_line_and_leaves_the_folder_free(
@@ -726,6 +796,7 @@ def test_a_closed_pipe_ends_in_silence(words: list[str]) -> None:
     assert process.returncode == 141
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_behind_the_output_is_one_line() -> None:
     command = [sys.executable, "-m", "ddpm_lite.cli", "--help"]
     with Path("/dev/full").open("wb") as full:

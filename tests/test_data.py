@@ -127,6 +127,24 @@ def test_a_pickle_in_the_place_of_mnist_is_not_opened(
 # --- Images --------------------------------------------------------------------------------------
 
 
+def test_a_digest_tells_sets_apart_by_pixels_labels_shape_and_order() -> None:
+    pixels = torch.arange(2 * 3 * 4 * 4).reshape(2, 3, 4, 4).to(torch.uint8)
+    labels = torch.tensor([0, 1])
+    sets = [
+        Images(pixels, labels, ("a", "b")),
+        Images(pixels.flip(0), labels, ("a", "b")),
+        Images(pixels.flip(0), labels.flip(0), ("a", "b")),
+        Images(pixels, labels.flip(0), ("a", "b")),
+        Images(pixels.reshape(2, 3, 2, 8), labels, ("a", "b")),
+        Images(pixels.transpose(2, 3), labels, ("a", "b")),
+        Images(pixels[:1], labels[:1], ("a", "b")),
+    ]
+    assert len({each.digest for each in sets}) == len(sets)
+    assert Images(pixels.clone(), labels.clone(), ("c", "d")).digest == sets[0].digest
+    known = hashlib.sha256(b"(2, 3, 4, 4)" + pixels.numpy().tobytes() + labels.numpy().tobytes())
+    assert sets[0].digest == known.hexdigest()
+
+
 def numbered(n: int, classes: int = 3, side: int = 4) -> Images:
     """Images whose first pixel is their number."""
     pixels = torch.zeros(n, 1, side, side, dtype=torch.uint8)

@@ -177,7 +177,7 @@ def test_progress_is_shown_only_when_asked_for(capsys: pytest.CaptureFixture[str
         ({"eta": math.inf}, "eta must be a finite number"),
         ({"guidance_scale": math.nan}, "guidance_scale must be a finite number"),
         ({"guidance_scale": -math.inf}, "guidance_scale must be a finite number"),
-        ({"seed": 2**64}, "seed must lie within"),
+        ({"seed": 2**64}, "seed must lie between"),
     ],
 )
 def test_unusable_settings_are_refused(changes: dict[str, object], message: str) -> None:

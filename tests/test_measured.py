@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ddpm_lite import measured
 from ddpm_lite.measured import ASSETS, number
 
 ROWS = [
@@ -62,3 +63,11 @@ def test_what_is_not_there_is_told(folder: Path, spec: str, complaint: str) -> N
 def test_the_package_has_its_evaluation() -> None:
     stored = json.loads((ASSETS / "mnist_evaluation.json").read_text())["bits_per_dim"]
     assert number("mnist_evaluation.bits_per_dim:.4f") == f"{stored:.4f}"
+
+
+def test_the_examples_of_the_description_are_real() -> None:
+    folders = (ASSETS, Path(__file__).parents[1] / "book" / "data")
+    examples = [line for line in (measured.__doc__ or "").splitlines() if line.startswith("    ")]
+    assert len(examples) == 4
+    for spec in examples:
+        assert float(number(spec, folders)) > 0

@@ -43,6 +43,12 @@ def test_wrong_choices_are_refused(wrong: dict[str, str]) -> None:
         ModelConfig(**wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("wrong", [{"T": 0}, {"T": 10**11}, {"side": 0}, {"side": 4097}])
+def test_sizes_beyond_all_use_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"must lie in 1\.\.[0-9]+, not"):
+        ModelConfig(**wrong)  # type: ignore[arg-type]
+
+
 def test_loaded_model_computes_what_was_saved(tmp_path: Path) -> None:
     net = saved(tmp_path / "m")
     model = DiffusionModel.load(tmp_path / "m")

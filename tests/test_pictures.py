@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ddpm_lite.checkpoint import CheckpointError
-from ddpm_lite.pictures import GAP, check_picture, grid, save_grid
+from ddpm_lite.pictures import GAP, MOST_PIXELS, check_picture, grid, save_grid
 
 
 def numbered(n: int, channels: int = 1, height: int = 3, width: int = 4) -> torch.Tensor:
@@ -81,12 +81,16 @@ def test_other_names_are_refused_and_what_is_there_stays(tmp_path: Path, name: s
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_a_grid_too_wide_for_its_format_is_refused_before_it_is_made(tmp_path: Path) -> None:
-    # WebP holds 16,383 pixels a side: 546 images of 28 with gaps of 2 take 16,378, 547 do not fit
-    assert check_picture(tmp_path / "a.webp", 546**2, 28) == "WEBP"
-    with pytest.raises(CheckpointError, match="16,383 pixels a side"):
-        check_picture(tmp_path / "a.webp", 546**2 + 1, 28)
-    assert check_picture(tmp_path / "a.png", 546**2 + 1, 28) == "PNG"
+def test_a_grid_that_pillow_would_not_open_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    # 445 images of 28 with gaps of 2 take 13,348 pixels: 178.2 million in all
+    assert Image.MAX_IMAGE_PIXELS is not None
+    assert 2 * Image.MAX_IMAGE_PIXELS == MOST_PIXELS
+    for name, kind in (("a.png", "PNG"), ("a.webp", "WEBP"), ("a.jpg", "JPEG")):
+        assert check_picture(tmp_path / name, 445**2, 28) == kind
+        with pytest.raises(CheckpointError, match="198,471 images make a picture of 178,97"):
+            check_picture(tmp_path / name, 445 * 446 + 1, 28)
+        with pytest.raises(CheckpointError, match="few programs open"):
+            check_picture(tmp_path / name, 10**400, 28)
 
 
 @pytest.mark.parametrize("name", ["a.webp", "a.jpg"])

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, cosine, from_alpha_bar, linear
+from ddpm_lite.schedule import (
+    MAX_STEPS,
+    SCHEDULES,
+    NoiseSchedule,
+    cosine,
+    from_alpha_bar,
+    linear,
+)
 
 mp.mp.dps = 50
 
@@ -137,10 +144,19 @@ def test_others_end_in_noise_with_any_number_of_steps(name: str, T: int) -> None
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-@pytest.mark.parametrize("T", [0, -3])
-def test_no_steps_are_refused(name: str, T: int) -> None:
-    with pytest.raises(ValueError, match=f"at least 1, not {T}"):
+@pytest.mark.parametrize("T", [0, -3, MAX_STEPS + 1, 10**11, 10**30])
+def test_numbers_of_steps_beyond_all_use_are_refused(name: str, T: int) -> None:
+    with pytest.raises(ValueError, match=rf"T must lie in 1\.\.100000, not {T}$"):
         SCHEDULES[name](T)
+
+
+def test_single_precision_resolves_the_steps_of_every_schedule() -> None:
+    """With twice as many it would not: that is where the bound comes from."""
+    for make in SCHEDULES.values():
+        factors = make(MAX_STEPS).alpha.sqrt().float()
+        assert bool((factors < 1).all())
+    twice = 1 - SCHEDULES["cosine_fine"](MAX_STEPS).beta / 2
+    assert bool(twice.sqrt().float().max() == 1)
 
 
 @pytest.mark.parametrize(

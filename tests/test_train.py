@@ -289,12 +289,29 @@ def test_checkpoints_that_cannot_be_resumed_are_refused(tmp_path: Path) -> None:
     named = replace(images(), class_names=("up", "down"))
     with pytest.raises(CheckpointError, match="other data"):
         Trainer(MODEL, config(), named, "cpu").resume(tmp_path / "c")
+    same = images()
+    inverted = replace(same, pixels=255 - same.pixels)
+    swapped = replace(same, labels=1 - same.labels)
+    reordered = replace(same, pixels=same.pixels.flip(0), labels=same.labels.flip(0))
+    for others in (inverted, swapped, reordered):
+        with pytest.raises(CheckpointError, match="as many other images: pixels or labels differ"):
+            Trainer(MODEL, config(), others, "cpu").resume(tmp_path / "c")
     with pytest.raises(CheckpointError, match="not 64 in batches of 4"):
         trainer(batch_size=4).resume(tmp_path / "c")
     with pytest.raises(CheckpointError, match="not 66 in batches of 8"):
         Trainer(MODEL, config(), images(66), "cpu").resume(tmp_path / "c")
     with pytest.raises(CheckpointError, match="weights only"):
         trainer().resume(tmp_path / "w")
+
+
+def test_a_checkpoint_that_tells_nothing_of_its_images_is_resumed(tmp_path: Path) -> None:
+    """As those were that the first versions wrote."""
+    training = trainer()
+    next(training.steps())
+    training.save(tmp_path / "c")
+    tensors, metadata = read(tmp_path / "c")
+    write(tmp_path / "c", tensors, {k: v for k, v in metadata.items() if k != "data"})
+    assert trainer().resume(tmp_path / "c") == []
 
 
 def everything(training: Trainer) -> dict[str, torch.Tensor]:

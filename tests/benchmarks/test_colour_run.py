@@ -2,6 +2,7 @@
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import colour_run as script
@@ -9,6 +10,7 @@ import pytest
 from packing import unpack
 
 from ddpm_lite.cli import parse_train
+from ddpm_lite.measured import ASSETS
 
 
 @cache
@@ -43,3 +45,18 @@ def test_the_pictures_are_forty_in_colour() -> None:
 def test_seconds_are_images_over_speed() -> None:
     lines = [{"step": 50, "images_per_second": 100.0}, {"step": 80, "images_per_second": 50.0}]
     assert script.seconds_of(lines, 10) == pytest.approx(50 * 10 / 100 + 30 * 10 / 50)
+
+
+def test_a_line_without_a_speed_took_no_time(tmp_path: Path) -> None:
+    """As `Log` writes it where the clock has not moved."""
+    speeds = (100.0, None, 50.0)
+    lines = [{"step": 50 * k, "images_per_second": v} for k, v in enumerate(speeds, 1)]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    seconds = script.seconds_of(script.lines_of(tmp_path / "m.jsonl"), 10)
+    assert seconds == pytest.approx(50 * 10 / 100 + 50 * 10 / 50)
+
+
+def test_every_line_of_the_shipped_metrics_has_a_speed() -> None:
+    """Chapter 8 adds up how long they took."""
+    lines = script.lines_of(ASSETS / "mnist_metrics.jsonl")
+    assert all(line["images_per_second"] > 0 for line in lines)

@@ -1,5 +1,8 @@
 """The adversary of `make adversary`, for a few seconds, and that its judge can tell and can see."""
 
+import importlib
+import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,18 +17,21 @@ TOOL = Path(__file__).parents[2] / "tools" / "adversary"
 @pytest.fixture(scope="module")
 def tool() -> Any:
     """The tool's modules, which import each other by their plain names."""
-    import importlib.util
-
     sys.path.insert(0, str(TOOL))
     try:
-        spec = importlib.util.spec_from_file_location("adversary_main", TOOL / "__main__.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
+        yield importlib.import_module("trial")
     finally:
         sys.path.remove(str(TOOL))
+
+
+def test_the_command_runs_in_processes_that_begin_afresh() -> None:
+    """As multiprocessing begins them on macOS: they find their work by its module's name."""
+    command = [sys.executable, str(TOOL), "--pairs", "20", "--processes", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["pairs"] >= 20
+    assert last["false_accepted"] == 0
 
 
 @pytest.mark.parametrize("first", [0, 40, 80, 120])

@@ -7,105 +7,25 @@ ones it could not prove. A pair is known by its seed and number, so each can be 
 """
 
 import argparse
-import contextlib
 import json
 import os
-import signal
 import sys
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterator
-from multiprocessing import Pool
-from random import Random
-from typing import Any, NamedTuple
+from multiprocessing import get_context
 
-import judge
-import laws
-import scalars
-from formulas import Node, latex
-
-from ddpm_lite.symbolic.equality import ComparisonError, difference
-from ddpm_lite.symbolic.reader import read
-from ddpm_lite.symbolic.tokens import ReadError
-
-SECONDS = 5
-"""A pair that the engine has not decided by then counts as not proved."""
-CHUNK = 50
-
-
-class Outcome(NamedTuple):
-    """What the judge and the engine said of one pair."""
-
-    number: int
-    true: bool | None
-    verdict: str
-    one: str
-    other: str
-
-
-def made(seed: int, number: int) -> tuple[Node, Node, bool]:
-    """The pair of that seed and number, and whether it is of laws."""
-    r = Random(f"{seed} {number}")
-    of_laws = r.random() < 0.25
-    return *(laws.pair(r) if of_laws else scalars.pair(r)), of_laws
-
-
-def tried(seed: int, number: int) -> Outcome:
-    """What becomes of one pair."""
-    one, other, of_laws = made(seed, number)
-    a, b = latex(one), latex(other)
-    true = judge.agree(one, other, f"{seed} {number}", 9 if of_laws or _is_calculus(one) else 22)
-    if true is None:
-        return Outcome(number, None, "no value", a, b)
-    return Outcome(number, true, verdict(a, b), a, b)
-
-
-def _is_calculus(node: Node) -> bool:
-    return node[0] in ("der", "int", "lim")
-
-
-def verdict(a: str, b: str) -> str:
-    """Equal, different, refused or late, as the engine says."""
-    try:
-        with _limit(SECONDS):
-            return "equal" if difference(read(a), read(b)) == 0 else "different"
-    except ReadError:
-        return "unreadable"
-    except ComparisonError:
-        return "refused"
-    except TimeoutError:
-        return "late"
-
-
-@contextlib.contextmanager
-def _limit(seconds: float) -> Iterator[None]:
-    def stop(*_: Any) -> None:
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _chunk(job: tuple[int, int]) -> list[Outcome]:
-    warnings.simplefilter("ignore")
-    seed, first = job
-    return [tried(seed, number) for number in range(first, first + CHUNK)]
+from trial import CHUNK, Outcome, chunk
 
 
 def run(seed: int, pairs: int, processes: int) -> Iterator[Outcome]:
     """The outcomes of enough pairs that have a value, in no order."""
-    done, first = 0, 0
-    with Pool(processes, maxtasksperchild=40) as pool:
+    done = 0
+    fresh = get_context("spawn")  # as on macOS, on every system
+    with fresh.Pool(processes, maxtasksperchild=40) as pool:
         jobs = ((seed, CHUNK * k) for k in range(4 * pairs // CHUNK + 1))
-        for chunk in pool.imap_unordered(_chunk, jobs):
-            first += CHUNK
-            for outcome in chunk:
+        for outcomes in pool.imap_unordered(chunk, jobs):
+            for outcome in outcomes:
                 done += outcome.true is not None
                 yield outcome
             if done >= pairs:
