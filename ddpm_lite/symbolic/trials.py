@@ -28,6 +28,8 @@ from ddpm_lite.symbolic.tokens import ReadError
 SECONDS = 300
 """So much of its own computing time a child has to fail, or to come to the end. A machine that is
 busy with something else takes nothing from it. A child that needs more stops the run."""
+AFTER = 30
+"""So much of it to go on once something has failed, to see what else does."""
 MOST = 6
 """Changes of one premise, first one of each kind, then the second of each, and so on."""
 WHOLE = 2
@@ -118,15 +120,19 @@ class _Run:
         """The checks that fail when these cells and their dependants run with the premise changed.
 
         None if nothing fails. With `stop`, the first failure ends it; so does the end of the time,
-        once something has failed.
+        once something has failed, and then there are AFTER seconds more.
         """
         trial = checks.ledger.trial = checks.Trial(premise, [])
         trouble = False
         try:
             for place in after(self.cells, places):
+                before = trouble or bool(trial.failed)
                 trouble = not self._passes(place, trial) or trouble
-                if stop and (trouble or trial.failed):
+                failed = trouble or bool(trial.failed)
+                if stop and failed:
                     break
+                if failed and not before:
+                    signal.setitimer(signal.ITIMER_PROF, AFTER)
         except OutOfTime:
             if not trouble and not trial.failed:
                 raise
