@@ -222,9 +222,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     start = time.perf_counter()
     pages = [p for p in options.pages if "\n% derived" in p.read_text(encoding="utf-8")]
+    pages.sort(key=lambda page: page.stat().st_size, reverse=True)  # no long one is left to the end
     reasons = json.loads(options.reasons.read_text()) if options.reasons else {}
     with Pool(min(len(pages), os.cpu_count() or 1), maxtasksperchild=1) as pool:
-        outcomes = pool.map(try_page, pages, chunksize=1)
+        outcomes = sorted(pool.map(try_page, pages, chunksize=1), key=lambda outcome: outcome.page)
     whole = report(outcomes, reasons)
     if options.output:
         options.output.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
