@@ -130,7 +130,7 @@ def _item(formula: Formula, page: str) -> nodes.list_item:
     links: list[nodes.Node] = [equation_link(formula.label, page)]
     for text, label in zip([" rests on ", *[" "] * 99], formula.rests_on, strict=False):
         links += [nodes.Text(text), equation_link(label, page)]
-    return nodes.list_item("", nodes.paragraph("", "", *links), classes=[formula.label])
+    return nodes.list_item("", nodes.paragraph("", "", *links), ids=[formula.label])
 
 
 def questions_of(place: MapPlace, known: set[str]) -> str:

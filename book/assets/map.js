@@ -18,9 +18,9 @@
       const items = [...title.nextElementSibling.querySelectorAll("li")];
       for (const item of items) {
         const link = item.querySelector("a");
-        Object.assign(formulas[item.className], { number: link.textContent, href: link.href });
+        Object.assign(formulas[item.id], { number: link.textContent, href: link.href });
       }
-      return { title: title.textContent, labels: items.map((item) => item.className) };
+      return { title: title.textContent, labels: items.map((item) => item.id) };
     });
   }
 
@@ -293,6 +293,11 @@
   if (window.cytoscape) window.addEventListener("load", draw); // the theme has its colours by then
   else canvas.remove(); // a build without npm: the lists remain
   show(formulas[location.hash.slice(1)] ? location.hash.slice(1) : firstAsked());
+
+  // From here on an address with a formula means the map, and no longer the place in the list.
+  document.querySelectorAll(".book-map-list li").forEach((item) => item.removeAttribute("id"));
+  document.getElementById("book-map-words").open = false;
+  if (formulas[location.hash.slice(1)]) window.addEventListener("load", () => place.scrollIntoView());
 
   function firstAsked() {
     return document.querySelector(".book-map-questions a")?.hash.slice(1) ?? labels[0];

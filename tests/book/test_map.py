@@ -85,7 +85,7 @@ def test_the_page_holds_the_map_in_words_and_as_data(tmp_path: Path) -> None:
     page = BeautifulSoup(book.built("map"), "html.parser")
     assert "2 displayed formulas, and 1 times one rests on another" in page.text
     assert [link["href"] for link in page.select(".book-map-questions a")] == ["#eq-b"]
-    items = {item["class"][0]: item for item in page.select(".book-map-list li")}
+    items = {item["id"]: item for item in page.select(".book-map-list li")}
     assert list(items) == ["eq-a", "eq-b"]
     assert re.sub(r"\s+", " ", items["eq-b"].text).strip() == "(1.2) rests on (1.1)"
     assert items["eq-b"].find("a")["href"] == "page.html#equation-eq-b"

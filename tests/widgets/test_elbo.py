@@ -34,7 +34,7 @@ def test_the_terms_of_a_model_come_as_an_argument() -> None:
 def test_stands_by_itself(widget: Widget) -> None:
     page = widget._repr_html_()
     assert not re.search(r"https?://|import\s*\{", page)
-    assert f'data-widget="{widget.module[:-3]}"' in page
+    assert f'data-widget="{widget.module}"' in page
 
 
 @pytest.mark.parametrize(
