@@ -20,12 +20,13 @@ book: .venv/installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
+# As many processes as the machine has cores, with one thread each.
 test: .venv/tested
 	$(BIN)/python tests/browser/chromium.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal
 
 serve:
 	@test -d _build/html || $(MAKE) book
