@@ -50,3 +50,11 @@ def test_the_colour_run_and_gzip() -> None:
 def test_the_speed_table_is_that_of_the_print() -> None:
     table = speed_table.table(speed_table.PRINT.read_text())
     assert " ".join(table.split()) in README
+
+
+def test_how_many_changed_formulas_were_noticed() -> None:
+    run = load("book/mutants.json")
+    left, lost = run["mutants"] - run["caught"], run["premise_mutants"] - run["premise_caught"]
+    assert f"{run['caught']:,} of {run['mutants']:,}, and the other two are equal" in README
+    assert f"of {run['premise_mutants']:,} changes {run['premise_caught']:,} made" in README
+    assert (left, lost) == (2, 7)  # as the sentences say
