@@ -11,6 +11,7 @@ from typing import Any
 import colab
 import nbformat
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 NAMES = [page.stem for page in colab.chapters()]
@@ -80,15 +81,25 @@ def test_equations_have_the_numbers_of_the_book(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def wheel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package as a wheel, unpacked away from the checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
+    """The package as a wheel, unpacked away from the checkout; one for all processes of a run.
+
+    Building writes into the checkout, so that two at the same time would be in each other's way.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheel"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "site").is_dir():
+            make_wheel(folder)
+    return folder / "site"
+
+
+def make_wheel(folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
     subprocess.run([*pip, *build], check=True, capture_output=True, timeout=300)
     (wheel,) = folder.glob("*.whl")
     target = ["install", "--no-deps", "--target", str(folder / "site"), str(wheel)]
     subprocess.run([*pip, *target], check=True, capture_output=True, timeout=300)
-    return folder / "site"
 
 
 @pytest.mark.slow
