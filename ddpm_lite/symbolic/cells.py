@@ -74,7 +74,9 @@ def _walk(node: ast.AST, made: set[str], used: set[str]) -> None:
             made.add(node.id)
         return
     if isinstance(node, ast.FunctionDef | ast.Lambda):
-        _walk_inside([*node.args.defaults, *_body(node)], _arguments(node), made, used)
+        for default in node.args.defaults:  # worked out where the function is made
+            _walk(default, made, used)
+        _walk_inside(_body(node), _arguments(node), made, used)
         if isinstance(node, ast.FunctionDef):
             made.add(node.name)
         return

@@ -17,6 +17,7 @@ from sympy import Expr
 from sympy.core.function import AppliedUndef
 
 from ddpm_lite.symbolic.algebra import put
+from ddpm_lite.symbolic.display import show
 from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference, equal
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.notation import Entry as Row
@@ -41,8 +42,42 @@ _MARKS = {
 }
 
 
+@dataclass(frozen=True)
+class Disagreement:
+    """A member of a claim that is not what it must be."""
+
+    member: Expr
+    wanted: Any
+    left: Any
+    """What is left of their difference."""
+    example: tuple[dict[Expr, Expr], Expr, Expr] | None
+    """Numbers for the symbols, and both sides there (see `counterexample`)."""
+    sides: tuple[str, str] = ("page", "derived")
+
+    def __str__(self) -> str:
+        what = "the page and the derivation" if self.sides[0] == "page" else "the two sides"
+        lines = [f"{what} differ", f"  {self.sides[0]}: {sp.latex(self.member)}"]
+        lines.append(f"  {self.sides[1]}: {sp.latex(self.wanted)}")
+        lines.append(f"  difference: {sp.latex(self.left)}")
+        if self.example:
+            values, one, other = self.example
+            at = ", ".join(f"{sp.latex(k)} = {v}" for k, v in values.items())
+            one, other = sp.N(one, 6), sp.N(other, 6)
+            lines.append(f"  at {at}: {self.sides[0]} {one}, {self.sides[1]} {other}")
+        return "\n".join(lines)
+
+
 class CheckError(AssertionError):
     """The page and the derivation differ; the text shows both and an example in numbers."""
+
+    disagreement: Disagreement | None = None
+    """The two sides, where it is they that differ."""
+
+
+def _differ(label: str, found: Disagreement) -> CheckError:
+    error = CheckError(f"{label}: {found}")
+    error.disagreement = found
+    return error
 
 
 @dataclass(frozen=True)
@@ -86,6 +121,7 @@ class Ledger:
         self._page = page
         self.entries: dict[str, Entry] = {}
         self.results: dict[str, tuple[Any, ...]] = {}
+        self.witnesses: dict[str, list[Witness]] = {}
         self.read: list[str] = []
         """Labels of the premises that cells have read: definitions and proved equations."""
         self.trial: Trial | None = None
@@ -124,7 +160,7 @@ class Ledger:
         latex = _one_line(equation.latex)
         entry = Entry(label, str(equation.kind), method, seconds, latex, verdict)
         self.entries[label] = entry
-        _show(entry)
+        show(entry)
         return entry
 
 
@@ -139,12 +175,13 @@ class Trial:
 ledger = Ledger()
 
 
-def use_page(path: str | Path) -> None:
+def use_page(page: str | Path | Page) -> None:
     """Name the page whose equations are checked from here on, and begin an empty ledger.
 
+    A page is the path of its Markdown source, or has been made with `Page.from_text`.
     Raises PageError where a definition on it is not the rule that the proofs use (see `premises`).
     """
-    page = Page(path)
+    page = page if isinstance(page, Page) else Page(page)
     trial = ledger.trial
     if trial is None:  # a trial asks what follows from another definition
         hold(page)
@@ -175,27 +212,34 @@ def check(
     page lacks or that is not marked `derived`.
     """
     start = time.perf_counter()
+    witnesses = [witness] if isinstance(witness, Witness) else list(witness)
     if ledger.trial and ledger.trial.premise == label:  # taken for true, to see what rests on it
         ledger.results[label] = results
         ledger.note(label, method, 0.0, "assumed")
         return
     try:
-        verdict = _verdict(label, results, method, witness)
+        verdict = verdict_of(label, ledger.claims(label, "derived"), results, method, witnesses)
     except CheckError:
         if ledger.trial is None:
             raise
         ledger.trial.failed.append(label)
         verdict = "assumed"
     ledger.results[label] = results
+    ledger.witnesses[label] = witnesses
     ledger.note(label, method, time.perf_counter() - start, verdict)
 
 
-def _verdict(label: str, results: Sequence[Any], method: str, witness: Any) -> str:
-    claims = ledger.claims(label, "derived")
+def verdict_of(
+    label: str,
+    claims: Sequence[Claim],
+    results: Sequence[Any],
+    method: str,
+    witnesses: Sequence[Witness],
+) -> str:
+    """What `check` says of these claims. Raises CheckError as it does."""
     compare(label, claims, results)
     if not method.strip():
         raise CheckError(f"{label}: say by which method the result was found")
-    witnesses = [witness] if isinstance(witness, Witness) else list(witness)
     identities = [_members_equal(label, claim) for claim in claims]
     relations = [(a, r, b) for c in claims for a, r, b in c.links() if r != "="]
     if not relations:
@@ -226,8 +270,9 @@ def _members_equal(label: str, claim: Claim) -> bool:
     links = [(a, b) for a, relation, b in claim.links() if relation == "="]
     equal = [_equal(a, b) for a, b in links]
     for (a, b), same in zip(links, equal, strict=True):
-        if not same and _says_all(a, b) and counterexample(a, b):
-            raise CheckError(_disagreement(label, a, b, difference(a, b), ("left", "right")))
+        if not same and _says_all(a, b) and (example := counterexample(a, b)):
+            left = difference(a, b)
+            raise _differ(label, Disagreement(a, b, left, example, ("left", "right")))
     return all(equal)
 
 
@@ -330,21 +375,8 @@ def _same(label: str, member: Expr, wanted: Any) -> None:
     except ComparisonError as error:
         raise CheckError(f"{label}: page and result cannot be compared: {error}") from error
     if left != 0:
-        raise CheckError(_disagreement(label, member, wanted, left))
-
-
-def _disagreement(
-    label: str, member: Expr, wanted: Any, left: Any, sides: tuple[str, str] = ("page", "derived")
-) -> str:
-    what = "the page and the derivation" if sides[0] == "page" else "the two sides"
-    lines = [f"{label}: {what} differ", f"  {sides[0]}: {sp.latex(member)}"]
-    lines += [f"  {sides[1]}: {sp.latex(wanted)}", f"  difference: {sp.latex(left)}"]
-    found = counterexample(member, wanted)
-    if found:
-        values, one, other = found
-        at = ", ".join(f"{sp.latex(k)} = {v}" for k, v in values.items())
-        lines.append(f"  at {at}: {sides[0]} {sp.N(one, 6)}, {sides[1]} {sp.N(other, 6)}")
-    return "\n".join(lines)
+        example = counterexample(member, wanted)
+        raise _differ(label, Disagreement(member, wanted, left, example))
 
 
 # --- Exercises -----------------------------------------------------------------------------------
@@ -360,10 +392,10 @@ def answer(exercise: str, expression: Any, solution: Any, hint: str = "") -> "Ma
         given, right = _marked(expression, solution)
     except (ReadError, ComparisonError) as error:
         text = f"{exercise}: not yet. {error} {hint}".rstrip()
-        _show(_Line(text, False))
+        show(_Line(text, False))
         return Mark(False)
     text = f"{exercise}: right" if right else _not_yet(exercise, given, solution, hint)
-    _show(_Line(text, right))
+    show(_Line(text, right))
     return Mark(right)
 
 
@@ -438,25 +470,13 @@ class _Line:
     text: str
     right: bool
 
+    def __str__(self) -> str:
+        return f"{'✓' if self.right else '✗'} {self.text}"
+
     def _repr_html_(self) -> str:
         kind = "right" if self.right else "wrong"
-        mark = "✓ " if self.right else "✗ "
-        return f'<div class="proof-line answer-{kind}">{mark}{html.escape(self.text)}</div>'
+        return f'<div class="proof-line answer-{kind}">{html.escape(str(self))}</div>'
 
 
 def _one_line(latex: str) -> str:
     return " ".join(latex.replace("\n", " ").split()).rstrip(" .,")
-
-
-def _show(line: Any) -> None:
-    """Display it in a notebook; print it elsewhere."""
-    try:
-        from IPython import get_ipython
-        from IPython.display import display
-    except ImportError:
-        print(line)
-        return
-    if get_ipython() is None:  # type: ignore[misc]
-        print(line)
-    else:
-        display(line)

@@ -51,14 +51,29 @@ class Page:
     def __init__(self, path: str | Path):
         """Read the file at once."""
         self.path = Path(path)
-        try:
-            text = self.path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise PageError(f"cannot read the page {path}: {error.strerror}") from None
-        self.equations = self._by_label(equations_of(text))
+        self.equations = self._by_label(equations_of(self._source()))
 
+    @classmethod
+    def from_text(cls, name: str, text: str) -> "Page":
+        """The page of this name from its Markdown source, where there is no file.
+
+        From here on the name stands for this text: cells say `use_page(name)` wherever they run.
+        """
+        cls.at_hand[Path(name).name] = text
+        return cls(name)
+
+    at_hand: ClassVar[dict[str, str]] = {}
+    """Sources by the name of their file; they stand for the files."""
     changed: ClassVar[dict[str, str]] = {}
     """Formulas that stand for those of the file, by label: for trials of what rests on them."""
+
+    def _source(self) -> str:
+        if self.name in self.at_hand:
+            return self.at_hand[self.name]
+        try:
+            return self.path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise PageError(f"cannot read the page {self.path}: {error.strerror}") from None
 
     @property
     def name(self) -> str:

@@ -60,6 +60,11 @@ def test_names_inside_functions_and_comprehensions_stay_there() -> None:
     assert CELLS[2].used == {"a"}
 
 
+def test_a_default_value_is_taken_from_above() -> None:
+    (cell,) = cells_of("```{code-cell} ipython3\nrow = lambda n, i=i: P[i, n]\n```\n")
+    assert cell.used == {"i", "P"}
+
+
 def test_proof_cells_are_those_that_check_and_what_they_need() -> None:
     assert [cell.number for cell in proof_cells(PAGE)] == [2, 3, 4, 6, 7]
 

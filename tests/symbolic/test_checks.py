@@ -1,6 +1,8 @@
 """check(): what passes, and above all what must not."""
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sympy as sp
@@ -13,6 +15,7 @@ from ddpm_lite.symbolic import (
     check,
     cited,
     definition,
+    display,
     proved,
     symbols,
     use_page,
@@ -212,3 +215,35 @@ def test_answers_are_marked_with_a_hint_and_numbers(capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     assert "One step only." in out
     assert "yours gives" in out
+
+
+def test_a_page_is_used_from_its_text() -> None:
+    use_page(Page.from_text("nowhere.md", PAGE.replace("eq-two)", "eq-three)")))
+    check("eq-three", 1 - a * b, method="by heart")
+    assert str(ledger.entries["eq-three"]) == "✓ proved eq-three by heart"
+    use_page("nowhere.md")  # as a cell says it
+    assert "eq-three" in ledger.page.equations
+
+
+def test_lines_are_plain_text_where_nothing_displays_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    answer("ex-a", r"\alpha_t", a)
+    answer("ex-a", r"2", sp.Integer(3))
+    assert capsys.readouterr().out.splitlines()[0] == "✓ ex-a: right"
+    lines: list[Any] = []
+    monkeypatch.setattr(display, "hook", lines.append)
+    check("eq-two", 1 - a * b, method="by heart")
+    assert lines == [ledger.entries["eq-two"]]
+    assert capsys.readouterr().out == ""
+
+
+def test_an_error_holds_the_two_sides_too() -> None:
+    with pytest.raises(CheckError) as refused:
+        check("eq-two", 1 + a * b, method="a slip")
+    found = refused.value.disagreement
+    assert found is not None
+    assert sp.expand(found.left + 2 * a * b) == 0
+    values, one, other = found.example  # type: ignore[misc]
+    assert one == (1 - a * b).subs(values) != other == (1 + a * b).subs(values)
