@@ -389,7 +389,7 @@ def answer(exercise: str, expression: Any, solution: Any, hint: str = "") -> "Ma
     one formula, or one chain of equalities, all of whose members but the first must be right.
     """
     try:
-        given, right = _marked(expression, solution)
+        given, right = marked(expression, solution)
     except (ReadError, ComparisonError) as error:
         text = f"{exercise}: not yet. {error} {hint}".rstrip()
         show(_Line(text, False))
@@ -399,8 +399,11 @@ def answer(exercise: str, expression: Any, solution: Any, hint: str = "") -> "Ma
     return Mark(right)
 
 
-def _marked(expression: Any, solution: Any) -> tuple[Expr, bool]:
-    """The member that is marked, the first wrong one if there is one, and whether it is right."""
+def marked(expression: Any, solution: Any) -> tuple[Expr, bool]:
+    """The member that is marked, the first wrong one if there is one, and whether it is right.
+
+    Raises ReadError and ComparisonError.
+    """
     claim = _one_claim(expression)
     if set(claim.relations) - {"="}:
         raise ComparisonError("An answer is a formula or an equation, no inequality.")

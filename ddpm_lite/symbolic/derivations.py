@@ -9,7 +9,7 @@ something needs it.
 import ast
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -37,7 +37,11 @@ class Statement(Cell):
 
     def labels(self, function: str) -> list[str]:
         """The labels with which it calls a function, as in `check("eq-a", ...)`."""
-        return [label for node in ast.walk(self.tree) for label in _label_of(node, function)]
+        return [label for name, label in self._labelled if name == function]
+
+    @cached_property
+    def _labelled(self) -> list[tuple[str, str]]:
+        return [call for node in ast.walk(self.tree) for call in _labelled_call(node)]
 
     @cached_property
     def tries(self) -> bool:
@@ -57,10 +61,10 @@ def _changed_by(node: ast.AST) -> list[str]:
     return []
 
 
-def _label_of(node: ast.AST, function: str) -> list[str]:
+def _labelled_call(node: ast.AST) -> list[tuple[str, str]]:
     match node:
-        case ast.Call(ast.Name(name), [ast.Constant(str(label)), *_]) if name == function:
-            return [label]
+        case ast.Call(ast.Name(name), [ast.Constant(str(label)), *_]):
+            return [(name, label)]
     return []
 
 
@@ -105,16 +109,29 @@ class Derivations:
 
     def run(self, place: int) -> None:
         """Run a statement, after those that it needs. Raises whatever they raise."""
-        for needed in self._to_do(place):
+        for needed in sorted(self.above([place]) - self.values.keys()):
             self._run_alone(needed)
 
-    def needs(self, place: int) -> set[int]:
+    def above(self, places: Iterable[int]) -> set[int]:
+        """Statements and all that they need, directly or not."""
+        found = set(places)
+        todo = list(found)
+        while todo:
+            new = self._needs(todo.pop()) - found
+            found |= new
+            todo += new
+        return found
+
+    def _needs(self, place: int) -> set[int]:
         """The statements that one needs directly."""
-        statement = self.statements[place]
-        found = set(self._makers(place).values())
-        found |= {self.checks[x] for x in statement.labels("proved") if x in self.checks}
-        first = min(self._first("use_page").values(), default=place)
-        return (found | ({first} if first < place else set())) - {place}
+        found = set(self._makers[place].values())
+        labels = self.statements[place].labels("proved")
+        found |= {self.checks[label] for label in labels if label in self.checks}
+        return found | {first for first in self._begins if first < place}
+
+    @cached_property
+    def _begins(self) -> list[int]:
+        return list(self._first("use_page").values())
 
     def _first(self, function: str) -> dict[str, int]:
         found: dict[str, int] = {}
@@ -123,27 +140,19 @@ class Derivations:
                 found.setdefault(label, place)
         return found
 
-    def _makers(self, place: int) -> dict[str, int]:
-        """For each name that a statement uses the last one above that makes it."""
-        wanted, found = set(self.statements[place].used), dict[str, int]()
-        for above in range(place - 1, -1, -1):
-            for name in wanted & self.statements[above].made:
-                found[name] = above
-                wanted.discard(name)
+    @cached_property
+    def _makers(self) -> list[dict[str, int]]:
+        """For each statement, and each name that it uses, the last one above that makes it."""
+        last: dict[str, int] = {}
+        found = []
+        for place, statement in enumerate(self.statements):
+            found.append({name: last[name] for name in statement.used & last.keys()})
+            last |= dict.fromkeys(statement.made, place)
         return found
-
-    def _to_do(self, place: int) -> Iterator[int]:
-        """Those that have not run yet, in the order of the page."""
-        wanted, todo = {place} - self.values.keys(), [place]
-        while todo:
-            for needed in self.needs(todo.pop()) - wanted - self.values.keys():
-                wanted.add(needed)
-                todo.append(needed)
-        yield from sorted(wanted)
 
     def _run_alone(self, place: int) -> None:
         names: dict[str, Any] = {"__name__": "__main__"}
-        for name, maker in self._makers(place).items():
+        for name, maker in self._makers[place].items():
             names[name] = self.values[maker][name]
         names |= {name: new for name, new in self.replaced.items() if name in names}
         statement = self.statements[place]

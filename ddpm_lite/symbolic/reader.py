@@ -117,7 +117,19 @@ def _located(error: UnexpectedInput, latex: str) -> ReadError:
     token = getattr(error, "token", None)
     position = token.start_pos if token is not None and token.type != "$END" else len(latex)
     word = repr(str(token)) if token is not None and token.type != "$END" else "the end"
-    return ReadError(f"{word} is not expected here", latex, position or 0)
+    possible: frozenset[str] = getattr(error, "accepts", None) or frozenset()
+    expected = [mark for name, mark in _MARKS.items() if name in possible]
+    return ReadError(f"{word} is not expected here", latex, position or 0, expected)
+
+
+_MARKS = {
+    "SYMBOL": "a term", "NUMBER": "a number", "PLUS": "+", "MINUS": "-", "REL": "=", "COMMA": ",",
+    "SEMICOLON": ";", "CIRCUMFLEX": "^", "UNDERSCORE": "_", "LBRACE": "{", "LPAR": "(", "LSQB": "[",
+    "RBRACE": "}", "RPAR": ")", "RSQB": "]", "RNORM": r"\rVert", "RVERT": r"\rvert",
+    "RANGLE": r"\rangle", "BARS": r"\|", "MID": r"\mid", "ENDMATRIX": r"\end{...}",
+    "DIFF": r"\mathrm{d}", "TO": r"\to", "PARTIAL": r"\partial", "$END": "the end",
+}  # fmt: skip
+"""What is said of the words that a place can have: enough to go on, not all of them."""
 
 
 class _Reader(Interpreter[Any, Any]):
@@ -530,8 +542,8 @@ def _most_indices(entry: Entry) -> int:
 def _is_closed(tree: Any) -> bool:
     r"""Whether nobody could think that an argument goes on: (x), \frac ab, p(x), |x|."""
     data = getattr(tree, "data", "")
-    if data == "raised":
-        return False
+    if data == "raised":  # \log(x)^2 y
+        return _is_in_brackets(tree.children[0])
     return data not in ("name", "indexed", "number", "infinity", "euler", "elementary", "word",
                         "factorial", "multiply")  # fmt: skip
 

@@ -6,7 +6,7 @@ rows of `aligned` are either continued chains or new claims.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lark import Token
@@ -16,9 +16,13 @@ from ddpm_lite.symbolic.notation import TABLE
 
 
 class ReadError(ValueError):
-    """LaTeX that cannot be read; the text says what, and where."""
+    """LaTeX that cannot be read; the text says what, and where.
 
-    def __init__(self, message: str, latex: str, position: int):
+    `expected` are the marks that could stand at the position; empty if that is not the trouble.
+    """
+
+    def __init__(self, message: str, latex: str, position: int, expected: Sequence[str] = ()):
+        self.expected = tuple(expected)
         start = max(0, position - 20)
         self.reason, self.position = message, position
         around = f"{latex[start:position]} >>> {latex[position : position + 30]}"

@@ -1,0 +1,268 @@
+"""What a page asks of the machine: right verdicts, places, and no harm from what readers type."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ddpm_lite.symbolic import checks, display, service
+from ddpm_lite.symbolic.page import Page
+from ddpm_lite.symbolic.reader import read_claims
+
+BOOK = Path(__file__).parents[2] / "book"
+PAGE = r"""
+% definition
+$$
+\alpha_t = 1 - \beta_t , \qquad
+\bar\alpha_t = \prod_{s=1}^{t} \alpha_s = \alpha_1 \alpha_2 \cdots \alpha_t , \qquad
+\bar\alpha_0 = 1
+$$ (eq-alpha)
+
+% derived
+$$
+\alpha_t(1-\alpha_{t-1}) + (1-\alpha_t) = 1 - \alpha_t\alpha_{t-1}
+$$ (eq-two)
+
+% derived
+$$
+1 - \alpha_t = \beta_t > 0
+$$ (eq-order)
+
+% derived
+$$
+x_1 = x_1
+$$ (eq-picture)
+
+```{code-cell} ipython3
+from ddpm_lite.symbolic import answer, chain, check, symbols, use_page
+from ddpm_lite.symbolic.witnesses import Positive
+use_page("service.md")
+a, b, beta_t = symbols(r"\alpha_t, \alpha_{t-1}, \beta_t")
+check("eq-two", 1 - a * b, method="expanding")
+check("eq-order", chain(1 - a, "=", beta_t, ">", 0), method="by name", witness=Positive(beta_t))
+```
+
+```{code-cell} ipython3
+import torch_that_is_not_here
+x_1 = torch_that_is_not_here.zeros(1)
+check("eq-picture", x_1, method="drawn")
+```
+
+```{code-cell} ipython3
+answer("ex-left", r"1 - \alpha_t", beta_t, hint="What is lost?")
+answer("ex-left", "2", 1 + a / a)
+```
+"""
+TWO = r"\alpha_t(1-\alpha_{t-1}) + (1-\alpha_t) = 1 - \alpha_t\alpha_{t-1}"
+
+
+def ask(name: str, *arguments: Any) -> dict[str, Any]:
+    answer = json.loads(service.call(name, json.dumps(arguments)))
+    assert isinstance(answer, dict)
+    return answer
+
+
+@pytest.fixture(autouse=True)
+def page(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(service, "_chapters", {})
+    monkeypatch.setattr(Page, "at_hand", {})
+    return ask("open_page", "service.md", PAGE)
+
+
+def test_a_page_says_what_can_be_asked(page: dict[str, Any]) -> None:
+    labels = {e["label"]: e["checked"] for e in page["equations"]}
+    assert labels == {"eq-alpha": False, "eq-two": True, "eq-order": True, "eq-picture": True}
+    assert page["exercises"] == [{"label": "ex-left", "parts": 2}]
+    assert page["cells"] == [1, 3]  # the second one needs what is not here
+
+
+def test_a_check_runs_when_it_is_asked_for() -> None:
+    assert ask("run_to", "eq-two")["mark"] == "✓ proved"
+    assert ask("run_to", "eq-order")["method"] == "by name"
+    assert "torch_that_is_not_here" in ask("run_to", "eq-picture")["error"]
+    assert "no cell checks" in ask("run_to", "eq-alpha")["error"]
+    assert "no open page" in ask("run_to", "eq-elsewhere")["error"]
+
+
+@pytest.mark.parametrize(
+    ("label", "latex", "verdict"),
+    [
+        ("eq-two", TWO, "equal"),
+        ("eq-two", r"1 - (1-\beta_t)\alpha_{t-1} = \beta_t + \alpha_t \beta_{t-1}", "equal"),
+        ("eq-two", TWO.replace("1-", "1+", 1), "different"),
+        ("eq-two", r"1 - \alpha_t\alpha_{t-1}", "different"),  # claims nothing
+        ("eq-two", TWO + r" , \qquad \alpha_t = \alpha_t", "different"),  # one claim too many
+        ("eq-two", TWO.replace("=", r"\le"), "different"),
+        ("eq-order", r"\beta_t = 1 - \alpha_t > 0", "equal"),
+        ("eq-order", r"1 - \alpha_t = \beta_t < 0", "different"),
+        ("eq-two", r"\alpha_t(1-\alpha_{t-1}", "unreadable"),
+        ("eq-two", r"\zeta = 1", "unreadable"),
+    ],
+)
+def test_verdicts(label: str, latex: str, verdict: str) -> None:
+    assert ask("try_formula", label, latex)["verdict"] == verdict
+
+
+def test_a_difference_comes_with_numbers_that_bear_it_out() -> None:
+    found = ask("try_formula", "eq-two", TWO.replace("1-", "1+", 1))
+    at = {name: read_claims(value)[0].lhs for name, value in found["at"]}
+    now, before = at[r"{\alpha}_{t}"], at[r"{\alpha}_{t - 1}"]
+    assert float(found["values"][0]) == pytest.approx(float(now * (1 + before) + 1 - now), 1e-5)
+    assert float(found["values"][1]) == pytest.approx(float(1 - now * before), 1e-5)
+    assert found["sides"] == ["page", "derived"]
+    assert "alpha" in found["difference"]
+
+
+def test_a_place_that_cannot_be_read_is_told() -> None:
+    found = ask("try_formula", "eq-two", r"\frac{\alpha_t}{2 = 1")
+    assert found["place"] == r"\frac{\alpha_t}{2 = 1".index("=")
+    assert "}" in found["expected"]
+    assert "+" in found["expected"]
+    assert ask("try_formula", "eq-two", r"x + \zeta")["place"] == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("beta_t", "equal"),
+        ("1 - alpha_t", "equal"),
+        (r"\beta_t", "equal"),
+        ("y = 1 - alpha_t", "equal"),
+        ("alpha_t", "different"),
+        ("1 - alpha_t = 2", "different"),
+        ("alpha_t < 1", "unreadable"),
+        (r"\alpha_t < 1", "undecided"),
+        ("steps", "unreadable"),
+    ],
+)
+def test_answers_in_several_notations(text: str, verdict: str) -> None:
+    found = ask("try_answer", "ex-left", text)
+    assert found["verdict"] == verdict
+    assert found["hint"] == "What is lost?"
+    if verdict == "different":
+        assert found["at"]
+        assert found["values"][0] != found["values"][1]
+
+
+def test_an_exercise_with_two_answers() -> None:
+    assert ask("try_answer", "ex-left", "2", 1) == {"verdict": "equal", "latex": "2", "hint": ""}
+    assert "no part 2" in ask("try_answer", "ex-left", "2", 2)["error"]
+    assert "no open page" in ask("try_answer", "ex-none", "2")["error"]
+
+
+def test_names_of_several_letters_are_no_products() -> None:
+    assert ask("try_answer", "ex-left", "sin x")["verdict"] == "unreadable"  # not s i n x
+
+
+def test_a_slip_is_refused_and_its_place_is_known() -> None:
+    seen = set()
+    for seed in range(12):
+        found = ask("slip", "eq-two", seed)
+        assert found == ask("slip", "eq-two", seed)
+        latex = found["latex"]
+        assert latex[: found["start"]] + found["right"] + latex[found["end"] :] == TWO
+        assert ask("try_formula", "eq-two", latex)["verdict"] == "different"
+        seen.add(latex)
+    assert len(seen) > 5
+
+
+def test_two_chapters_are_open_at_once() -> None:
+    other = PAGE.replace("service.md", "other.md").replace("(eq-two)", "(eq-three)")
+    other = other.replace('"eq-two"', '"eq-three"').replace("ex-left", "ex-right")
+    ask("open_page", "other.md", other)
+    for label in ("eq-two", "eq-three", "eq-two"):
+        assert ask("try_formula", label, TWO)["verdict"] == "equal"
+    assert ask("try_answer", "ex-right", "beta_t")["verdict"] == "equal"
+
+
+def test_the_ledger_of_the_caller_stays_as_it_was() -> None:
+    before, hook = dict(vars(checks.ledger)), display.hook
+    ask("run_to", "eq-two")
+    ask("run_to", "eq-picture")  # fails
+    assert vars(checks.ledger) == before
+    assert display.hook is hook
+
+
+HOSTILE = {
+    "very long": "x" * 1_000_000,
+    "many terms": "+".join(["x_1"] * 400),
+    "many signs": "-" * 1999,
+    "many roots": r"\sqrt" * 300 + "2",
+    "deep": "{" * 900 + "x" + "}" * 900,
+    "deep brackets": "(" * 39 + "x" + ")" * 39,
+    "fractions": r"\frac{1}{" * 39 + "2" + "}" * 39,
+    "tower": "9^{9^{9^{9}}}",
+    "power": r"(1+\alpha_t)^{1000}",
+    "power of a power": r"((1+\alpha_t)^{1000})^{1000}",
+    "digits": "9" * 1900,
+    "factorial": "1000!",
+    "factorials": "(1000!)!",
+    "sum": r"\sum_{i=1}^{1000} \prod_{j=1}^{1000} \alpha_i \alpha_j",
+    "unbalanced": "}}}}((([[",
+    "unbalanced other": r"\begin{matrix} 1 & 2 \\ 3",
+    "nothing": "",
+    "blank": " \n\t ",
+    "script": "<script>alert(1)</script>",
+    "python": "__import__('os').system('touch hacked')",
+    "python in latex": r"\text{__import__('os').system('touch hacked')}",
+    "exponentials": r"\exp(\exp(\exp(\exp(\exp(1000)))))",
+    "no text": "\x00\ud7ff\u202e",
+    "infinite": r"\infty - \infty",
+    "division by zero": r"\frac{1}{0}",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_input_gets_one_line_soon(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    start = time.process_time()
+    for found in (
+        ask("try_formula", "eq-two", text + " = 1"),
+        ask("try_formula", "eq-two", text),
+        ask("try_answer", "ex-left", text),
+    ):
+        assert found["verdict"] in ("different", "unreadable", "undecided")
+        assert "\n" not in found["message"]
+        assert len(found["message"]) <= 300
+        assert len(json.dumps(found)) < 20_000
+        assert 0 <= found.get("place", 0) <= len(text) + 4
+    assert time.process_time() - start < 20
+    assert list(tmp_path.iterdir()) == []
+    assert ask("try_formula", "eq-two", TWO)["verdict"] == "equal"  # and it goes on
+
+
+@pytest.mark.parametrize("arguments", ["", "{}", "[1]", '["eq-two", 3]', '["eq-two"]', "[[]]"])
+@pytest.mark.parametrize("name", [*service.FUNCTIONS, "eval", "__class__"])
+def test_a_wrong_call_is_an_answer_too(name: str, arguments: str) -> None:
+    assert json.loads(service.call(name, arguments)) is not None
+
+
+def test_it_needs_no_more_than_sympy() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['torch', 'numpy', 'IPython', 'PIL']))\n"
+        "import ddpm_lite.symbolic.service\n"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'multiprocessing', 'yaml'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(BOOK.glob("[01]*.md")), ids=lambda p: p.stem)
+def test_every_equation_and_every_answer_of_the_book(path: Path) -> None:
+    page = ask("open_page", path.name, path.read_text(encoding="utf-8"))
+    for equation in page["equations"]:
+        if equation["kind"] == "derived":
+            assert equation["checked"], equation["label"]
+            found = ask("try_formula", equation["label"], equation["latex"])
+            assert found["verdict"] in ("equal", "compared"), (equation["label"], found)
+    for exercise in page["exercises"]:
+        for part in range(exercise["parts"]):
+            found = ask("try_answer", exercise["label"], "1 + 1/x_0", part)
+            assert found["verdict"] in ("different", "undecided"), (exercise, found)
