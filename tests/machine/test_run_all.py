@@ -1,0 +1,50 @@
+"""The machine says in Pyodide what it says in CPython: of the whole book, and of slips in it."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import book_machine
+import pytest
+import verdicts
+
+ROOT = Path(__file__).parents[2]
+MACHINE = ROOT / "_build" / "html" / "_static" / "machine"
+SLIPS = 300
+
+
+@pytest.fixture(scope="module")
+def in_pyodide() -> dict[str, Any]:
+    """All that Pyodide says under Node, from the files of the built site."""
+    if not (MACHINE / "machine.json").exists():
+        pytest.skip("the book is not built with its proof machine; `make book` builds it")
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no Node")
+    command = [node, str(Path(__file__).with_name("run_all.mjs")), str(MACHINE), str(SLIPS)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3000, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+@pytest.mark.slow
+def test_pyodide_says_what_cpython_says(in_pyodide: dict[str, Any]) -> None:
+    texts = book_machine.chapters(ROOT / "book")
+    here = verdicts.verdicts(texts, SLIPS, tell=lambda line: None)
+    for kind in ("equations", "answers", "slips"):
+        assert in_pyodide[kind] == here[kind], kind
+
+
+@pytest.mark.slow
+def test_the_books_own_formulas_are_right_and_slips_are_caught(in_pyodide: dict[str, Any]) -> None:
+    assert set(in_pyodide["equations"].values()) <= {"equal", "compared"}
+    right = [v for label, v in in_pyodide["answers"].items() if "wrong" not in label]
+    assert set(right) == {"equal"}
+    wrong = [v for label, v in in_pyodide["answers"].items() if "wrong" in label]
+    assert "equal" not in wrong
+    passed = [slip for slip, v in in_pyodide["slips"].items() if v in ("equal", "compared")]
+    assert len(passed) <= 0.02 * SLIPS, passed  # a few say the same as the original
+    assert in_pyodide["loaded"] == []  # of torch, numpy, IPython, PIL
