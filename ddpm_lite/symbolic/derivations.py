@@ -112,6 +112,22 @@ class Derivations:
         for needed in sorted(self.above([place]) - self.values.keys()):
             self._run_alone(needed)
 
+    def names_for(self, source: str, place: int) -> dict[str, Any]:
+        """What other code would find in the place of a statement, after all that it needs has run.
+
+        Raises SyntaxError for code that is none, and whatever the statements above raise.
+        """
+        code = Statement(0, source)
+        last: dict[str, int] = {}
+        for above, statement in enumerate(self.statements[:place]):
+            last |= dict.fromkeys(statement.made, above)
+        found = {name: last[name] for name in code.used & last.keys()}
+        needed = {*found.values(), *(begin for begin in self._begins if begin < place)}
+        checked = (self.checks.get(label, place) for label in code.labels("proved"))
+        for one in sorted({*needed, *(check for check in checked if check < place)}):
+            self.run(one)
+        return {name: self.values[maker][name] for name, maker in found.items()}
+
     def above(self, places: Iterable[int]) -> set[int]:
         """Statements and all that they need, directly or not."""
         found = set(places)

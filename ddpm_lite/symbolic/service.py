@@ -2,6 +2,7 @@
 
 A page's worker opens chapters by their Markdown text, and then asks about labels of theirs. What a
 reader types goes through the page's reader, or the small grammar of `plain`; it is never evaluated.
+Python runs only in `run_cell`, for a reader who runs a cell on purpose.
 
 Every answer is an object. `error` in it says in one line why there is no answer: an unknown label,
 a cell that needs what is not there. Otherwise `verdict` is one of
@@ -17,11 +18,13 @@ a cell that needs what is not there. Otherwise `verdict` is one of
 
 import ast
 import contextlib
+import io
 import json
 import random
 import re
 import sys
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -368,7 +371,87 @@ def _is_here(tree: ast.Module) -> bool:
     return all(m.split(".")[0] in _HERE or m.startswith("ddpm_lite.symbolic") for m in modules)
 
 
+def run_cell(name: str, number: int, source: str) -> Answer:
+    """Run a cell of a page as a reader has written it, after what it needs from the cells above.
+
+    `output` is what a notebook shows, a list of [kind, text] with the kinds text, html and latex;
+    `raised` is the error that ended it, or empty. The other cells keep the book's own values.
+    """
+    if name not in _chapters:
+        raise ServiceError(f"the page {name!r} is not open")
+    chapter = _chapters[name]
+    if number not in [cell.number for cell in chapter.cells]:
+        raise ServiceError(f"{name} has no cell {number}")
+    first = min(_places(chapter, chapter.cells[number - 1]))
+    output = _Output()
+    with chapter.in_use():
+        try:
+            names = chapter.derivations.names_for(source, first)
+        except SyntaxError as error:
+            return {"output": [], "raised": f"line {error.lineno}: {error.msg}"}
+        except ImportError as error:
+            raise ServiceError(f"its cells need {error.name}, which is not here") from None
+        with _ledger_kept():
+            raised = output.run(source, names)
+    return {"output": output.shown, "raised": raised}
+
+
+@contextlib.contextmanager
+def _ledger_kept() -> Iterator[None]:
+    """What is noted inside is forgotten: a changed cell must not count as the book's."""
+    before = {key: copy(value) for key, value in vars(ledger).items()}
+    try:
+        yield
+    finally:
+        vars(ledger).update(before)
+
+
+class _Output:
+    """What a cell shows: its lines, what it prints, and the value of its last line."""
+
+    def __init__(self) -> None:
+        self.shown: list[list[str]] = []
+        self.printed = io.StringIO()
+
+    def run(self, source: str, names: dict[str, Any]) -> str:
+        """Run the code; the error that ended it, in one line."""
+        display.hook = self.show  # `in_use` puts the former one back
+        names["__name__"] = "__main__"
+        *body, last = ast.parse(source).body or [ast.Pass()]
+        is_value = isinstance(last, ast.Expr)
+        try:
+            with contextlib.redirect_stdout(self.printed):
+                before = ast.Module(body if is_value else [*body, last], [])
+                exec(compile(ast.fix_missing_locations(before), "the cell", "exec"), names)
+                if isinstance(last, ast.Expr):
+                    self.show(eval(compile(ast.Expression(last.value), "the cell", "eval"), names))
+        except (Exception, SystemExit) as error:
+            return f"{type(error).__name__}: {error}"
+        finally:
+            self.flush()
+        return ""
+
+    def flush(self) -> None:
+        """What has been printed so far, in its place among the other lines."""
+        if text := self.printed.getvalue():
+            self.shown.append(["text", text])
+            self.printed.seek(0)
+            self.printed.truncate()
+
+    def show(self, value: Any) -> None:
+        """As a notebook shows it."""
+        if value is None or isinstance(value, Mark):
+            return
+        self.flush()
+        for kind in ("html", "latex"):
+            write = getattr(value, f"_repr_{kind}_", None)
+            if write is not None and not isinstance(value, type) and (text := write()):
+                self.shown.append([kind, text])
+                return
+        self.shown.append(["text", repr(value)])
+
+
 FUNCTIONS: dict[str, Callable[..., Answer]] = {
-    one.__name__: one for one in (open_page, run_to, try_formula, try_answer, slip)
+    one.__name__: one for one in (open_page, run_to, try_formula, try_answer, slip, run_cell)
 }
 """What a page may call."""

@@ -170,6 +170,48 @@ def test_a_slip_is_refused_and_its_place_is_known() -> None:
     assert len(seen) > 5
 
 
+def test_a_cell_runs_as_it_was_written_and_as_a_reader_changes_it() -> None:
+    wrong = 'answer("ex-left", "2", beta_t, hint="No.")\nbeta_t + 1'
+    found = ask("run_cell", "service.md", 3, wrong)
+    assert found["raised"] == ""
+    (kind, line), (other, value) = found["output"]
+    assert (kind, other) == ("html", "latex")
+    assert "not yet" in line
+    assert value == r"$\displaystyle {\beta}_{t} + 1$"
+    found = ask("run_cell", "service.md", 3, "print(1)\n[beta_t]\nprint(2)")
+    assert found == {"output": [["text", "1\n2\n"]], "raised": ""}
+    wrong = 'from ddpm_lite.symbolic import check\ncheck("eq-two", 1 + a * b, method="a slip")'
+    found = ask("run_cell", "service.md", 3, wrong)
+    assert found["raised"].startswith("CheckError: eq-two: the page and the derivation differ")
+
+
+def test_a_changed_cell_leaves_the_books_results_alone() -> None:
+    source = PAGE.split("```{code-cell} ipython3\n")[1].split("```")[0]
+    found = ask("run_cell", "service.md", 1, source.replace("- a * b", "- a * b + 0 * a"))
+    assert [kind for kind, _ in found["output"]] == ["html", "html"]
+    assert ask("run_cell", "service.md", 1, source.replace("- a * b", "+ a * b"))["raised"]
+    assert ask("try_formula", "eq-two", TWO)["verdict"] == "equal"
+
+
+@pytest.mark.parametrize(
+    ("source", "word"),
+    [
+        ("x = = 1", "line 1"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("raise SystemExit", "SystemExit"),
+        ("", ""),
+    ],
+)
+def test_a_cell_that_fails_says_so(source: str, word: str) -> None:
+    assert word in ask("run_cell", "service.md", 3, source)["raised"]
+
+
+def test_a_cell_that_needs_what_is_not_here() -> None:
+    assert "torch" in ask("run_cell", "service.md", 3, "a_name, torch_that_is_not_here")["error"]
+    assert "no cell 9" in ask("run_cell", "service.md", 9, "1")["error"]
+    assert "not open" in ask("run_cell", "other.md", 1, "1")["error"]
+
+
 def test_two_chapters_are_open_at_once() -> None:
     other = PAGE.replace("service.md", "other.md").replace("(eq-two)", "(eq-three)")
     other = other.replace('"eq-two"', '"eq-three"').replace("ex-left", "ex-right")
