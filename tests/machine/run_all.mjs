@@ -16,7 +16,9 @@ for (const name of ["libraries.zip", "engine.zip"]) {
 python.runPython(`import sys; sys.path[:0] = ["/engine.zip", "/libraries.zip", "/"]`);
 python.runPython("import ddpm_lite.symbolic.service");
 const imported = seconds();
-python.FS.writeFile("/verdicts.py", fs.readFileSync(new URL("verdicts.py", import.meta.url)));
+for (const name of ["hostile.py", "verdicts.py"]) {
+  python.FS.writeFile(`/${name}`, fs.readFileSync(new URL(name, import.meta.url)));
+}
 const { pages } = JSON.parse(fs.readFileSync(path.join(folder, "machine.json"), "utf8"));
 const chosen = pages.filter((name) => !only.length || only.includes(name));
 const texts = Object.fromEntries(

@@ -5,17 +5,25 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from hostile import HOSTILE
+
 from ddpm_lite.symbolic import service
 from ddpm_lite.symbolic.slips import slips
 
 
 def verdicts(texts: dict[str, str], slipped: int, tell: Callable[[str], object]) -> dict[str, Any]:
-    """What is said of every derived equation, every answer, and of slips drawn at random.
+    """What is said of every derived equation and every answer, of slips drawn at random, and worse.
 
     `texts` are the chapters by name, `slipped` the number of slips in all of them together, which
     are the same in each run. `seconds` holds what each equation took, the first time and again.
     """
-    said: dict[str, Any] = {"equations": {}, "answers": {}, "slips": {}, "seconds": {}}
+    said: dict[str, Any] = {
+        "equations": {},
+        "answers": {},
+        "slips": {},
+        "hostile": {},
+        "seconds": {},
+    }
     possible = []
     for name, text in texts.items():
         page = service.open_page(name, text)
@@ -33,6 +41,11 @@ def verdicts(texts: dict[str, str], slipped: int, tell: Callable[[str], object])
         tell(f"{name}: {len(said['equations'])} equations so far")
     for label, latex in random.Random(0).sample(possible, slipped):
         said["slips"][f"{label}: {latex}"] = service.try_formula(label, latex)["verdict"]
+    label = next(iter(said["equations"]))
+    for name, text in HOSTILE.items():
+        tell(name)
+        both = (text, f"{text} = 1")
+        said["hostile"][name] = [service.try_formula(label, one)["verdict"] for one in both]
     return said
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile import HOSTILE
 
 from ddpm_lite.symbolic import checks, display, service
 from ddpm_lite.symbolic.page import Page
@@ -227,35 +228,6 @@ def test_the_ledger_of_the_caller_stays_as_it_was() -> None:
     ask("run_to", "eq-picture")  # fails
     assert vars(checks.ledger) == before
     assert display.hook is hook
-
-
-HOSTILE = {
-    "very long": "x" * 1_000_000,
-    "many terms": "+".join(["x_1"] * 400),
-    "many signs": "-" * 1999,
-    "many roots": r"\sqrt" * 300 + "2",
-    "deep": "{" * 900 + "x" + "}" * 900,
-    "deep brackets": "(" * 39 + "x" + ")" * 39,
-    "fractions": r"\frac{1}{" * 39 + "2" + "}" * 39,
-    "tower": "9^{9^{9^{9}}}",
-    "power": r"(1+\alpha_t)^{1000}",
-    "power of a power": r"((1+\alpha_t)^{1000})^{1000}",
-    "digits": "9" * 1900,
-    "factorial": "1000!",
-    "factorials": "(1000!)!",
-    "sum": r"\sum_{i=1}^{1000} \prod_{j=1}^{1000} \alpha_i \alpha_j",
-    "unbalanced": "}}}}((([[",
-    "unbalanced other": r"\begin{matrix} 1 & 2 \\ 3",
-    "nothing": "",
-    "blank": " \n\t ",
-    "script": "<script>alert(1)</script>",
-    "python": "__import__('os').system('touch hacked')",
-    "python in latex": r"\text{__import__('os').system('touch hacked')}",
-    "exponentials": r"\exp(\exp(\exp(\exp(\exp(1000)))))",
-    "no text": "\x00\ud7ff\u202e",
-    "infinite": r"\infty - \infty",
-    "division by zero": r"\frac{1}{0}",
-}
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
