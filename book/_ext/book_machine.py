@@ -1,10 +1,10 @@
 """The proof machine among the built site's own files, for the reader's browser to run it.
 
 Pyodide is Python for the browser; npm brings it with the other things of `book_vendor`. Beside its
-files lie two zips that Python imports from: SymPy with what it needs, and `ddpm_lite.symbolic`.
-Both hold byte code, made by Pyodide's own Python under Node, because SymPy takes seven times longer
-to import from its sources; they stay in `_build/vendor` until a version or a source changes. The
-chapters' Markdown texts are what the machine reads. Nothing of it is loaded with a page.
+files lie three zips that Python imports from: its standard library, SymPy with what it needs, and
+`ddpm_lite.symbolic`. They hold byte code, made by Pyodide's own Python under Node, because it takes
+many times longer to import from sources; they stay in `_build/vendor` until a version or a source
+changes. The chapters' Markdown texts are what the machine reads. Nothing of it loads with a page.
 
 Without npm or Node the book is built all the same, and has no machine to run.
 """
@@ -14,7 +14,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import files, version
@@ -24,8 +24,11 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
-"""What the browser needs of the npm package."""
+CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
+"""What the browser needs of the npm package as it is."""
+STANDARD = "python_stdlib.zip"
+"""Python's standard library, which the npm package holds as sources."""
+ZIPS = (STANDARD, "libraries.zip", "engine.zip")
 LOCK = "pyodide-lock.json"
 LIBRARIES = ("sympy", "mpmath", "lark")
 LEFT_OUT = ("tests", "benchmarks", "__pyinstaller", "__pycache__")
@@ -97,21 +100,35 @@ def own_files(package: Path) -> dict[str, Path]:
     return {path.relative_to(package.parent).as_posix(): path for path in wanted}
 
 
-def kept_zip(name: str, sources: dict[str, Path], key: str, pyodide: Path, kept: Path) -> Path:
+def kept_zip(
+    name: str, key: str, sources: Callable[[], Mapping[str, bytes]], pyodide: Path, kept: Path
+) -> Path:
     """A zip of the sources' byte code: the one from an earlier build, if it has the same key."""
-    path = kept / f"{name}-{key}.zip"
+    stem = name.removesuffix(".zip")
+    path = kept / f"{stem}-{key}.zip"
     if not path.is_file():
         kept.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
-            for place, source in sources.items():
+            for place, source in sources().items():
                 (Path(folder) / place).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, Path(folder) / place)
+                (Path(folder) / place).write_bytes(source)
             compile_in(Path(folder), pyodide)
             write_zip(Path(folder), path)
-        for old in kept.glob(f"{name}-*.zip"):
+        for old in kept.glob(f"{stem}-*.zip"):
             if old != path:
                 old.unlink()
     return path
+
+
+def contents(files: Mapping[str, Path]) -> dict[str, bytes]:
+    """What files hold, by their place."""
+    return {place: path.read_bytes() for place, path in files.items()}
+
+
+def standard(pyodide: Path) -> dict[str, bytes]:
+    """Python's standard library, by place."""
+    with ZipFile(pyodide / STANDARD) as packed:
+        return {i.filename: packed.read(i) for i in packed.infolist() if not i.is_dir()}
 
 
 def write_zip(folder: Path, path: Path) -> None:
@@ -150,17 +167,19 @@ def put(source: Path, target: Path) -> None:
         raise MachineError("npm has not brought Pyodide")
     versions = {name: version(name) for name in LIBRARIES}
     versions["pyodide"] = json.loads((pyodide / "package.json").read_text())["version"]
-    tools = [Path(__file__).read_bytes(), COMPILER.read_bytes(), json.dumps(versions).encode()]
-    ours = own_files(Path(source) / "ddpm_lite")
+    tools = digest(
+        Path(__file__).read_bytes(), COMPILER.read_bytes(), json.dumps(versions).encode()
+    )
+    ours = contents(own_files(source / "ddpm_lite"))
+    made = [  # each with what it is made of, and what tells whether that has changed
+        (lambda: standard(pyodide), tools),
+        (lambda: contents(library_files()), tools),
+        (lambda: ours, digest(tools.encode(), *ours.values())),
+    ]
     zips = {
-        "libraries.zip": kept_zip(
-            "libraries", library_files(), digest(*tools), pyodide, vendor / "machine"
-        ),
-        "engine.zip": kept_zip(
-            "engine", ours, digest(*tools, *(p.read_bytes() for p in ours.values())),
-            pyodide, vendor / "machine",
-        ),
-    }  # fmt: skip
+        name: kept_zip(name, key, sources, pyodide, vendor / "machine")
+        for name, (sources, key) in zip(ZIPS, made, strict=True)
+    }
     shutil.rmtree(target, ignore_errors=True)
     (target / "pages").mkdir(parents=True)
     for name, path in {**{name: pyodide / name for name in CORE}, **zips}.items():
@@ -180,12 +199,12 @@ def write_lock(pyodide: Path, target: Path) -> None:
 
 def write_contents(target: Path, versions: dict[str, str]) -> None:
     """What a page must know before it loads anything, and whose work it is."""
-    parts = [*CORE, LOCK, "libraries.zip", "engine.zip"]
-    contents = {
+    parts = [*CORE, LOCK, *ZIPS]
+    told = {
         "bytes": {name: (target / name).stat().st_size for name in parts},
         "pages": sorted(path.name for path in (target / "pages").iterdir()),
     }
-    (target / "machine.json").write_text(json.dumps(contents, indent=1), encoding="utf-8")
+    (target / "machine.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
     rest = {name: number for name, number in versions.items() if name != "pyodide"}
     lines = [f"{name} {number}, its licence lies in libraries.zip" for name, number in rest.items()]
     notice = NOTICE.format(pyodide=versions["pyodide"], libraries="\n".join(lines))

@@ -51,6 +51,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in book_machine.CORE:
         (pyodide / name).write_text(name)
     (pyodide / "package.json").write_text('{"version": "1.2.3"}')
+    with ZipFile(pyodide / book_machine.STANDARD, "w") as packed:
+        packed.writestr("json/__init__.py", "of json")
     lock = {"info": {"python": "3.14"}, "packages": {"numpy": {}}}
     (pyodide / book_machine.LOCK).write_text(json.dumps(lock))
     symbolic = tmp_path / "ddpm_lite" / "symbolic"
@@ -92,12 +94,13 @@ def test_all_that_the_browser_needs_is_there(
     folder = target(project)
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
     assert found == {
-        *book_machine.CORE, book_machine.LOCK, "libraries.zip", "engine.zip", "machine.json",
-        "NOTICE.txt", "pages/01_chapter.md",
+        *book_machine.CORE, book_machine.LOCK, *book_machine.ZIPS, "machine.json", "NOTICE.txt",
+        "pages/01_chapter.md",
     }  # fmt: skip
     assert names(folder / "engine.zip") == {
         "ddpm_lite/__init__.pyc", "ddpm_lite/symbolic/reader.pyc", "ddpm_lite/symbolic/a.lark",
     }  # fmt: skip
+    assert names(folder / book_machine.STANDARD) == {"json/__init__.pyc"}
     contents = json.loads((folder / "machine.json").read_text())
     assert contents["pages"] == ["01_chapter.md"]
     for name, size in contents["bytes"].items():
@@ -123,12 +126,12 @@ def test_what_has_not_changed_is_not_compiled_again(
     finish(project)
     before = (target(project) / "engine.zip").read_bytes()
     finish(project)
-    assert node.calls == 2  # the libraries and the engine, once each
+    assert node.calls == 3  # once for each zip
     (project / "ddpm_lite" / "symbolic" / "reader.py").write_text("another reader")
     finish(project)
-    assert node.calls == 3  # the engine alone
+    assert node.calls == 4  # the engine alone
     assert (target(project) / "engine.zip").read_bytes() != before
-    assert len(list((project / "_build" / "vendor" / "machine").iterdir())) == 2
+    assert len(list((project / "_build" / "vendor" / "machine").iterdir())) == 3
 
 
 def test_the_same_files_give_the_same_bytes(
@@ -138,7 +141,7 @@ def test_the_same_files_give_the_same_bytes(
     kept = []
     for name in "ab":
         book_machine.kept_zip(
-            "engine", book_machine.own_files(project / "ddpm_lite"), "key",
+            "engine.zip", "key", lambda: {"a.py": b"a", "b/c.lark": b"c", "b/a.py": b"d"},
             project / "_build" / "vendor" / "node_modules" / "pyodide", tmp_path / name,
         )  # fmt: skip
         kept.append((tmp_path / name / "engine-key.zip").read_bytes())
