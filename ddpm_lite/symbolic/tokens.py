@@ -75,6 +75,22 @@ _OPEN, _CLOSE = {"LPAR", "LBRACE", "LSQB", "LNORM", "LVERT", "LANGLE"}, {
 _CONTINUES = {"REL", "PLUS", "MINUS", "CDOT"}
 
 
+_DRAWN = (
+    "text", "begin", "end", "left", "right", "middle", "limits", "quad", "qquad", "displaystyle",
+    "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "big", "Big", "bigm", "Bigm", "operatorname",
+    "bar", "tilde", "hat", "overline", "mathbf", "boldsymbol", "mathrm", "mathcal", "mathbb", "int",
+    "substack", "lfloor", "rfloor", "lceil", "rceil", "circ", "ldots", "neg",
+    "wedge", "vee", "neq", "equiv", *",;:! {}|",
+)  # fmt: skip
+"""What else pages and SymPy write: it is drawn, and does nothing else."""
+
+
+def commands() -> list[str]:
+    """All commands, without their backslash, with which a formula may be drawn on a page."""
+    of_table = re.findall(r"\\([a-zA-Z]+)", " ".join(TABLE))
+    return sorted({*_COMMANDS, *of_table, *_DRAWN})
+
+
 class Tokens(Lexer):
     """The lexer that Lark calls."""
 
