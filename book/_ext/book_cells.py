@@ -50,9 +50,14 @@ def source_of(cell: nodes.container) -> str:
 def leaves_lines_only(cell: nodes.container) -> bool:
     """Whether all that a cell shows are lines of proofs, and there is one."""
     outputs = [c for c in cell.children if c.get("nb_element") == "cell_code_output"]
-    shown = [node for output in outputs for node in output.findall() if not list(node.children)]
+    shown = [node for output in outputs for node in output.findall() if _is_shown(node)]
     lines = [node for node in shown if isinstance(node, nodes.raw) and lines_in(node.astext())]
     return bool(shown) and len(lines) == len(shown)
+
+
+def _is_shown(node: nodes.Node) -> bool:
+    """HTML, and what holds nothing else: a picture, a printed word."""
+    return isinstance(node, nodes.raw) or not (node.children or isinstance(node.parent, nodes.raw))
 
 
 def fold(cell: nodes.container) -> None:
@@ -117,8 +122,8 @@ class PutFields(SphinxPostTransform):
         text = Path(self.env.doc2path(self.env.docname)).read_text(encoding="utf-8")
         asks = asked(text)
         for node in list(self.document.findall(nodes.Admonition)):
-            for label in asks.keys() & set(node["ids"]):  # type: ignore[index]
-                node += fields(label, asks[label])  # type: ignore[operator]
+            for label in asks.keys() & set(node["ids"]):
+                node += fields(label, asks[label])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -279,7 +279,9 @@ def show(
         reason = app.__dict__.get("machine_missing", "it was left out")
         context["body"] += MISSING.format(reason=reason)
         return
-    context["body"] += SLIPS + told(path.name, text) if is_chapter else as_script({"page": ""})
+    names = sorted(chapters(Path(app.srcdir) / "book"))
+    others = as_script({"page": "", "chapters": names})
+    context["body"] += SLIPS + told(path.name, text) if is_chapter else others
     app.add_js_file(SCRIPT, loading_method="defer")
 
 

@@ -35,10 +35,17 @@ UNUSED = re.compile(r"sphinx-thebe|sphinx-design|design-tabs|THEBE_JS_URL|thebe_
 """Scripts and style sheets of extensions that Jupyter Book loads and the book does not use."""
 
 
+KERNEL = re.compile(
+    r'<script type="text/x-thebe-config">.*?</script>\s*<script>kernelName = .*?</script>', re.S
+)
+"""What they would need to know."""
+
+
 def drop_unused(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
     """A page is lighter without them."""
+    context["body"] = KERNEL.sub("", context.get("body", ""))
     for kind in ("script_files", "css_files"):
         files = context.get(kind, [])
         files[:] = [file for file in files if not UNUSED.search(_named(file))]

@@ -40,3 +40,8 @@ window.addEventListener("load", async () => {
 
 // The theme names this button "Search", while it reads "Search Ctrl + K": let the words be the name.
 document.querySelectorAll(".search-button-field").forEach((b) => b.removeAttribute("aria-label"));
+
+// On paper the folded proofs are open.
+window.addEventListener("beforeprint", () => {
+  for (const proof of document.querySelectorAll("details.proof-code")) proof.open = true;
+});
