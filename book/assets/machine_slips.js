@@ -4,7 +4,7 @@
 
 (() => {
   const views = globalThis.bookViews;
-  const { make, setFormula, ask, showVerdict, showPreview, debounced, clear } = views;
+  const { make, setFormula, formula, ask, showVerdict, showPreview, debounced, clear } = views;
 
   /** @typedef {{ label: string, name: string, latex: string, marked: string,
    *   pieces: [number, number][], start: number, end: number, right: string }} Slip */
@@ -89,11 +89,9 @@
 
   /** What was wrong. @param {Slip} slip @param {string} words */
   function solution({ latex, start, end, right, name }, words) {
-    const wrong = latex.slice(start, end);
-    const parts = [make("p", { className: "verdict-words" }, `${words} It is ${name}.`.trim())];
-    const said = make("p", {}, "There stands ", make("code", {}, wrong || "nothing"), ", and it should be ");
-    said.append(make("code", {}, right || "nothing"), ".");
-    return [...parts, said];
+    const shown = (/** @type {string} */ part) => (part.trim() ? formula(part) : "nothing");
+    const said = make("p", {}, "There stands ", shown(latex.slice(start, end)), ", and it should be ", shown(right), ".");
+    return [make("p", { className: "verdict-words" }, `${words} The slip: ${name}.`.trim()), said];
   }
 
   // --- Pointing ------------------------------------------------------------------------------------

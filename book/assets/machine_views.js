@@ -136,7 +136,7 @@ globalThis.bookViews = (() => {
     return make("p", {}, code, make("br"), `Here could stand: ${expected.join("  ")}`);
   }
 
-  const NAMES = { page: "yours", derived: "what the cells derive", left: "left", right: "right", wanted: "wanted" };
+  const NAMES = { page: "yours", derived: "the cells", left: "left", right: "right", wanted: "it should be" };
 
   /** Both sides and their difference. @param {any} answer */
   function sides({ sides: names, formulas, difference }) {
@@ -155,9 +155,9 @@ globalThis.bookViews = (() => {
       formula(`${symbol} = ${value}`),
     ]);
     const [one, other] = names.map((/** @type {string} */ name) => NAMES[/** @type {keyof typeof NAMES} */ (name)] ?? name);
-    const end = `${one} gives ${short(values[0])}, ${other} ${short(values[1])}.`;
+    const end = `${one} ${short(values[0])}, ${other} ${short(values[1])}.`;
     if (!places.length) return make("p", {}, end);
-    return make("p", {}, "At ", ...places, `: ${end}`);
+    return make("p", {}, "With ", ...places, `: ${end}`);
   }
 
   /** 2.00000 as 2. @param {string} number */

@@ -5,7 +5,7 @@ formula anew with each piece in \class{piece-3}{...}, which MathJax hands on to 
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lark import Token
 
@@ -53,3 +53,50 @@ def marked(latex: str) -> str:
         out += latex[done:start] + (f"{{{piece}}}" if is_index else piece)
         done = end
     return out + latex[done:]
+
+
+# --- Where two formulas differ -------------------------------------------------------------------
+
+
+def place_of(original: str, changed: str) -> dict[str, Any]:
+    """Where a changed formula differs: `start` and `end` there, and what was `right` at the place.
+
+    The place is grown to whole words, and until each brace in it has its partner.
+    """
+    shorter = min(len(original), len(changed))
+    start = next((n for n in range(shorter) if original[n] != changed[n]), shorter)
+    tail = 0
+    while tail < shorter - start and original[-1 - tail] == changed[-1 - tail]:
+        tail += 1
+    start, end = _whole(original, changed, start, len(changed) - tail)
+    return {
+        "start": start,
+        "end": end,
+        "right": original[start : len(original) - len(changed) + end],
+    }
+
+
+def _whole(original: str, changed: str, start: int, end: int) -> tuple[int, int]:
+    words = [(w.start_pos or 0, (w.start_pos or 0) + len(w)) for w in words_of(changed)]
+    start = next((a for a, b in words if a < start < b), start)
+    end = next((b for a, b in words if a < end < b), end)
+    for _ in words:
+        both = changed[start:end], original[start : len(original) - len(changed) + end]
+        closed, opened = (max(counts) for counts in zip(*map(_loose, both), strict=True))
+        if not closed and not opened:
+            break
+        start = max((a for a, _ in words if a < start), default=0) if closed else start
+        end = min((b for _, b in words if b > end), default=len(changed)) if opened else end
+    if "{" in changed[start:end][:1]:  # the command of which it is the argument
+        start = next((a for a, b in words if b == start and changed[a] == "\\"), start)
+    return start, end
+
+
+def _loose(latex: str) -> tuple[int, int]:
+    """How many braces are closed that were not opened, and opened that are not closed."""
+    closed = opened = 0
+    for mark in latex:
+        opened += mark == "{"
+        if mark == "}":
+            closed, opened = (closed, opened - 1) if opened else (closed + 1, opened)
+    return closed, opened

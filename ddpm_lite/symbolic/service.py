@@ -40,11 +40,11 @@ from ddpm_lite.symbolic.equality import counterexample
 from ddpm_lite.symbolic.outputs import Output
 from ddpm_lite.symbolic.page import Page, PageError
 from ddpm_lite.symbolic.palette import palette
-from ddpm_lite.symbolic.pieces import marked, pieces_of
+from ddpm_lite.symbolic.pieces import marked, pieces_of, place_of
 from ddpm_lite.symbolic.plain import to_latex
 from ddpm_lite.symbolic.reader import read_claims
 from ddpm_lite.symbolic.sheet import LET, Sheet, SheetError
-from ddpm_lite.symbolic.slips import Slip, slips
+from ddpm_lite.symbolic.slips import slips
 from ddpm_lite.symbolic.tokens import ReadError
 
 Answer = dict[str, Any]
@@ -236,7 +236,9 @@ def _difference(error: CheckError) -> Answer:
     found = error.disagreement
     if found is None:
         return {"message": _line(str(error).partition(": ")[2])}
-    return {"message": f"{' and '.join(found.sides)} differ", **_sides(found)}
+    itself = found.sides == ("left", "right")
+    message = "the two sides are never equal" if itself else "this is another formula"
+    return {"message": message, **_sides(found)}
 
 
 def _sides(found: Disagreement) -> Answer:
@@ -329,26 +331,15 @@ def slip(label: str, seed: int) -> Answer:
     """
     chapter = _chapter_with(label)
     _derive(chapter, label)
-    original = chapter.page[label].latex
+    original = chapter.page[label].latex.rstrip(" .,\n")
     order = list(slips(original))
     random.Random(seed).shuffle(order)
     for one in order:
         if try_formula(label, one.latex)["verdict"] == "different":
             return {"label": label, "name": one.name, "latex": one.latex,
                     "marked": marked(one.latex), "pieces": [p[:2] for p in pieces_of(one.latex)],
-                    **_place(original, one)}  # fmt: skip
+                    **place_of(original, one.latex)}  # fmt: skip
     raise ServiceError(f"no slip in {label} is one that can be seen")
-
-
-def _place(original: str, one: Slip) -> Answer:
-    """Where a slip stands: between what both formulas begin and end with."""
-    shorter = min(len(original), len(one.latex))
-    start = next((n for n in range(shorter) if original[n] != one.latex[n]), shorter)
-    tail = 0
-    while tail < shorter - start and original[-1 - tail] == one.latex[-1 - tail]:
-        tail += 1
-    right = original[start : len(original) - tail]
-    return {"start": start, "end": len(one.latex) - tail, "right": right}
 
 
 # --- A sheet of one's own ------------------------------------------------------------------------
