@@ -16,7 +16,8 @@
 
   /** Opens or closes the editor below a proof line.
    * @param {HTMLElement} line @param {HTMLButtonElement} button @param {BookPage} page */
-  views.tryFormula = (line, button, page) => {
+  views.tryFormula = async (line, button, page) => {
+    await globalThis.MathJax?.startup?.promise; // it knows the LaTeX of what it has set
     const open = line.nextElementSibling;
     if (open?.matches("section.try")) return close(open, button);
     const editor = makeEditor(String(line.dataset.label), latexOf(line), page);

@@ -214,7 +214,13 @@ def shown(app: Any, page: str) -> str:
     return context["body"]
 
 
-CELL = """```{code-cell} ipython3
+CHAPTER = r"""
+% definition
+$$
+\alpha_t
+$$ (eq-a)
+
+```{code-cell} ipython3
 from ddpm_lite.symbolic import use_page
 use_page("01_chapter.md")
 ```
@@ -230,14 +236,12 @@ def test_a_chapter_tells_the_script_what_it_has(
 ) -> None:
     use(monkeypatch, Node())
     monkeypatch.setattr(service, "_chapters", {})
-    (project / "book" / "01_chapter.md").write_text(
-        f"% definition\n$$\n\\alpha_t\n$$ (eq-a)\n\n{CELL}"
-    )
+    (project / "book" / "01_chapter.md").write_text(CHAPTER)
     app = bring(project)
     body = shown(app, "book/01_chapter")
     told = json.loads(body.partition('id="book-machine">')[2].removesuffix("</script>"))
     assert told == {
-        "page": "01_chapter.md", "cells": [1], "symbols": [[r"\alpha_{t}", "alpha_t"]],
+        "page": "01_chapter.md", "cells": [1], "symbols": [[r"\alpha_{t}", "alpha_t"], ["t", "t"]],
     }  # fmt: skip
     assert 'class="slips"' in body
     assert app.scripts == [book_machine.SCRIPT]
