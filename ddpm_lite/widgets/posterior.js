@@ -117,7 +117,7 @@ function paint(context, width, height, ink, state) {
   const { x_0, x_t, alike } = state;
   const found = laws(state);
   axes(context, { x, y: x, xTicks: [-3, -2, -1, 0, 1, 2, 3], colour: ink, left, bottom });
-  const names = NAMES.toReversed(); // the posterior lies below, as it may cover the others
+  const names = [...NAMES].reverse(); // the posterior lies below, as it may cover the others
   const top = Math.max(...names.map((name) => (found[name].variance ? highest(found[name]) : 0)));
   const [upper, lower] = [{ name: "xₜ", height: TOP, value: x_t }, { name: "x₀", height: low, value: x_0 }];
   paintRail(context, { ...upper, law: found.likelihood, place, ink }, PAINT.likelihood);
