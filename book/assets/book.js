@@ -47,5 +47,5 @@ document.querySelectorAll(".search-button-field").forEach((b) => b.removeAttribu
 
 // On paper the folded proofs are open.
 window.addEventListener("beforeprint", () => {
-  for (const proof of document.querySelectorAll("details.proof-code")) proof.open = true;
+  for (const proof of document.querySelectorAll("details.proof-code")) proof.setAttribute("open", "");
 });

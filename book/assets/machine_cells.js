@@ -23,7 +23,7 @@
     const rows = bookSource(cell).split("\n").length + 1;
     const input = make("textarea", { className: "cell-source", value: bookSource(cell), rows, spellcheck: false });
     input.setAttribute("aria-label", "The cell, in Python");
-    input.addEventListener("keydown", (event) => {
+    input.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== "Enter" || !(event.shiftKey || event.ctrlKey)) return;
       event.preventDefault();
       views.runCell(cell, number, page);

@@ -23,7 +23,7 @@
     const editor = makeEditor(String(line.dataset.label), latexOf(line), page);
     line.after(editor.node);
     button.setAttribute("aria-expanded", "true");
-    editor.node.addEventListener("keydown", (event) => event.key === "Escape" && close(editor.node, button));
+    editor.node.addEventListener("keydown", (/** @type {KeyboardEvent} */ { key }) => key === "Escape" && close(editor.node, button));
     editor.closing.addEventListener("click", () => close(editor.node, button));
     editor.input.focus();
     views.openPage(page).then(() => globalThis.bookMachine.ask("run_to", [line.dataset.label])); // ahead of the first check
@@ -55,7 +55,7 @@
 
     const show = () => showPreview(preview, input.value);
     input.addEventListener("input", debounced(show));
-    input.addEventListener("keydown", (event) => {
+    input.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) check.click();
     });
     back.onclick = () => {
@@ -76,7 +76,8 @@
 
   /** @param {() => void} action @param {number} [wait] milliseconds after the last key */
   function debounced(action, wait = 120) {
-    let timer = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
     return () => {
       clearTimeout(timer);
       timer = setTimeout(action, wait);
