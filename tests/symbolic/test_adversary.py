@@ -46,6 +46,7 @@ X, Y, ONE, T = ("sym", "x"), ("sym", "y"), ("num", 1, 1), ("t", 0)
 BAR, ALPHA = r"\bar{\alpha}", r"\alpha"
 X_T, X_0 = ("at", "x", T), ("at", "x", ("", 0))
 LAW = ("den", "q", (X_T,), (X_0,))
+FAR = ("exp", ("neg", ("mul", ("num", 16, 1), ("add", ONE, ("pow", X, 2)))))
 JUDGED = [
     (("at", BAR, T), ("mul", ("at", BAR, ("t", -1)), ("at", ALPHA, T)), True),
     (("at", BAR, T), ("prod", "k", ("", 1), T, ("at", ALPHA, ("k", 0))), True),
@@ -74,6 +75,8 @@ JUDGED = [
     (("den", "p", (("at", "x", ("T", 0)),), ()), ("den", r"p_\theta", (("at", "x", ("T", 0)),), ()),
      True),
     (("den", "p", (X_0,), ()), ("den", r"p_\theta", (X_0,), ()), False),
+    # a density far out, where its square is smaller than the digits of the judge
+    (("sqrt", ("pow", FAR, 2)), FAR, True),
 ]  # fmt: skip
 
 

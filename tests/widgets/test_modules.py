@@ -92,7 +92,7 @@ def test_what_cannot_be_done_is_refused(main: str, other: str, reason: str) -> N
 def test_comments_and_types_stay_in_the_files() -> None:
     text = (
         "// What it does.\n/**\n * Long.\n * @param {number} a\n */\nexport function f(a) {\n"
-        "  // why\n  const url = \"http://x\"; // short\n"
+        '  // why\n  const url = "http://x"; // short\n'
         "  return /** @type {any} */ (url);\n}\n"
     )
     made = module_text("one", {"one": text}.__getitem__)
