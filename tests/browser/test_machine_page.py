@@ -50,6 +50,7 @@ def book(browser: Browser, site_url: str) -> Iterator[Page]:
     context.set_default_timeout(SLOW)
     log.watch(context)
     page = context.new_page()
+    page.add_init_script("let n = 0; Math.random = () => (n = (n + 0.382) % 1);")  # the same slips
     page.goto(f"{site_url}/{CHAPTER}")
     yield page
     context.close()
@@ -213,8 +214,8 @@ def test_a_wrong_place_and_the_keyboard(book: Page) -> None:
     book.keyboard.press("Enter")
     expect(riddle.locator(".verdict")).to_have_attribute("data-verdict", "equal")
     riddle, slip = plant(book)
-    pieces = riddle.locator("[class*=piece-]").count()
-    wrong = 0 if place(slip) > 3 else pieces - 1
+    last = len(json.loads(json.dumps(slip["pieces"]))) - 1
+    wrong = 0 if place(slip) > last / 2 else last
     touched = int(str(slip["end"])) - int(str(slip["start"])) < 12
     riddle.locator(f".piece-{wrong}").first.click()
     if touched:
@@ -239,7 +240,7 @@ def test_a_slip_is_mended(book: Page) -> None:
         ("log(2)/log(1-beta)", "different"),
         (r"\frac{\log 2", "unreadable"),
         ("__import__('os')", "unreadable"),
-        ("log(2)**(1000**1000)", "different undecided stopped"),
+        ("log(2)**(1000**1000)", "different undecided unreadable stopped"),
         ("-log(2)/log(1 - beta)", "equal"),
         (r"-\frac{\log 2}{\log(1-\beta)}", "equal"),
         ("log(1/2)/log(1 - beta)", "equal"),
