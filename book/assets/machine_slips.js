@@ -89,8 +89,11 @@
 
   /** What was wrong. @param {Slip} slip @param {string} words */
   function solution({ latex, start, end, right, name }, words) {
-    const shown = (/** @type {string} */ part) => (part.trim() ? formula(part) : "nothing");
-    const said = make("p", {}, "There stands ", shown(latex.slice(start, end)), ", and it should be ", shown(right), ".");
+    const wrong = latex.slice(start, end).trim();
+    const said = make("p");
+    if (!wrong) said.append("Here is missing ", formula(right), ".");
+    else if (!right.trim()) said.append("There stands ", formula(wrong), " too much.");
+    else said.append("There stands ", formula(wrong), ", and it should be ", formula(right), ".");
     return [make("p", { className: "verdict-words" }, `${words} The slip: ${name}.`.trim()), said];
   }
 
