@@ -1,11 +1,14 @@
 """The built site without a server: pages opened from a file, and all of them in one zip.
 
 A page opened from a file may not fetch other files, only run them. So beside the model and its
-runtime lies each of them as a script, which the sampler's widget loads on such a page.
+runtime lies each of them as a script, which the sampler's widget loads on such a page; and so do
+the files of the proof machine. Those the zip has as scripts only: they work with a server too, and
+both forms would be 15 MB more to download.
 """
 
 import base64
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -15,6 +18,7 @@ from ddpm_lite.widgets.sampler import MODEL_FILE, RUNTIME_FILES
 
 ARCHIVE = "ddpm-lite-book.zip"
 """Its name, in the root of the site."""
+MACHINE_WORKER = "machine_worker.js"
 
 
 def wrap(static: Path, name: str) -> None:
@@ -24,13 +28,29 @@ def wrap(static: Path, name: str) -> None:
     (static / f"{name}.js").write_text(script, encoding="ascii")
 
 
-def pack(site: Path, archive: Path) -> None:
-    """All files of the site in one folder of a zip."""
+def machine(static: Path) -> list[str]:
+    """The files of the proof machine, as their names in `_static`; none if there is no machine."""
+    files = [path for path in sorted((static / "machine").rglob("*")) if path.is_file()]
+    wanted = [path for path in files if path.suffix not in (".js", ".txt")]
+    return [path.relative_to(static).as_posix() for path in wanted]
+
+
+def pack(site: Path, archive: Path, without: Iterable[Path] = ()) -> None:
+    """The files of the site in one folder of a zip; proofs that are folded are open there."""
     archive.unlink(missing_ok=True)
-    files = sorted(path for path in site.rglob("*") if path.is_file())
+    files = sorted({path for path in site.rglob("*") if path.is_file()} - set(without))
     with ZipFile(archive, "w", ZIP_DEFLATED) as packed:
         for path in files:
-            packed.write(path, Path(archive.stem) / path.relative_to(site))
+            place = Path(archive.stem) / path.relative_to(site)
+            if path.suffix == ".html":
+                packed.writestr(place.as_posix(), unfolded(path.read_text(encoding="utf-8")))
+            else:
+                packed.write(path, place)
+
+
+def unfolded(page: str) -> str:
+    """The page with its proofs open."""
+    return page.replace('<details class="proof-code">', '<details class="proof-code" open>')
 
 
 def write(app: Sphinx, error: Exception | None) -> None:
@@ -38,10 +58,11 @@ def write(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html":
         return
     site = Path(app.outdir)
-    for name in (*RUNTIME_FILES.values(), MODEL_FILE):
-        if (site / "_static" / name).is_file():
-            wrap(site / "_static", name)
-    pack(site, site / ARCHIVE)
+    static = site / "_static"
+    for name in (*RUNTIME_FILES.values(), MODEL_FILE, *machine(static), MACHINE_WORKER):
+        if (static / name).is_file():
+            wrap(static, name)
+    pack(site, site / ARCHIVE, without=[static / name for name in machine(static)])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
