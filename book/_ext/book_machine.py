@@ -4,9 +4,10 @@ Pyodide is Python for the browser; npm brings it with the other things of `book_
 files lie three zips that Python imports from: its standard library, SymPy with what it needs, and
 `ddpm_lite.symbolic`. They hold byte code, made by Pyodide's own Python under Node, because it takes
 many times longer to import from sources; they stay in `_build/vendor` until a version or a source
-changes. The chapters' Markdown texts are what the machine reads. Nothing of it loads with a page.
+changes. The chapters' Markdown texts are what the machine reads. Nothing of it loads with a page:
+a small script shows the buttons and fields, and loads the rest when one of them is used.
 
-Without npm or Node the book is built all the same, and has no machine to run.
+Without npm or Node the book is built all the same, and has no machine to run; its pages say so.
 """
 
 import hashlib
@@ -19,10 +20,15 @@ from contextlib import suppress
 from functools import partial
 from importlib.metadata import files, version
 from pathlib import Path
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
+
+from ddpm_lite.symbolic import service
+from ddpm_lite.symbolic.tokens import commands
 
 CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm")
 """What the browser needs of the npm package as it is."""
@@ -51,7 +57,7 @@ class MachineError(Exception):
 # --- Byte code -----------------------------------------------------------------------------------
 
 
-def nodes() -> Iterator[Callable[..., object]]:
+def node_programs() -> Iterator[Callable[..., object]]:
     """What may be Node, called as subprocess.run is: the machine's own, then pip's."""
     if own := shutil.which("node"):
         yield lambda arguments, **settings: subprocess.run([own, *arguments], **settings)
@@ -64,7 +70,7 @@ def nodes() -> Iterator[Callable[..., object]]:
 def compile_in(folder: Path, pyodide: Path) -> None:
     """Make byte code beside each Python source under a folder. Raises MachineError."""
     reason = "there is no Node"
-    for node in nodes():
+    for node in node_programs():
         try:
             node(
                 [str(COMPILER), str(pyodide), str(folder)],
@@ -199,6 +205,8 @@ def write_lock(pyodide: Path, target: Path) -> None:
 
 def write_contents(target: Path, versions: dict[str, str]) -> None:
     """What a page must know before it loads anything, and whose work it is."""
+    drawn = json.dumps(commands())
+    (target / "commands.js").write_text(f"globalThis.bookCommands = {drawn};\n", encoding="ascii")
     parts = [*CORE, LOCK, *ZIPS]
     told = {
         "bytes": {name: (target / name).stat().st_size for name in parts},
@@ -211,22 +219,78 @@ def write_contents(target: Path, versions: dict[str, str]) -> None:
     (target / "NOTICE.txt").write_text(notice, encoding="utf-8")
 
 
-def bring(app: Sphinx, error: Exception | None) -> None:
-    """Puts it into the site at the end of a build, or says in one line why it is not there."""
-    if error is not None or app.builder.format != "html":
+def bring(app: Sphinx) -> None:
+    """Puts it into the site at the start of a build, because pages show what is there."""
+    if app.builder.format != "html":
         return
     target = Path(app.outdir) / "_static" / "machine"
     try:
         put(Path(app.srcdir), target)
     except (MachineError, OSError) as reason:
         shutil.rmtree(target, ignore_errors=True)
+        app.__dict__["machine_missing"] = str(reason)
         logger.info("The pages will have no proof machine to run: %s.", reason)
     else:
         size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
         logger.info("the proof machine for the reader's browser: %.1f MB in %s", size / 1e6, target)
 
 
+def is_here(app: Sphinx) -> bool:
+    """Whether this build's site has the machine."""
+    return (Path(app.outdir) / "_static" / "machine" / "machine.json").is_file()
+
+
+# --- On its pages --------------------------------------------------------------------------------
+
+
+SCRIPT = "machine_page.js"
+"""What shows the buttons, and loads the rest of the scripts on first use."""
+SLIPS = """<section class="slips" hidden><h2>Find the slip</h2>
+<p>The machine writes one of this chapter's formulas with a slip of the pen: a sign, an index, a
+factor, a letter for another. Where is it? Point at the place, or mend the formula.</p></section>"""
+"""Below each chapter."""
+MISSING = """<p class="machine-missing">In this copy of the book formulas cannot be checked on the
+page, because {reason} when it was built.</p>"""
+
+
+def told(name: str, text: str) -> str:
+    """What the scripts must know of a chapter before anything is loaded, as JSON in HTML."""
+    page = service.open_page(name, text)
+    known = {"page": name, "cells": page["cells"], "symbols": page["symbols"]}
+    return as_script(known)
+
+
+def as_script(known: Mapping[str, Any]) -> str:
+    """JSON that a script reads from the page."""
+    data = json.dumps(known, ensure_ascii=False, separators=(",", ":")).replace("<", r"\u003c")
+    return f'<script type="application/json" id="book-machine">{data}</script>'
+
+
+def show(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Adds to a chapter what the machine's script needs, or one line on why there is none."""
+    path = Path(app.srcdir) / f"{page}.md"
+    text = path.read_text(encoding="utf-8") if path.is_file() and doctree is not None else ""
+    is_chapter, has_place = "use_page(" in text, PLACE in text
+    if not is_chapter and not has_place:
+        return
+    if not is_here(app):
+        reason = app.__dict__.get("machine_missing", "it was left out")
+        context["body"] += MISSING.format(reason=reason)
+        return
+    names = sorted(chapters(Path(app.srcdir) / "book"))
+    others = as_script({"page": "", "chapters": names})
+    context["body"] += SLIPS + told(path.name, text) if is_chapter else others
+    app.add_js_file(SCRIPT, loading_method="defer")
+
+
+PLACE = 'class="book-machine-place'
+"""How a page without proofs asks for a part of the machine."""
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Connects it to the end of the build, before the zip of the whole site is made."""
-    app.connect("build-finished", bring)
+    """Connects it to the start of a build, after npm, and to the pages."""
+    app.connect("builder-inited", bring, priority=600)
+    app.connect("html-page-context", show)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -36,12 +36,21 @@ def machine(static: Path) -> list[str]:
 
 
 def pack(site: Path, archive: Path, without: Iterable[Path] = ()) -> None:
-    """The files of the site in one folder of a zip."""
+    """The files of the site in one folder of a zip; proofs that are folded are open there."""
     archive.unlink(missing_ok=True)
     files = sorted({path for path in site.rglob("*") if path.is_file()} - set(without))
     with ZipFile(archive, "w", ZIP_DEFLATED) as packed:
         for path in files:
-            packed.write(path, Path(archive.stem) / path.relative_to(site))
+            place = Path(archive.stem) / path.relative_to(site)
+            if path.suffix == ".html":
+                packed.writestr(place.as_posix(), unfolded(path.read_text(encoding="utf-8")))
+            else:
+                packed.write(path, place)
+
+
+def unfolded(page: str) -> str:
+    """The page with its proofs open."""
+    return page.replace('<details class="proof-code">', '<details class="proof-code" open>')
 
 
 def write(app: Sphinx, error: Exception | None) -> None:

@@ -31,6 +31,32 @@ def drop_doubled_scripts(
     context["script_files"][:] = kept
 
 
+UNUSED = re.compile(r"sphinx-thebe|sphinx-design|design-tabs|THEBE_JS_URL|thebe_selector")
+"""Scripts and style sheets of extensions that Jupyter Book loads and the book does not use."""
+
+
+KERNEL = re.compile(
+    r'<script type="text/x-thebe-config">.*?</script>\s*<script>kernelName = .*?</script>', re.S
+)
+"""What they would need to know."""
+
+
+def drop_unused(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """A page is lighter without them."""
+    context["body"] = KERNEL.sub("", context.get("body", ""))
+    for kind in ("script_files", "css_files"):
+        files = context.get(kind, [])
+        files[:] = [file for file in files if not UNUSED.search(_named(file))]
+
+
+def _named(file: Any) -> str:
+    """The address of a script or style sheet, or what stands in it."""
+    attributes = getattr(file, "attributes", {})
+    return f"{getattr(file, 'filename', file)} {attributes.get('body') or ''}"
+
+
 # A formula and the mark beside it: a browser would break the line between them.
 MARKED = re.compile(
     r"([(\[“]*)(<span class=\"math notranslate nohighlight\">[^<]*</span>)([.,;:!?)\]”]*)"
@@ -92,4 +118,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", keep_marks)
     app.connect("html-page-context", point_at_notebook, priority=600)
     app.connect("html-page-context", drop_doubled_scripts, priority=900)
+    app.connect("html-page-context", drop_unused, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

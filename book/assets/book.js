@@ -3,7 +3,8 @@
 const BOXES = 'mjx-container[display="true"], span.math, .book-formula, table.table, pre';
 
 const watch = new ResizeObserver((entries) => {
-  for (const { target } of entries) {
+  for (const entry of entries) {
+    const target = /** @type {HTMLElement} */ (entry.target);
     if (target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0;
     else target.removeAttribute("tabindex");
   }
@@ -14,12 +15,14 @@ const watch = new ResizeObserver((entries) => {
 const SMALLEST = 0.78;
 
 function fitAll() {
-  const formulas = [...document.querySelectorAll('mjx-container[display="true"]')];
+  /** @type {NodeListOf<HTMLElement>} */
+  const found = document.querySelectorAll('mjx-container[display="true"]');
+  const formulas = [...found];
   for (const { style } of formulas) style.removeProperty("--fit");
   const shares = formulas.map((formula) => formula.clientWidth / formula.scrollWidth); // one layout
   formulas.forEach(({ style }, k) => {
     const share = shares[k];
-    if (share < 1 && share >= SMALLEST) style.setProperty("--fit", Math.floor(100 * share - 1) / 100);
+    if (share < 1 && share >= SMALLEST) style.setProperty("--fit", String(Math.floor(100 * share - 1) / 100));
   });
 }
 
@@ -34,9 +37,15 @@ window.addEventListener("load", async () => {
   document.addEventListener("book:formulas", settle); // a page has set more of them
   window.addEventListener("resize", fitAll);
   document.addEventListener("click", ({ target }) => {
-    if (target.closest(".toggle, details")) requestAnimationFrame(fitAll); // what was folded has no size
+    const folded = target instanceof Element && target.closest(".toggle, details");
+    if (folded) requestAnimationFrame(fitAll); // what was folded had no size
   });
 });
 
 // The theme names this button "Search", while it reads "Search Ctrl + K": let the words be the name.
 document.querySelectorAll(".search-button-field").forEach((b) => b.removeAttribute("aria-label"));
+
+// On paper the folded proofs are open.
+window.addEventListener("beforeprint", () => {
+  for (const proof of document.querySelectorAll("details.proof-code")) proof.setAttribute("open", "");
+});

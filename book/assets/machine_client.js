@@ -224,7 +224,8 @@ onmessage = ({ data: { worker, files } }) => {
   /** One question; whatever happens, it has an answer.
    * @param {string} call @param {any[]} args @param {number} seconds @returns {Promise<Answer>} */
   async function answered(call, args, seconds) {
-    let timer = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
     let given = args;
     /** @type {Machine | undefined} */
     let working;

@@ -1,42 +1,58 @@
 // The map of proof: a point for each formula, a line where one rests on another. What is drawn, and
 // in which order, stands on the page already: numbers and links in the list, the rest as JSON.
 (() => {
-  const place = document.getElementById("book-map");
-  const formulas = JSON.parse(document.getElementById("book-map-data").textContent);
+  /**
+   * @typedef {{
+   *   kind: string, method: string, latex: string, restsOn: string[], drawn: string[],
+   *   number: string, href: string,
+   * }} Formula
+   */
+
+  const place = byId("book-map");
+  /** @type {Record<string, Formula>} */
+  const formulas = JSON.parse(byId("book-map-data").textContent);
   const labels = Object.keys(formulas);
   const chapters = readChapters();
-  const fallsWith = reversed("restsOn");
+  const fallsWith = reversed();
   const above = closure((label) => formulas[label].restsOn);
   const below = closure((label) => fallsWith[label]);
-  let chosen = null;
+  let chosen = ""; // a label, once one is chosen
+  /** @type {import("cytoscape").Core | null} */
   let graph = null;
 
   // --- What the page knows ---------------------------------------------------------------------
 
+  /** @param {string} id */
+  function byId(id) {
+    return /** @type {HTMLElement} */ (document.getElementById(id));
+  }
+
   function readChapters() {
     return [...document.querySelectorAll(".book-map-chapter")].map((title) => {
-      const items = [...title.nextElementSibling.querySelectorAll("li")];
+      const items = [...(title.nextElementSibling?.querySelectorAll("li") ?? [])];
       for (const item of items) {
-        const link = item.querySelector("a");
+        const link = /** @type {HTMLAnchorElement} */ (item.querySelector("a"));
         Object.assign(formulas[item.id], { number: link.textContent, href: link.href });
       }
       return { title: title.textContent, labels: items.map((item) => item.id) };
     });
   }
 
-  function reversed(key) {
+  function reversed() {
+    /** @type {Record<string, string[]>} */
     const back = Object.fromEntries(labels.map((label) => [label, []]));
-    for (const label of labels) for (const ground of formulas[label][key]) back[ground].push(label);
+    for (const label of labels) for (const ground of formulas[label].restsOn) back[ground].push(label);
     return back;
   }
 
   // All that can be reached, without the start.
+  /** @param {(label: string) => string[]} next */
   function closure(next) {
-    return (start) => {
+    return (/** @type {string} */ start) => {
+      /** @type {Set<string>} */
       const seen = new Set();
       const waiting = [...next(start)];
-      while (waiting.length) {
-        const label = waiting.pop();
+      for (let label = waiting.pop(); label !== undefined; label = waiting.pop()) {
         if (seen.has(label)) continue;
         seen.add(label);
         waiting.push(...next(label));
@@ -48,6 +64,13 @@
 
   // --- Pieces of the page ----------------------------------------------------------------------
 
+  /**
+   * @template {keyof HTMLElementTagNameMap} Tag
+   * @param {Tag} tag
+   * @param {Partial<HTMLElementTagNameMap[Tag]>} attributes
+   * @param {(string | Node)[]} inside
+   * @returns {HTMLElementTagNameMap[Tag]}
+   */
   function make(tag, attributes = {}, ...inside) {
     const node = Object.assign(document.createElement(tag), attributes);
     node.append(...inside);
@@ -74,26 +97,31 @@
     canvas, caption, panel, status,
   );
 
+  /** @param {string} text @param {string} name @param {number} by */
   function step(text, name, by) {
     const button = make("button", { type: "button", onclick: () => move(by) }, text);
     button.setAttribute("aria-label", name);
     return button;
   }
 
+  /** @param {string} label */
   function nameOf(label) {
     return `${formulas[label].number} ${label.replace(/^eq-/, "").replaceAll("-", " ")}`;
   }
 
+  /** @param {string} label */
   function walk(label) {
     return make("a", { href: `#${label}`, title: nameOf(label) }, formulas[label].number);
   }
 
+  /** @param {string} label */
   function formula(label) {
     return make("span", { className: "math notranslate nohighlight" }, `\\(${formulas[label].latex}\\)`);
   }
 
   const SHOWN = 8; // formulas in a list; the others by their numbers
 
+  /** @param {string} title @param {string[]} direct @param {string[]} all @param {string} none */
   function list(title, direct, all, none) {
     const heading = make("h2", {}, title);
     if (!all.length) return [heading, make("p", {}, none)];
@@ -106,22 +134,26 @@
     return parts;
   }
 
+  /** @param {string} words @param {string[]} some */
   function numbers(words, some) {
     return make("p", {}, `${words} `, ...some.flatMap((label) => [walk(label), " "]));
   }
 
   // --- Choosing --------------------------------------------------------------------------------
 
+  /** @param {string} label */
   function go(label) {
     if (label !== location.hash.slice(1)) history.pushState(null, "", `#${label}`);
     show(label);
   }
 
+  /** @param {number} by */
   function move(by) {
     const last = labels.length - 1;
     go(labels[Math.min(last, Math.max(0, labels.indexOf(chosen) + by))]);
   }
 
+  /** @param {string} label */
   async function show(label) {
     if (!formulas[label] || label === chosen) return;
     chosen = label;
@@ -148,14 +180,17 @@
     document.dispatchEvent(new Event("book:formulas"));
   }
 
+  /** @param {string[]} some */
   function count(some) {
     return `${some.length || "no"} formula${some.length === 1 ? "" : "s"}`;
   }
 
+  /** @param {string} way @param {string} sign */
   function mark(way, sign) {
     return make("span", { className: `book-map-${way}` }, sign);
   }
 
+  /** @param {string} kind */
   function groundless(kind) {
     if (kind === "definition") return "Nothing: it says what a symbol means.";
     if (kind === "cited") return "A theorem that the book cites and does not prove.";
@@ -164,6 +199,7 @@
 
   // --- Drawing ---------------------------------------------------------------------------------
 
+  /** @type {Record<string, "round-rectangle" | "triangle">} */
   const SHAPES = { definition: "round-rectangle", cited: "triangle" };
 
   function elements() {
@@ -179,9 +215,11 @@
   }
 
   // Chapters below each other, their formulas in rows as wide as the page.
+  /** @param {number} width */
   function positions(width) {
     const gap = width < 500 ? 19 : 24;
     const columns = Math.max(1, Math.floor((width - 12) / gap));
+    /** @type {Record<string, { x: number, y: number }>} */
     const at = {};
     let y = 14;
     chapters.forEach(({ labels: own }, k) => {
@@ -196,7 +234,7 @@
 
   function inks() {
     const style = getComputedStyle(document.documentElement);
-    const ink = (name) => style.getPropertyValue(name).trim();
+    const ink = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
     return {
       text: ink("--pst-color-text-base"), quiet: ink("--book-quiet"), ground: ink("--pst-color-primary"),
       falls: ink("--book-falls"), page: ink("--pst-color-background"), font: ink("--pst-font-family-base"),
@@ -205,7 +243,7 @@
 
   function looks() {
     const { text, quiet, ground, falls, page, font } = inks();
-    const at = (selector, style) => ({ selector, style });
+    const at = (/** @type {string} */ selector, /** @type {object} */ style) => ({ selector, style });
     return [
       at("node", { width: 11, height: 11, shape: "data(shape)", "background-color": quiet,
         "border-width": 1.5, "border-color": quiet, "overlay-opacity": 0 }),
@@ -225,31 +263,35 @@
     ];
   }
 
+  /** @param {string} label */
   function colour(label) {
-    if (!graph) return;
+    const drawn = graph; // nothing sets it to null again
+    if (!drawn) return;
     const ways = { ground: new Set([...above(label), label]), falls: new Set([...below(label), label]) };
-    graph.batch(() => {
-      graph.elements().removeClass("ground falls chosen other");
-      graph.nodes().not(".chapter").addClass("other");
-      graph.edges().addClass("other");
+    drawn.batch(() => {
+      drawn.elements().removeClass("ground falls chosen other");
+      drawn.nodes().not(".chapter").addClass("other");
+      drawn.edges().addClass("other");
       for (const [way, some] of Object.entries(ways)) {
-        const nodes = graph.nodes().filter((node) => some.has(node.id()));
+        const nodes = drawn.nodes().filter((node) => some.has(node.id()));
         nodes.removeClass("other").addClass(way);
         nodes.edgesWith(nodes).removeClass("other").addClass(way);
       }
-      graph.getElementById(label).removeClass("ground falls").addClass("chosen");
+      drawn.getElementById(label).removeClass("ground falls").addClass("chosen");
     });
   }
 
   function layOut() {
+    if (!graph) return;
     const { at, height } = positions(canvas.clientWidth);
     canvas.style.height = `${height}px`;
     graph.resize();
-    graph.layout({ name: "preset", fit: false, positions: (node) => at[node.id()] }).run();
+    graph.layout({ name: "preset", fit: false, positions: at }).run();
     graph.viewport({ zoom: 1, pan: { x: 0, y: 0 } });
   }
 
   function draw() {
+    if (!window.cytoscape) return;
     graph = window.cytoscape({
       container: drawing, elements: elements(), style: looks(), layout: { name: "null" },
       userZoomingEnabled: false, userPanningEnabled: false, boxSelectionEnabled: false,
@@ -266,24 +308,26 @@
       canvas.style.cursor = label ? "pointer" : "";
     });
     new ResizeObserver(layOut).observe(place);
-    new MutationObserver(() => graph.style(looks())).observe(document.documentElement, {
+    new MutationObserver(() => graph?.style(looks())).observe(document.documentElement, {
       attributes: true, attributeFilter: ["data-theme"],
     });
   }
 
   // The formula under a mouse or a finger, which is less exact than a point is small.
+  /** @param {MouseEvent} event */
   function near({ clientX, clientY }) {
     const box = canvas.getBoundingClientRect();
     const { at } = positions(canvas.clientWidth);
-    const away = (label) => Math.hypot(box.x + at[label].x - clientX, box.y + at[label].y - clientY);
+    const away = (/** @type {string} */ label) =>
+      Math.hypot(box.x + at[label].x - clientX, box.y + at[label].y - clientY);
     const nearest = labels.reduce((one, other) => (away(other) < away(one) ? other : one));
     return away(nearest) < 14 ? nearest : null;
   }
 
   canvas.addEventListener("keydown", (event) => {
     const row = positions(canvas.clientWidth).columns;
-    const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row }[event.key];
-    if (by === undefined) return;
+    const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row }[event.key] ?? 0;
+    if (!by) return;
     event.preventDefault();
     move(by);
   });
@@ -296,10 +340,12 @@
 
   // From here on an address with a formula means the map, and no longer the place in the list.
   document.querySelectorAll(".book-map-list li").forEach((item) => item.removeAttribute("id"));
-  document.getElementById("book-map-words").open = false;
+  /** @type {HTMLDetailsElement} */ (byId("book-map-words")).open = false;
   if (formulas[location.hash.slice(1)]) window.addEventListener("load", () => place.scrollIntoView());
 
   function firstAsked() {
-    return document.querySelector(".book-map-questions a")?.hash.slice(1) ?? labels[0];
+    /** @type {HTMLAnchorElement | null} */
+    const question = document.querySelector(".book-map-questions a");
+    return question?.hash.slice(1) ?? labels[0];
   }
 })();

@@ -392,10 +392,10 @@ def answer(exercise: str, expression: Any, solution: Any, hint: str = "") -> "Ma
         given, right = marked(expression, solution)
     except (ReadError, ComparisonError) as error:
         text = f"{exercise}: not yet. {error} {hint}".rstrip()
-        show(_Line(text, False))
+        show(Line(text, False))
         return Mark(False)
     text = f"{exercise}: right" if right else _not_yet(exercise, given, solution, hint)
-    show(_Line(text, right))
+    show(Line(text, right))
     return Mark(right)
 
 
@@ -469,7 +469,9 @@ def _not_yet(exercise: str, given: Expr, solution: Any, hint: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
+    """What `answer` says beside the cell."""
+
     text: str
     right: bool
 

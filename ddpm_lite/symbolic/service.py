@@ -14,11 +14,12 @@ a cell that needs what is not there. Otherwise `verdict` is one of
     unreadable  `message`, `place` (in what was typed, from 0; absent if unknown) and `expected`,
                 the marks that could stand there
     undecided   the machine cannot tell: `message`
+
+All LaTeX that is shown is made here or is the book's; messages may hold formulas between $.
 """
 
 import ast
 import contextlib
-import io
 import json
 import random
 import re
@@ -36,10 +37,14 @@ from ddpm_lite.symbolic.cells import Cell, cells_of
 from ddpm_lite.symbolic.checks import CheckError, Disagreement, Entry, Ledger, Mark, ledger
 from ddpm_lite.symbolic.derivations import Derivations
 from ddpm_lite.symbolic.equality import counterexample
+from ddpm_lite.symbolic.outputs import Output
 from ddpm_lite.symbolic.page import Page, PageError
+from ddpm_lite.symbolic.palette import palette
+from ddpm_lite.symbolic.pieces import marked, pieces_of, place_of
 from ddpm_lite.symbolic.plain import to_latex
 from ddpm_lite.symbolic.reader import read_claims
-from ddpm_lite.symbolic.slips import Slip, slips
+from ddpm_lite.symbolic.sheet import LET, Sheet, SheetError
+from ddpm_lite.symbolic.slips import slips
 from ddpm_lite.symbolic.tokens import ReadError
 
 Answer = dict[str, Any]
@@ -64,7 +69,7 @@ def call(name: str, arguments: str) -> str:
         if name not in FUNCTIONS:
             raise ServiceError(f"there is no function {name!r}")
         answer = FUNCTIONS[name](*json.loads(arguments))
-    except (ServiceError, PageError, TypeError, ValueError) as error:
+    except (ServiceError, PageError, AttributeError, TypeError, ValueError) as error:
         answer = {"error": str(error)}
     return json.dumps(answer, ensure_ascii=False)
 
@@ -149,6 +154,7 @@ def open_page(name: str, text: str) -> Answer:
         ],
         "exercises": [{"label": x, "parts": len(p)} for x, p in derivations.answers.items()],
         "cells": [cell.number for cell in chapter.cells if _runs_here(chapter, cell)],
+        "symbols": palette(chapter.page),
     }  # fmt: skip
 
 
@@ -230,7 +236,9 @@ def _difference(error: CheckError) -> Answer:
     found = error.disagreement
     if found is None:
         return {"message": _line(str(error).partition(": ")[2])}
-    return {"message": f"{' and '.join(found.sides)} differ", **_sides(found)}
+    itself = found.sides == ("left", "right")
+    message = "the two sides are never equal" if itself else "this is another formula"
+    return {"message": message, **_sides(found)}
 
 
 def _sides(found: Disagreement) -> Answer:
@@ -318,28 +326,73 @@ def slip(label: str, seed: int) -> Answer:
     """A slip of the pen in an equation, one that reads as another formula and is refused.
 
     `latex` is the whole formula with the slip, `name` its kind; `start` and `end` are its place
-    there, and `right` is what stands at it on the page. The same seed gives the same slip.
+    there, and `right` is what stands at it on the page. `marked` is the formula with each of its
+    pieces marked, and `pieces` are their places (see `pieces`). The same seed gives the same slip.
     """
     chapter = _chapter_with(label)
     _derive(chapter, label)
-    original = chapter.page[label].latex
+    original = chapter.page[label].latex.rstrip(" .,\n")
     order = list(slips(original))
     random.Random(seed).shuffle(order)
     for one in order:
         if try_formula(label, one.latex)["verdict"] == "different":
-            return {"label": label, "name": one.name, "latex": one.latex, **_place(original, one)}
+            return {"label": label, "name": one.name, "latex": one.latex,
+                    "marked": marked(one.latex), "pieces": [p[:2] for p in pieces_of(one.latex)],
+                    **place_of(original, one.latex)}  # fmt: skip
     raise ServiceError(f"no slip in {label} is one that can be seen")
 
 
-def _place(original: str, one: Slip) -> Answer:
-    """Where a slip stands: between what both formulas begin and end with."""
-    shorter = min(len(original), len(one.latex))
-    start = next((n for n in range(shorter) if original[n] != one.latex[n]), shorter)
-    tail = 0
-    while tail < shorter - start and original[-1 - tail] == one.latex[-1 - tail]:
-        tail += 1
-    right = original[start : len(original) - tail]
-    return {"start": start, "end": len(one.latex) - tail, "right": right}
+# --- A sheet of one's own ------------------------------------------------------------------------
+
+MOST_LINES = 60
+
+
+def sheet(text: str) -> Answer:
+    r"""Judge the lines of a reader's own sheet: `let s = \sqrt{1 - \beta}`, and claims.
+
+    `lines` has an answer for each line that is not empty, with its number from 1, and its LaTeX as
+    it was read. A definition has the verdict "defined" or "refused".
+    """
+    own = Sheet()
+    lines = text.splitlines()
+    if len(lines) > MOST_LINES:
+        raise ServiceError(f"a sheet has at most {MOST_LINES} lines")
+    asked = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    return {"lines": [{"line": number, **_line_of_sheet(own, line)} for number, line in asked]}
+
+
+def _line_of_sheet(own: Sheet, line: str) -> Answer:
+    is_definition = line.startswith(LET)
+    formula = line.removeprefix(LET).strip().strip("$").strip()
+    found: Answer = {"latex": ""}
+
+    def judge() -> Answer:
+        found["latex"] = latex = _as_latex(formula)
+        try:
+            if not is_definition:
+                return _claims_judged(own, latex)
+            own.define(latex)
+        except SheetError as error:
+            return {"verdict": "refused" if is_definition else "undecided", "message": str(error)}
+        return {"verdict": "defined"}
+
+    judged = _judged(formula, judge)
+    if "place" in judged:
+        judged["place"] += line.index(formula)
+    return found | judged
+
+
+def _claims_judged(own: Sheet, latex: str) -> Answer:
+    verdicts = own.judge(latex)
+    for one in verdicts:
+        if one.kind != "equal":
+            told = {"verdict": one.kind, "message": one.message}
+            if one.pair is None:
+                return told
+            example = counterexample(*one.pair) if one.kind == "different" else None
+            found = Disagreement(*one.pair, one.left, example, ("left", "right"))
+            return told | _sides(found)
+    return {"verdict": "equal"}
 
 
 # --- Cells ---------------------------------------------------------------------------------------
@@ -374,8 +427,8 @@ def _is_here(tree: ast.Module) -> bool:
 def run_cell(name: str, number: int, source: str) -> Answer:
     """Run a cell of a page as a reader has written it, after what it needs from the cells above.
 
-    `output` is what a notebook shows, a list of [kind, text] with the kinds text, html and latex;
-    `raised` is the error that ended it, or empty. The other cells keep the book's own values.
+    `output` is what a notebook shows (see `outputs`), and `raised` the error that ended it, or
+    empty. The other cells keep the book's own values.
     """
     if name not in _chapters:
         raise ServiceError(f"the page {name!r} is not open")
@@ -383,7 +436,7 @@ def run_cell(name: str, number: int, source: str) -> Answer:
     if number not in [cell.number for cell in chapter.cells]:
         raise ServiceError(f"{name} has no cell {number}")
     first = min(_places(chapter, chapter.cells[number - 1]))
-    output = _Output()
+    output = Output()
     with chapter.in_use():
         try:
             names = chapter.derivations.names_for(source, first)
@@ -406,52 +459,7 @@ def _ledger_kept() -> Iterator[None]:
         vars(ledger).update(before)
 
 
-class _Output:
-    """What a cell shows: its lines, what it prints, and the value of its last line."""
-
-    def __init__(self) -> None:
-        self.shown: list[list[str]] = []
-        self.printed = io.StringIO()
-
-    def run(self, source: str, names: dict[str, Any]) -> str:
-        """Run the code; the error that ended it, in one line."""
-        display.hook = self.show  # `in_use` puts the former one back
-        names["__name__"] = "__main__"
-        *body, last = ast.parse(source).body or [ast.Pass()]
-        is_value = isinstance(last, ast.Expr)
-        try:
-            with contextlib.redirect_stdout(self.printed):
-                before = ast.Module(body if is_value else [*body, last], [])
-                exec(compile(ast.fix_missing_locations(before), "the cell", "exec"), names)
-                if isinstance(last, ast.Expr):
-                    self.show(eval(compile(ast.Expression(last.value), "the cell", "eval"), names))
-        except (Exception, SystemExit) as error:
-            return f"{type(error).__name__}: {error}"
-        finally:
-            self.flush()
-        return ""
-
-    def flush(self) -> None:
-        """What has been printed so far, in its place among the other lines."""
-        if text := self.printed.getvalue():
-            self.shown.append(["text", text])
-            self.printed.seek(0)
-            self.printed.truncate()
-
-    def show(self, value: Any) -> None:
-        """As a notebook shows it."""
-        if value is None or isinstance(value, Mark):
-            return
-        self.flush()
-        for kind in ("html", "latex"):
-            write = getattr(value, f"_repr_{kind}_", None)
-            if write is not None and not isinstance(value, type) and (text := write()):
-                self.shown.append([kind, text])
-                return
-        self.shown.append(["text", repr(value)])
-
-
 FUNCTIONS: dict[str, Callable[..., Answer]] = {
-    one.__name__: one for one in (open_page, run_to, try_formula, try_answer, slip, run_cell)
+    one.__name__: one for one in (open_page, run_to, try_formula, try_answer, slip, sheet, run_cell)
 }
 """What a page may call."""

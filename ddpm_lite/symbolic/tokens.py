@@ -75,6 +75,22 @@ _OPEN, _CLOSE = {"LPAR", "LBRACE", "LSQB", "LNORM", "LVERT", "LANGLE"}, {
 _CONTINUES = {"REL", "PLUS", "MINUS", "CDOT"}
 
 
+_DRAWN = (
+    "text", "begin", "end", "left", "right", "middle", "limits", "quad", "qquad", "displaystyle",
+    "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "big", "Big", "bigm", "Bigm", "operatorname",
+    "bar", "tilde", "hat", "overline", "mathbf", "boldsymbol", "mathrm", "mathcal", "mathbb", "int",
+    "substack", "lfloor", "rfloor", "lceil", "rceil", "circ", "ldots", "neg",
+    "wedge", "vee", "neq", "equiv", *",;:! {}|",
+)  # fmt: skip
+"""What else pages and SymPy write: it is drawn, and does nothing else."""
+
+
+def commands() -> list[str]:
+    """All commands, without their backslash, with which a formula may be drawn on a page."""
+    of_table = re.findall(r"\\([a-zA-Z]+)", " ".join(TABLE))
+    return sorted({*_COMMANDS, *of_table, *_DRAWN})
+
+
 class Tokens(Lexer):
     """The lexer that Lark calls."""
 
@@ -88,7 +104,7 @@ class Tokens(Lexer):
 
 def tokens_of(latex: str) -> list[Token]:
     """The tokens of one display. Raises ReadError at what is no word, or no symbol of the table."""
-    found = _drop_braces(_merge_subscripts(_braced(list(_words(latex))), latex))
+    found = _drop_braces(_merge_subscripts(braced(list(words_of(latex))), latex))
     found = _rows(_kinds(found, latex), latex)
     return _claims(found)
 
@@ -109,7 +125,8 @@ def _check_doubtful(latex: str) -> None:
             raise ReadError(advice, latex, match.start())
 
 
-def _words(latex: str) -> Iterator[Token]:
+def words_of(latex: str) -> Iterator[Token]:
+    """The words of a display as they stand there, without spacing. Raises ReadError."""
     _check_doubtful(latex)
     position, index_digit = 0, False
     while position < len(latex):
@@ -125,7 +142,7 @@ def _words(latex: str) -> Iterator[Token]:
         position += len(text)
 
 
-def _braced(words: list[Token]) -> list[Token]:
+def braced(words: list[Token]) -> list[Token]:
     r"""Put braces around the arguments in \frac12 and \sqrt2: TeX takes them mark by mark."""
     out: list[Token] = []
     while words:
@@ -139,7 +156,7 @@ def _braced(words: list[Token]) -> list[Token]:
 def _argument(words: list[Token]) -> list[Token]:
     """Take the next group, or the next single mark in braces, off the list."""
     if not words or words[0] == "{":
-        return _braced(_group(words))
+        return braced(_group(words))
     first = words[0]
     if first.type == "NUMBER" and len(first) > 1:
         words[0] = first.update(value=first[1:])

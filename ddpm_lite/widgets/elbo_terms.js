@@ -1,6 +1,12 @@
-import { COLOURS, axes, canvas, drag, flexed, flexible, follow, frame, h, letters, line, numbers, row, scale, slider, spot } from "./shared.js";
+import { COLOURS, axes, canvas, drag, endOf, flexed, flexible, follow, frame, h, letters, line, numbers, row, scale, slider, spot } from "./shared.js";
+
+/**
+ * @typedef {{ spans: Interval[], per_step: number[], prior: number, stretch: number }} State
+ * @typedef {ReturnType<typeof accounts>} Parts
+ */
 
 // For each stretch of times: one step's term, and what all steps up to its end cost together.
+/** @param {{ spans: Interval[], per_step: number[], prior: number }} bound */
 function accounts({ spans, per_step, prior }) {
   let so_far = 0;
   const parts = spans.map(([first, last], k) => {
@@ -11,17 +17,21 @@ function accounts({ spans, per_step, prior }) {
   return parts.map((part) => ({ ...part, total, share: part.so_far / total }));
 }
 
+/** @param {{ first: number, last: number }} stretch */
 const middle = ({ first, last }) => Math.sqrt(first * last);
 const PLOT = { left: 46, right: 20, top: 22, bottom: 34 };
 
 // Times on a logarithmic axis, as most of the bound lies at the first few.
+/** @param {number} width @param {number} height @param {Parts} parts */
 function termPlaces(width, height, parts) {
-  const T = parts.at(-1).last;
+  const T = parts[parts.length - 1].last;
   const x = scale(0, Math.log10(T), PLOT.left, width - PLOT.right);
   const powers = Array.from({ length: Math.floor(Math.log10(T)) + 1 }, (_, k) => k);
-  return { x: (t) => x(Math.log10(t)), powers, bottom: height - PLOT.bottom, right: width - PLOT.right };
+  const log = (/** @type {number} */ t) => x(Math.log10(t));
+  return { x: log, powers, bottom: height - PLOT.bottom, right: width - PLOT.right };
 }
 
+/** @param {Context} context @param {ReturnType<typeof termPlaces>} place @param {string} ink */
 function paintTimes(context, { x, powers, bottom, right }, ink) {
   context.save();
   context.fillStyle = ink;
@@ -35,7 +45,8 @@ function paintTimes(context, { x, powers, bottom, right }, ink) {
   line(context, [[PLOT.left, bottom], [right, bottom]], ink, 1);
 }
 
-function paintTerms(context, width, height, ink, parts, chosen) {
+/** @type {Paint<{ parts: Parts, chosen: number }>} */
+function paintTerms(context, width, height, ink, { parts, chosen }) {
   const place = termPlaces(width, height, parts);
   const { x, bottom } = place;
   const sizes = parts.map(({ term }) => Math.log10(Math.max(term, 1e-9)));
@@ -53,7 +64,8 @@ function paintTerms(context, width, height, ink, parts, chosen) {
   spot(context, x(middle(parts[chosen])), y(sizes[chosen]), 6, COLOURS[1]);
 }
 
-function paintSum(context, width, height, ink, parts, chosen) {
+/** @type {Paint<{ parts: Parts, chosen: number }>} */
+function paintSum(context, width, height, ink, { parts, chosen }) {
   const place = termPlaces(width, height, parts);
   const { x, bottom, right } = place;
   const { total } = parts[0];
@@ -81,30 +93,41 @@ function paintSum(context, width, height, ink, parts, chosen) {
   spot(context, x(parts[chosen].last), y(parts[chosen].so_far), 6, COLOURS[1]);
 }
 
+/** @param {{ first: number, last: number }} stretch */
 const called = ({ first, last }) => (first === last ? `t = ${first}` : `t = ${first} to ${last}`);
 
-function render({ model, el }) {
-  const [spans, per_step, prior] = ["spans", "per_step", "prior"].map((key) => model.get(key));
-  const parts = accounts({ spans, per_step, prior });
-  const chosen = () => model.get("stretch");
-  const put = follow(model, ["stretch"], () => refresh());
+/** @param {Parts} parts @param {() => number} chosen */
+function makePlots(parts, chosen) {
+  /** @type {(paint: Paint<{ parts: Parts, chosen: number }>, label: string) => Picture} */
   const plot = (paint, label) => {
-    const draw = (context, width, height, ink) => paint(context, width, height, ink, parts, chosen());
+    /** @type {Draw} */
+    const draw = (context, width, height, ink) =>
+      paint(context, width, height, ink, { parts, chosen: chosen() });
     return canvas({ width: 420, height: 230, label, draw });
   };
-  const plots = [
+  return [
     plot(paintTerms, "The size of each term of the bound over t, both on logarithmic axes, with a marker"),
     plot(paintSum, "The sum of the terms from t = 1 up to each t, with a marker"),
   ];
-  const nearest = (node, px) => {
-    const { x } = termPlaces(node.clientWidth, 0, parts);
-    const away = parts.map((part) => Math.abs(x(middle(part)) - px));
-    return away.indexOf(Math.min(...away));
-  };
-  for (const node of plots) {
-    const move = (_, px) => put({ stretch: nearest(node, px) });
-    drag(node, () => ({ loose: true }), move);
-  }
+}
+
+// The stretch of times nearest to a pixel.
+/** @param {Picture} node @param {Parts} parts @param {number} px */
+function nearest(node, parts, px) {
+  const { x } = termPlaces(node.clientWidth, 0, parts);
+  const away = parts.map((part) => Math.abs(x(middle(part)) - px));
+  return away.indexOf(Math.min(...away));
+}
+
+/** @param {View<State>} view */
+function render({ model, el }) {
+  const [spans, per_step, prior] = [model.get("spans"), model.get("per_step"), model.get("prior")];
+  const parts = accounts({ spans, per_step, prior });
+  const chosen = () => model.get("stretch");
+  const put = follow(model, ["stretch"], () => refresh());
+  const plots = makePlots(parts, chosen);
+  for (const node of plots)
+    drag(node, () => ({ loose: true }), (_, px) => put({ stretch: nearest(node, parts, px) }));
   const knob = slider({
     label: "step",
     name: "stretch",
@@ -115,7 +138,7 @@ function render({ model, el }) {
     show: (k) => called(parts[k]),
     change: (stretch) => put({ stretch }),
   });
-  knob.querySelector("output").style.minWidth = "8.5em";
+  /** @type {HTMLOutputElement} */ (knob.querySelector("output")).style.minWidth = "8.5em";
   const labels = { term: "one step's term", so_far: "sum up to here", share: "share", total: "whole bound" };
   const facts = numbers(labels);
   const refresh = () => {
@@ -128,7 +151,7 @@ function render({ model, el }) {
   const note = h("p", { className: "w-note", textContent: "In bits per dimension; t on a logarithmic axis." });
   frame(el, model).append(row(knob), facts, flexed(...plots.map((node) => flexible(node, 260, 1))), note);
   refresh();
-  return put.end;
+  return endOf(put, ...plots);
 }
 
 export default { render };

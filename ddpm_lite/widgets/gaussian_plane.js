@@ -1,4 +1,11 @@
-import { COLOURS, axes, button, canvas, drag, follow, frame, h, line, normal, numbers, row, scale, slider, uniform } from "./shared.js";
+import { COLOURS, axes, back, button, canvas, drag, endOf, follow, frame, h, line, normal, numbers, row, scale, slider, stateOf, two, uniform, within } from "./shared.js";
+
+/**
+ * @typedef {{ mu_x: number, mu_y: number, sigma_x: number, sigma_y: number, rho: number }} Law
+ * @typedef {Law & { samples: number, seed: number }} Setting
+ * @typedef {Setting & { limits: Record<keyof Law, Interval> }} State
+ * @typedef {ReturnType<typeof places>} Places
+ */
 
 const REACH = 5; // the picture runs from -5 to 5 both ways
 const STRIP = 66; // room for a marginal, in pixels
@@ -11,19 +18,22 @@ const KNOBS = {
   sigma_y: "σ of y",
   rho: "correlation ρ",
 };
-const KEYS = [...Object.keys(KNOBS), "samples", "seed"];
+const NAMES = /** @type {(keyof Law)[]} */ (Object.keys(KNOBS));
+const KEYS = /** @type {const} */ ([...NAMES, "samples", "seed"]);
 
 // The samples: a fixed cloud of noise, moved by a triangular matrix with the chosen covariance.
+/** @param {Setting} setting */
 function cloud({ mu_x, mu_y, sigma_x, sigma_y, rho, samples, seed }) {
   const draw = normal(uniform(seed));
   const rest = Math.sqrt(1 - rho * rho);
-  return Array.from({ length: samples }, () => {
+  return Array.from({ length: samples }, /** @returns {Place} */ () => {
     const [first, second] = [draw(), draw()];
     return [mu_x + sigma_x * first, mu_y + sigma_y * (rho * first + rest * second)];
   });
 }
 
 // The two axes of the ellipse: standard deviations along them, and the turn of the longer one.
+/** @param {Law} law */
 function ellipse({ sigma_x, sigma_y, rho }) {
   const [xx, yy, xy] = [sigma_x ** 2, sigma_y ** 2, rho * sigma_x * sigma_y];
   const middle = (xx + yy) / 2;
@@ -34,11 +44,12 @@ function ellipse({ sigma_x, sigma_y, rho }) {
   return { long, short, turn: Math.atan2(2 * xy, xx - yy) / 2, xy };
 }
 
+/** @param {Setting} state @param {Place[]} points */
 function measured(state, points) {
   const { long, short, turn, xy } = ellipse(state);
   const n = points.length;
   const mean = [0, 1].map((k) => points.reduce((sum, p) => sum + p[k], 0) / n);
-  const product = (p) => (p[0] - mean[0]) * (p[1] - mean[1]);
+  const product = (/** @type {Place} */ p) => (p[0] - mean[0]) * (p[1] - mean[1]);
   const within = points.filter((p) => distance(state, p) <= 2).length;
   return {
     covariance: xy,
@@ -52,11 +63,13 @@ function measured(state, points) {
 }
 
 // How many standard deviations a point lies from the mean, in its own direction.
+/** @param {Law} law @param {Place} point */
 function distance({ mu_x, mu_y, sigma_x, sigma_y, rho }, [px, py]) {
   const [u, v] = [(px - mu_x) / sigma_x, (py - mu_y) / sigma_y];
   return Math.sqrt((u * u - 2 * rho * u * v + v * v) / (1 - rho * rho));
 }
 
+/** @param {number} width @param {number} height */
 function places(width, height) {
   const side = Math.min(width - EDGE - STRIP, height - EDGE - STRIP);
   const [left, bottom] = [EDGE, STRIP + side];
@@ -70,9 +83,14 @@ function places(width, height) {
   };
 }
 
+/** @type {(x: number, mu: number, sigma: number) => number} */
 const bell = (x, mu, sigma) => Math.exp(-(((x - mu) / sigma) ** 2) / 2) / sigma / Math.sqrt(2 * Math.PI);
 
 // A marginal curve over the histogram of one coordinate; place(value, height) says where.
+/**
+ * @param {Context} context @param {number[]} values @param {number} mu @param {number} sigma
+ * @param {(v: number, height: number) => Place} place @param {string} colour
+ */
 function marginal(context, values, mu, sigma, place, colour) {
   const width = 0.5;
   context.save();
@@ -89,9 +107,11 @@ function marginal(context, values, mu, sigma, place, colour) {
   line(context, grid.map((v) => place(v, bell(v, mu, sigma))), colour, 2);
 }
 
+/** @param {Context} context @param {Places} places @param {Law} state */
 function rings(context, { x, y }, state) {
   const { long, short, turn } = ellipse(state);
   const [c, s] = [Math.cos(turn), Math.sin(turn)];
+  /** @type {(u: number, v: number) => Place} */
   const at = (u, v) => [x(state.mu_x + c * u - s * v), y(state.mu_y + s * u + c * v)];
   for (const k of [1, 2]) {
     const angles = Array.from({ length: 101 }, (_, m) => (m * Math.PI) / 50);
@@ -102,6 +122,7 @@ function rings(context, { x, y }, state) {
   line(context, [at(0, 0), at(0, short)], COLOURS[4], 2.5);
 }
 
+/** @param {Context} context @param {Place[]} points @param {Places} places */
 function dots(context, points, { x, y, left, bottom, side }) {
   context.save();
   context.beginPath();
@@ -117,7 +138,8 @@ function dots(context, points, { x, y, left, bottom, side }) {
   context.restore();
 }
 
-function paint(context, width, height, colour, state, points) {
+/** @type {Paint<{ setting: Setting, points: Place[] }>} */
+function paint(context, width, height, colour, { setting: state, points }) {
   const at = places(width, height);
   const { x, y, left, bottom, side, high } = at;
   const ticks = [-4, -2, 0, 2, 4];
@@ -129,7 +151,9 @@ function paint(context, width, height, colour, state, points) {
   context.restore();
   dots(context, points, at);
   const [across, up] = [points.map((p) => p[0]), points.map((p) => p[1])];
+  /** @type {(v: number, height: number) => Place} */
   const top = (v, height) => [x(v), bottom - side - high(height)];
+  /** @type {(v: number, height: number) => Place} */
   const beside = (v, height) => [left + side + high(height), y(v)];
   marginal(context, across, state.mu_x, state.sigma_x, top, COLOURS[2]);
   marginal(context, up, state.mu_y, state.sigma_y, beside, COLOURS[3]);
@@ -140,15 +164,48 @@ function paint(context, width, height, colour, state, points) {
   context.fill();
 }
 
+/** @param {Model<State>} model @param {Put<State>} put */
+function makeKnobs(model, put) {
+  const knob = (/** @type {keyof Law} */ name) => {
+    const [min, max] = model.get("limits")[name];
+    const change = (/** @type {number} */ v) => put({ [name]: v });
+    const parts = { label: KNOBS[name], name, min, max, step: 0.01, value: model.get(name) };
+    const made = slider({ ...parts, show: two, change });
+    Object.assign(made.style, { display: "flex", margin: ".4rem 0", maxWidth: "24rem" });
+    Object.assign(made.input.style, { flex: "1", width: "0" });
+    return { name, made };
+  };
+  return NAMES.map(knob);
+}
+
+// A hand moves the mean.
+/** @param {Picture} picture @param {Model<State>} model @param {Put<State>} put */
+function dragMean(picture, model, put) {
+  const at = () => places(picture.clientWidth, picture.clientHeight);
+  drag(
+    picture,
+    (px, py) => {
+      const { x, y } = at();
+      const near = Math.hypot(px - x(model.get("mu_x")), py - y(model.get("mu_y"))) < 22;
+      return near ? {} : null;
+    },
+    (_, px, py) => {
+      const { mu_x, mu_y } = model.get("limits");
+      put({ mu_x: within(mu_x, back(at().x, px)), mu_y: within(mu_y, back(at().y, py)) });
+    },
+  );
+}
+
+/** @param {View<State>} view */
 function render({ model, el }) {
-  const limits = model.get("limits");
-  const state = () => Object.fromEntries(KEYS.map((key) => [key, model.get(key)]));
+  const state = () => stateOf(model, KEYS);
   let points = cloud(state());
   const picture = canvas({
     width: 366,
     height: 366,
     label: "A cloud of points with two ellipses, and a bell curve for each coordinate",
-    draw: (context, wide, high, colour) => paint(context, wide, high, colour, state(), points),
+    draw: (context, wide, high, colour) =>
+      paint(context, wide, high, colour, { setting: state(), points }),
   });
   const show = numbers({
     covariance: "covariance",
@@ -159,48 +216,22 @@ function render({ model, el }) {
     within: "in the outer ellipse",
     expected: "expected",
   });
-  const knobs = {};
   const refresh = () => {
     points = cloud(state());
-    for (const name of Object.keys(KNOBS)) knobs[name].set(model.get(name));
+    for (const { name, made } of knobs) made.set(model.get(name));
     show.set(measured(state(), points));
     picture.redraw();
   };
   const put = follow(model, KEYS, refresh);
-  for (const [name, label] of Object.entries(KNOBS)) {
-    const [min, max] = limits[name];
-    const change = (v) => put({ [name]: v });
-    const digits = (v) => v.toFixed(2);
-    knobs[name] = slider({ label, name, min, max, step: 0.01, value: model.get(name), show: digits, change });
-  }
-  const within = (v, [low, high]) => Math.min(high, Math.max(low, Math.round(v * 100) / 100));
-  drag(
-    picture,
-    (px, py) => {
-      const { x, y } = places(picture.clientWidth, picture.clientHeight);
-      const near = Math.hypot(px - x(model.get("mu_x")), py - y(model.get("mu_y"))) < 22;
-      return near ? {} : null;
-    },
-    (_, px, py) => {
-      const { x, y } = places(picture.clientWidth, picture.clientHeight);
-      const unit = x(1) - x(0);
-      put({
-        mu_x: within((px - x(0)) / unit, limits.mu_x),
-        mu_y: within((y(0) - py) / unit, limits.mu_y),
-      });
-    },
-  );
+  const knobs = makeKnobs(model, put);
+  dragMean(picture, model, put);
   const again = button("draw again", () => put({ seed: model.get("seed") + 1 }), "again");
   const left = h("div", { style: { flex: "0 1 366px", minWidth: "0" } }, picture);
-  const sliders = Object.values(knobs);
+  const sliders = knobs.map(({ made }) => made);
   const right = h("div", { style: { flex: "1 1 205px", minWidth: "0" } }, ...sliders, row(again), show);
-  for (const { style, input } of sliders) {
-    Object.assign(style, { display: "flex", margin: ".4rem 0", maxWidth: "24rem" });
-    Object.assign(input.style, { flex: "1", width: "0" });
-  }
   frame(el, model).append(row(left, right));
   refresh();
-  return put.end;
+  return endOf(put, picture);
 }
 
 export default { render };

@@ -12,6 +12,10 @@ from importlib.resources import files
 
 _IMPORT = re.compile(r'^import \{([\w$,\s]*)\} from "\./([a-z_]+)\.js";\n', re.M)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|const|class) ([\w$]+))", re.M)
+_COMMENT = re.compile(
+    r"^[ \t]*//.*\n|^[ \t]*/\*\*(?:(?!\*/)[\s\S])*\*/[ \t]*\n|/\*\*(?:(?!\*/).)*\*/ ?", re.M
+)
+"""Comments that fill lines, and types: they are for who reads the module, not for each page."""
 _OTHER = re.compile(r"^(?:import|export)\b.*", re.M)
 
 
@@ -39,7 +43,7 @@ def _linked(
 
     `path` holds the modules that led here, so that a circle is noticed.
     """
-    text = read(name)
+    text = _COMMENT.sub("", read(name))
     for names, other in _IMPORT.findall(text):
         if other in path:
             raise ModuleError(f"{name}.js imports {other}.js, which imports it")

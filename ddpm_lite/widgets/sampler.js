@@ -1,12 +1,11 @@
 import {
   COLOURS,
-  button,
   calm,
-  canvas,
+  button,
   choice,
+  endOf,
   frame,
   h,
-  letters,
   normal,
   numbers,
   row,
@@ -14,148 +13,34 @@ import {
   tables,
   uniform,
 } from "./shared.js";
-import { ddim, dpmSolver, makeDenoiser, noised } from "./samplers.js";
+import { ddim, dpmSolver, makeDenoiser } from "./samplers.js";
+import { LARGE, film } from "./sampler_film.js";
 import { kernelNetwork, loadNetwork, obstacle, staticRoot } from "./sampler_network.js";
-import { picture, sketchPad } from "./sketch.js";
+import { ownDigit } from "./sampler_own.js";
 
-const SAMPLERS = [
+/**
+ * @typedef {{
+ *   betas: number[], target: string, side: number, none: number, digit: number | null,
+ *   guidance: number, sampler: string, steps: number, seed: number, own_digit: number, own_t: number,
+ *   frames: { t: number, x: string, x0: string | null }[], digits: string[],
+ *   static_root: string | null, kernel: boolean, worker: string, sizes: { total: number },
+ *   files: { runtime: string, wasm: string, model: string },
+ * }} State
+ * @typedef {(x: Float32Array, t: number, labels: number[]) => Promise<Float32Array>} Evaluate
+ * @typedef {(text: string) => void} Say
+ * @typedef {ReturnType<typeof settings>} Settings
+ * @typedef {ReturnType<typeof film>} Film
+ */
+
+const SAMPLERS = /** @type {[string, string][]} */ ([
   ["dpm_solver", "DPM-Solver++(2M)"],
   ["ddim", "DDIM (η = 0)"],
   ["ancestral", "ancestral (η = 1)"],
-];
+]);
 const STEPS = [5, 10, 20, 50, 100, 200, 1000];
-const FILM = 10; // pairs of pictures in the strip, where there is room
-const CELL = 56;
-const LARGE = 180;
-const PAD = 150;
 const OWN_NOISE = 0x9e3779b9; // the noise of the steps is not that of x_T, as in sample.py
-
-function render({ model, el }) {
-  const side = model.get("side");
-  const schedule = tables(model.get("betas"));
-  const recorded = model.get("frames").map(({ t, x, x0 }) => ({ t, x: bytes(x), x0: x0 && bytes(x0) }));
-  const view = film(recorded, side);
-  const controls = settings(model);
-  const status = h("p", { className: "w-note", role: "status" });
-  const bar = h("progress", { max: 1, value: 0, "aria-label": "loading the model" });
-  const facts = numbers({ t: "t", alpha_bar: "ᾱ", done: "steps", seconds: "seconds", step_ms: "ms a step" });
-  const say = (text) => (status.textContent = text);
-  const root = staticRoot(model.get("static_root"));
-  const size = (model.get("sizes").total / 1e6).toFixed(0);
-  const kernel = model.get("kernel"); // in a notebook it holds the model, and no file is needed
-
-  view.changed = ({ t }) => facts.set({ t, alpha_bar: t ? schedule.alphaBar[t - 1] : 1 });
-  facts.set({ done: model.get("steps"), seconds: "–", step_ms: "–" });
-
-  let loading = kernel ? Promise.resolve(kernelNetwork(model)) : null; // the promise of the network
-  let loaded = kernel;
-  let run = 0; // counts runs, so that one that was stopped notices
-  let busy = false;
-  const network = async () => {
-    loading ??= load(model, root, bar, say);
-    try {
-      const evaluate = await loading;
-      if (!loaded) say("The model is loaded.");
-      loaded = true;
-      setBusy(busy);
-      return evaluate;
-    } catch (error) {
-      loading = null;
-      throw error;
-    }
-  };
-
-  // Samples to the end from what makeStart gives, a time and x, and shows every step.
-  async function sample(makeStart) {
-    if (busy) return stop();
-    const mine = ++run;
-    setBusy(true);
-    try {
-      const asked = await network();
-      if (mine === run) await follow(mine, asked, ...makeStart());
-    } catch (error) {
-      const what = loaded ? "The model stopped" : "This is a recorded run: the model could not be loaded";
-      if (mine === run) say(`${what}; ${error.message}.`); // else a later run has the word
-    }
-    if (mine === run) setBusy(false);
-  }
-
-  function stop() {
-    run++;
-    setBusy(false);
-    view.show(view.frames.length - 1);
-    say(loading && !loaded ? "The model still loads; nothing will be drawn." : "Stopped.");
-  }
-
-  async function follow(mine, asked, from, x) {
-    const values = controls.values();
-    const steps = Math.min(values.steps, from);
-    const states = sampler(
-      values,
-      makeDenoiser({ ...values, schedule, evaluate: asked }),
-      schedule,
-      x,
-      from,
-      steps,
-    );
-    const start = performance.now();
-    view.start({ t: from, x, x0: null });
-    say(kernel ? "The kernel draws …" : "Drawing …");
-    for await (const state of states) {
-      if (mine !== run) return;
-      view.add(state, !calm());
-      const seconds = (performance.now() - start) / 1000;
-      const done = view.frames.length - 1;
-      facts.set({ done, seconds, step_ms: (1000 * seconds) / done });
-    }
-    view.show(view.frames.length - 1);
-    const seconds = ((performance.now() - start) / 1000).toFixed(2);
-    const place = kernel ? "by the notebook's kernel" : "in this page";
-    say(`Drawn ${place}: ${steps} steps in ${seconds} s. The slider goes back through them.`);
-    el.dispatchEvent(new CustomEvent("drawn", { detail: view.frames, bubbles: true }));
-  }
-
-  const fromNoise = () =>
-    sample(() => {
-      const draw = normal(uniform(controls.seed()));
-      return [schedule.T, Float32Array.from({ length: side * side }, draw)];
-    });
-  const draw = button(`Load the model (${size} MB) and draw`, fromNoise, "draw");
-  const another = button("Another seed", () => (controls.nextSeed(), fromNoise()), "another");
-  const own = ownDigit(model, schedule, controls, sample);
-  const labels = [
-    [draw, draw.textContent, "Draw"],
-    [own.denoise, own.denoise.textContent, "Denoise it"],
-  ];
-
-  function setBusy(value) {
-    busy = value;
-    another.disabled = busy;
-    for (const [node, before, after] of labels) node.textContent = busy ? "Stop" : loaded ? after : before;
-  }
-
-  const box = frame(el, model);
-  const choices = h("div", { className: "w-choices" }, controls.node, row(draw, another));
-  box.append(h("style", { textContent: STYLE }), h("div", { className: "w-sampler" }, view.large, choices));
-  box.append(h("div", { className: "w-said" }, status, bar), view.strip, row(...view.tools), facts, own.node);
-  bar.style.display = "none";
-  view.show(recorded.length - 1);
-
-  const reason = kernel ? "" : obstacle(root);
-  if (reason) for (const node of [draw, another, own.denoise]) node.disabled = true;
-  setBusy(false);
-  const promise = kernel ? KERNEL_PROMISE : PROMISE;
-  say(`${reason ? reason + " " : ""}This is a recorded run, drawn by PyTorch. ${reason ? "" : promise}`);
-  return () => {
-    run++;
-    view.end();
-    loading?.then((evaluate) => evaluate.end()).catch(() => {}); // one that never came needs no end
-  };
-}
-
 const PROMISE = "With the model loaded, your browser draws: nothing leaves your computer.";
 const KERNEL_PROMISE = "Press draw, and the notebook's kernel draws another.";
-const HINT = "With the digit “any” the model follows the sketch alone; more noise leaves it more freedom.";
 const STYLE = `
 .book-widget .w-sampler,.book-widget .w-own{display:flex;flex-wrap:wrap;align-items:flex-start}
 .book-widget .w-sampler{gap:.75rem 1.5rem}
@@ -176,17 +61,145 @@ const STYLE = `
  box-sizing:border-box;border:1px solid var(--line);border-radius:.4rem;background:transparent;color:inherit}
 .book-widget progress{width:min(10rem,30%);accent-color:${COLOURS[0]}}`;
 
+
 // uint8 greys in base64, as numbers in [-1, 1].
+/** @param {string} text */
 function bytes(text) {
   return Float32Array.from(atob(text), (c) => c.charCodeAt(0) / 127.5 - 1);
 }
 
-async function load(model, root, bar, say) {
+/** @param {View<State>} view */
+function render({ model, el }) {
+  const side = model.get("side");
+  const schedule = tables(model.get("betas"));
+  const gone = new AbortController(); // aborts when the view goes
+  const said = makeStatus(model.get("steps"), schedule);
+  const view = film(recorded(model), side, said.frame);
+  const chosen = settings(model, () => own.renew());
+  const network = makeNetwork(model, said, gone.signal);
+  const runs = makeRuns({ model, el, view, chosen, network, schedule, said }, (busy) => label(busy));
+  const fromNoise = () =>
+    runs.sample(() => {
+      const draw = normal(uniform(chosen.seed()));
+      return [schedule.T, Float32Array.from({ length: side * side }, draw)];
+    });
+  const own = ownDigit({
+    side,
+    digits: model.get("digits").map(bytes),
+    digit: model.get("own_digit"),
+    t: model.get("own_t"),
+    schedule,
+    seed: chosen.seed,
+    denoise: () => runs.sample(own.start),
+  });
+  const again = () => (chosen.nextSeed(), fromNoise());
+  const { draw, another, label } = makeButtons(model, network, { fromNoise, again }, own.press);
+
+  const choices = h("div", { className: "w-choices" }, chosen.node, row(draw, another));
+  frame(el, model).append(
+    h("style", { textContent: STYLE }),
+    h("div", { className: "w-sampler" }, view.large, choices),
+    said.node,
+    view.strip,
+    row(...view.tools),
+    said.facts,
+    own.node,
+  );
+  view.showLast();
+  if (network.reason) for (const node of [draw, another, own.press]) node.disabled = true;
+  label(false);
+  const promise = model.get("kernel") ? KERNEL_PROMISE : PROMISE;
+  const why = network.reason ? network.reason + " " : "";
+  said.say(`${why}This is a recorded run, drawn by PyTorch. ${why ? "" : promise}`);
+  return endOf(view, own, runs, { end: () => gone.abort() });
+}
+
+/** @param {Model<State>} model */
+function recorded(model) {
+  return model.get("frames").map(({ t, x, x0 }) => ({ t, x: bytes(x), x0: x0 === null ? null : bytes(x0) }));
+}
+
+// What is told: a line of words, a bar while the model loads, and numbers.
+/** @param {number} steps @param {Tables} schedule */
+function makeStatus(steps, schedule) {
+  const status = h("p", { className: "w-note", role: "status" });
+  const bar = h("progress", { max: 1, value: 0, "aria-label": "loading the model", style: { display: "none" } });
+  const facts = numbers({ t: "t", alpha_bar: "ᾱ", done: "steps", seconds: "seconds", step_ms: "ms a step" });
+  facts.set({ done: steps, seconds: "–", step_ms: "–" });
+  return {
+    node: h("div", { className: "w-said" }, status, bar),
+    bar,
+    facts,
+    say: (/** @type {string} */ text) => void (status.textContent = text),
+    frame: (/** @type {{ t: number }} */ { t }) =>
+      facts.set({ t, alpha_bar: t ? schedule.alphaBar[t - 1] : 1 }),
+  };
+}
+
+// The buttons that draw, and what all buttons say: `label` is told whether a run is on its way.
+/**
+ * @param {Model<State>} model @param {Network} network
+ * @param {{ fromNoise: () => void, again: () => void }} actions @param {HTMLButtonElement} denoise
+ */
+function makeButtons(model, network, { fromNoise, again }, denoise) {
+  const size = (model.get("sizes").total / 1e6).toFixed(0);
+  const draw = button(`Load the model (${size} MB) and draw`, fromNoise, "draw");
+  const another = button("Another seed", again, "another");
+  const labels = [
+    { node: draw, before: draw.textContent, after: "Draw" },
+    { node: denoise, before: denoise.textContent, after: "Denoise it" },
+  ];
+  const label = (/** @type {boolean} */ busy) => {
+    another.disabled = busy;
+    for (const { node, before, after } of labels)
+      node.textContent = busy ? "Stop" : network.loaded ? after : before;
+  };
+  return { draw, another, label };
+}
+
+// --- The network ---------------------------------------------------------------------------------
+
+/** @typedef {ReturnType<typeof makeNetwork>} Network */
+
+// The network, loaded when it is first asked for; in a notebook the kernel holds it, and no file is
+// needed. `reason` says why it cannot be had, and is empty if it can.
+/** @param {Model<State>} model @param {ReturnType<typeof makeStatus>} said @param {AbortSignal} gone */
+function makeNetwork(model, said, gone) {
+  const kernel = model.get("kernel");
+  const root = staticRoot(model.get("static_root"));
+  /** @type {Promise<Evaluate> | null} */
+  let loading = kernel ? Promise.resolve(kernelNetwork(model, gone)) : null;
+  const network = { reason: kernel ? "" : obstacle(root), loaded: kernel, isLoading, get };
+
+  function isLoading() {
+    return loading !== null && !network.loaded;
+  }
+
+  async function get() {
+    loading ??= load(model, root ?? "", said, gone);
+    try {
+      const evaluate = await loading;
+      if (!network.loaded) said.say("The model is loaded.");
+      network.loaded = true;
+      return evaluate;
+    } catch (error) {
+      loading = null;
+      throw error;
+    }
+  }
+  return network;
+}
+
+/**
+ * @param {Model<State>} model @param {string} root @param {ReturnType<typeof makeStatus>} said
+ * @param {AbortSignal} gone
+ */
+async function load(model, root, { bar, say }, gone) {
   const { total } = model.get("sizes");
   const all = (total / 1e6).toFixed(1);
   bar.style.display = "";
   bar.value = 0;
-  const progress = (loaded) => {
+  const progress = (/** @type {number} */ loaded) => {
     bar.value = Math.min(1, loaded / total);
     const come = Math.min(loaded, total) / 1e6;
     say(loaded < total ? `Loading: ${come.toFixed(1)} of ${all} MB` : "Loaded; starting the network …");
@@ -194,47 +207,148 @@ async function load(model, root, bar, say) {
   say("Loading …");
   const [text, files, pixels] = [model.get("worker"), model.get("files"), model.get("side") ** 2];
   try {
-    return await loadNetwork({ text, root, files, pixels, progress });
+    return await loadNetwork({ text, root, files, pixels, progress, gone });
   } finally {
     bar.style.display = "none";
   }
 }
 
+// --- A run ---------------------------------------------------------------------------------------
+
+// Samples with what the reader has chosen, and shows every step; a second press stops it.
+/**
+ * @param {{
+ *   model: Model<State>, el: HTMLElement, view: Film, chosen: Settings, network: Network,
+ *   schedule: Tables, said: ReturnType<typeof makeStatus>,
+ * }} parts
+ * @param {(busy: boolean) => void} label
+ */
+function makeRuns({ model, el, view, chosen, network, schedule, said }, label) {
+  let run = 0; // counts runs, so that one that was stopped notices
+  let busy = false;
+  const setBusy = (/** @type {boolean} */ value) => label((busy = value));
+
+  // To the end, from what makeStart gives: a time and x.
+  /** @param {() => [t: number, x: Float32Array]} makeStart */
+  async function sample(makeStart) {
+    if (busy) return stop();
+    const mine = ++run;
+    setBusy(true);
+    try {
+      const asked = await network.get();
+      setBusy(busy); // the buttons have other words now
+      if (mine === run) await follow(mine, asked, ...makeStart());
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      const what = network.loaded
+        ? "The model stopped"
+        : "This is a recorded run: the model could not be loaded";
+      if (mine === run) said.say(`${what}; ${why}.`); // else a later run has the word
+    }
+    if (mine === run) setBusy(false);
+  }
+
+  function stop() {
+    run++;
+    setBusy(false);
+    view.showLast();
+    said.say(network.isLoading() ? "The model still loads; nothing will be drawn." : "Stopped.");
+  }
+
+  /** @param {number} mine @param {Evaluate} asked @param {number} from @param {Float32Array} x */
+  async function follow(mine, asked, from, x) {
+    const values = chosen.values();
+    const steps = Math.min(values.steps, from);
+    const denoise = makeDenoiser({ ...values, schedule, evaluate: asked });
+    const start = performance.now();
+    view.start({ t: from, x, x0: null });
+    said.say(model.get("kernel") ? "The kernel draws …" : "Drawing …");
+    for await (const state of statesOf(values, denoise, schedule, x, from, steps)) {
+      if (mine !== run) return;
+      view.add(state, !calm());
+      const seconds = (performance.now() - start) / 1000;
+      const done = view.frames().length - 1;
+      said.facts.set({ done, seconds, step_ms: (1000 * seconds) / done });
+    }
+    view.showLast();
+    const seconds = ((performance.now() - start) / 1000).toFixed(2);
+    const place = model.get("kernel") ? "by the notebook's kernel" : "in this page";
+    said.say(`Drawn ${place}: ${steps} steps in ${seconds} s. The slider goes back through them.`);
+    el.dispatchEvent(new CustomEvent("drawn", { detail: view.frames(), bubbles: true }));
+  }
+  return { sample, end: () => void run++ };
+}
+
 // The states of the chosen sampler, from x at time `from`.
-function sampler(values, denoise, schedule, x, from, steps) {
+/**
+ * @param {{ sampler: string, seed: number }} values
+ * @param {(x: Float32Array, t: number) => Promise<Float32Array>} denoise
+ * @param {Tables} schedule @param {Float32Array} x @param {number} from @param {number} steps
+ */
+function statesOf(values, denoise, schedule, x, from, steps) {
   if (values.sampler === "dpm_solver") return dpmSolver(denoise, schedule, x, { from, steps });
   const eta = values.sampler === "ancestral" ? 1 : 0;
   return ddim(denoise, schedule, x, { from, steps, eta, noise: normal(uniform(values.seed + OWN_NOISE)) });
 }
 
-// What a reader chooses, for both ways to begin.
-function settings(model) {
+// --- Choices -------------------------------------------------------------------------------------
+
+// What a reader chooses, for both ways to begin; `changed` is called when the seed is another.
+/** @param {Model<State>} model @param {() => void} changed */
+function settings(model, changed) {
   const none = model.get("none");
-  const values = { none, target: model.get("target"), label: model.get("digit") ?? none };
-  for (const name of ["guidance", "sampler", "steps", "seed"]) values[name] = model.get(name);
-  const digits = [...Array.from({ length: none }, (_, i) => [i, String(i)]), [none, "any"]];
-  const steps = [...new Set([...STEPS, values.steps])].sort((a, b) => a - b);
+  const values = {
+    none,
+    target: model.get("target"),
+    label: model.get("digit") ?? none,
+    guidance: model.get("guidance"),
+    sampler: model.get("sampler"),
+    steps: model.get("steps"),
+    seed: model.get("seed"),
+  };
   const seed = h("input", { type: "number", min: 0, max: 2 ** 32 - 1, step: 1, value: values.seed });
   seed.dataset.name = "seed";
-  const self = { values: () => ({ ...values }), seed: () => values.seed, changed: () => {} };
-  const setSeed = (value) => {
+  const setSeed = (/** @type {number} */ value) => {
     values.seed = Math.min(2 ** 32 - 1, Math.max(0, Math.floor(value || 0)));
-    seed.value = values.seed;
-    self.changed();
+    seed.value = String(values.seed);
+    changed();
   };
   seed.addEventListener("change", () => setSeed(+seed.value));
-  self.nextSeed = () => setSeed(values.seed + 1);
-  const number = (name) => (value) => (values[name] = +value);
-  self.node = row(
-    choice({ label: "Digit", options: digits, value: values.label, name: "digit", change: number("label") }),
+  return {
+    node: row(...knobs(values), h("label", {}, "Seed", seed)),
+    values: () => ({ ...values }),
+    seed: () => values.seed,
+    nextSeed: () => setSeed(values.seed + 1),
+  };
+}
+
+/** @param {{ none: number, label: number, guidance: number, sampler: string, steps: number }} values */
+function knobs(values) {
+  const { none } = values;
+  const digits = Array.from({ length: none }, (_, i) => /** @type {[number, string]} */ ([i, String(i)]));
+  const steps = [...new Set([...STEPS, values.steps])].sort((a, b) => a - b);
+  return [
+    choice({
+      label: "Digit",
+      options: [...digits, [none, "any"]],
+      value: values.label,
+      name: "digit",
+      change: (value) => void (values.label = +value),
+    }),
     choice({
       label: "Sampler",
       options: SAMPLERS,
       value: values.sampler,
       name: "sampler",
-      change: (value) => (values.sampler = value),
+      change: (value) => void (values.sampler = value),
     }),
-    choice({ label: "Steps", options: steps, value: values.steps, name: "steps", change: number("steps") }),
+    choice({
+      label: "Steps",
+      options: steps,
+      value: values.steps,
+      name: "steps",
+      change: (value) => void (values.steps = +value),
+    }),
     slider({
       label: "Guidance",
       min: 0,
@@ -243,198 +357,9 @@ function settings(model) {
       value: values.guidance,
       name: "guidance",
       show: (value) => value.toFixed(1),
-      change: number("guidance"),
+      change: (value) => void (values.guidance = value),
     }),
-    h("label", {}, "Seed", seed),
-  );
-  return self;
-}
-
-// The frames {t, x, x0} of a run: one large, a strip of ten, a slider through all of them.
-function film(first, side) {
-  const self = { frames: first, shown: 0, changed: () => {} };
-  let pictures = new Map();
-  const image = (pixels) => {
-    if (!pictures.has(pixels)) pictures.set(pixels, picture(pixels, side));
-    return pictures.get(pixels);
-  };
-  const paintLarge = (context, wide, _, colour) => {
-    const now = self.frames[self.shown];
-    const size = Math.min(LARGE, (wide - 16) / 2);
-    large.style.marginBottom = `${size - LARGE}px`; // no hole where the pictures are smaller
-    prepare(context, colour);
-    [now.x, now.x0].forEach((pixels, k) => {
-      const left = k * (size + 16);
-      context.fillText(k ? "predicted x₀" : `xₜ at t = ${now.t}`, left, 15);
-      framed(context, pixels && image(pixels), left, 22, size);
-    });
-  };
-  const paintStrip = (context, wide, _, colour) => {
-    const picks = chosen(self.frames.length, Math.min(FILM, Math.floor((wide + 4) / (CELL + 4))));
-    prepare(context, colour);
-    picks.forEach((index, k) => {
-      const [left, { x, x0 }] = [k * (CELL + 4), self.frames[index]];
-      framed(context, image(x), left, 6, CELL);
-      framed(context, x0 && image(x0), left, 10 + CELL, CELL);
-      if (self.shown > (picks[k - 1] ?? -1) && self.shown <= index) {
-        context.fillStyle = COLOURS[1];
-        context.fillRect(left, 0, CELL, 3);
-      }
-    });
-  };
-  const large = canvas({ width: 2 * LARGE + 16, height: LARGE + 24, label: "", draw: paintLarge });
-  const all = "The whole run, step by step: the noisy pictures above, the predicted clean ones below";
-  const strip = canvas({ width: FILM * (CELL + 4) - 4, height: 2 * CELL + 10, label: all, draw: paintStrip });
-  const step = slider({
-    label: "Picture",
-    min: 0,
-    max: 1,
-    step: 1,
-    value: 0,
-    name: "step",
-    change: (k) => self.show(k),
-  });
-
-  self.show = (index) => {
-    self.shown = Math.max(0, Math.min(index, self.frames.length - 1));
-    step.input.max = self.frames.length - 1;
-    step.set(self.shown);
-    const { t } = self.frames[self.shown];
-    large.setAttribute("aria-label", `The noisy picture at t = ${t}, and the clean one the model predicts`);
-    self.changed(self.frames[self.shown]);
-    large.redraw();
-    strip.redraw();
-  };
-  self.start = (state) => {
-    self.frames = [state];
-    pictures = new Map();
-    self.show(0);
-  };
-  self.add = (state, visible) => {
-    self.frames.push(state);
-    if (visible) self.show(self.frames.length - 1);
-  };
-  self.large = h("div", { className: "w-large" }, large);
-  self.strip = h("div", {}, strip);
-  const play = player(self);
-  self.tools = [step, play];
-  self.end = play.end;
-  return self;
-}
-
-// Up to `most` indices, evenly spaced, with the last.
-function chosen(count, most) {
-  if (count <= most) return Array.from({ length: count }, (_, k) => k);
-  return Array.from({ length: most }, (_, k) => Math.round(((k + 1) * (count - 1)) / most));
-}
-
-function prepare(context, colour) {
-  Object.assign(context, { fillStyle: colour, strokeStyle: colour, lineWidth: 1 });
-  context.imageSmoothingEnabled = false;
-  letters(context, 14);
-}
-
-// A picture with a thin line around it, or the line alone.
-function framed(context, image, left, top, size) {
-  if (image) context.drawImage(image, left, top, size, size);
-  context.globalAlpha = 0.3;
-  context.strokeRect(left + 0.5, top + 0.5, size - 1, size - 1);
-  context.globalAlpha = 1;
-}
-
-// A button that plays a run again, or goes one step where motion is not wanted.
-function player(view) {
-  let timer = 0;
-  const play = button("Play", () => {
-    clearTimeout(timer);
-    const ended = view.shown >= view.frames.length - 1;
-    view.show(ended ? 0 : view.shown + 1);
-    if (!calm()) timer = setTimeout(next, 120);
-  });
-  const next = () => {
-    if (view.shown >= view.frames.length - 1) return;
-    view.show(view.shown + 1);
-    timer = setTimeout(next, 120);
-  };
-  play.dataset.name = "play";
-  play.end = () => clearTimeout(timer);
-  return play;
-}
-
-// A digit of the reader's own, noised to a chosen time: where `sample` then begins.
-function ownDigit(model, schedule, controls, sample) {
-  const side = model.get("side");
-  const digits = model.get("digits").map(bytes);
-  const fresh = { x: null };
-  let t = model.get("own_t");
-  const preview = canvas({
-    width: PAD,
-    height: PAD,
-    label: "your digit with noise",
-    draw: (context, wide, height) => {
-      context.imageSmoothingEnabled = false;
-      if (fresh.x) context.drawImage(picture(fresh.x, side), 0, 0, wide, height);
-    },
-  });
-  const caption = h("figcaption", {});
-  const self = {};
-  self.renew = () => {
-    fresh.x = noised(schedule, pad.read(), t, normal(uniform(controls.seed())));
-    caption.textContent = `with noise, t = ${t}`;
-    preview.redraw();
-  };
-  const pad = sketchPad({
-    side,
-    size: PAD,
-    label: "Pad: sketch a digit with mouse or finger; by keyboard choose a test digit beside it",
-    changed: () => self.renew(),
-  });
-  pad.addEventListener("pointerdown", () => test.set(""));
-  const test = choice({
-    label: "Test digit",
-    options: [["", "–"], ...digits.map((_, k) => [k, String(k)])],
-    value: "",
-    name: "test_digit",
-    change: (k) => (k === "" ? pad.clear() : pad.put(digits[k])),
-  });
-  const wipe = button("Clear", () => (test.set(""), pad.clear()), "clear");
-  const change = (value) => ((t = value), self.renew());
-  const time = slider({
-    label: "Noise to t",
-    min: 1,
-    max: schedule.T,
-    step: 1,
-    value: t,
-    name: "own_t",
-    change,
-  });
-  self.denoise = button(
-    "Load the model and denoise it",
-    () => sample(() => (self.renew(), [t, fresh.x])),
-    "denoise",
-  );
-  const figure = (picture, text) =>
-    h("figure", {}, h("div", { style: { width: `${PAD}px` } }, picture), text);
-  const parts = [figure(pad, h("figcaption", {}, "sketch here")), figure(preview, caption)];
-  const hint = h("p", { className: "w-note", textContent: HINT });
-  const tools = h(
-    "div",
-    { style: { flex: "1 1 15rem" } },
-    row(test, wipe),
-    row(time),
-    row(self.denoise),
-    hint,
-  );
-  self.node = h(
-    "fieldset",
-    {},
-    h("legend", {}, "Draw your own"),
-    h("div", { className: "w-own" }, ...parts, tools),
-  );
-  controls.changed = self.renew;
-  pad.put(digits[model.get("own_digit")]);
-  test.set(model.get("own_digit"));
-  return self;
+  ];
 }
 
 export default { render };

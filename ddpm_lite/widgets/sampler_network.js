@@ -1,9 +1,15 @@
-// Two networks, each `evaluate(x, t, labels)` for samplers.js, and `evaluate.end()` for when nobody
+// Two networks, each `evaluate(x, t, labels)` for samplers.js, until the signal `gone` says that nobody
 // will ask any more. On a page it lives in a worker, so that the page never freezes: the worker's text
 // comes with the widget; onnxruntime and the weights lie in the page's own _static/. In a notebook it
 // is the kernel's.
 
+/**
+ * @typedef {(x: Float32Array, t: number, labels: number[]) => Promise<Float32Array>} Evaluate
+ * @typedef {{ resolve: (output: Float32Array) => void, reject: (reason: Error) => void }} Asked
+ */
+
 // Where this page's static files are: Sphinx writes it into <html>. Null where there is none.
+/** @param {string | null} given */
 export function staticRoot(given) {
   let root = given ?? null;
   if (root === null) {
@@ -19,6 +25,7 @@ function urlRoot() {
 }
 
 // Why the network cannot run on this page; an empty text if it can.
+/** @param {string | null} root */
 export function obstacle(root) {
   if (root === null) return NO_KERNEL;
   if (typeof WebAssembly !== "object" || typeof Worker === "undefined" || !WebAssembly.validate(SIMD))
@@ -31,12 +38,13 @@ const NO_KERNEL =
 
 // The smallest module that uses a 128 bit number.
 const SIMD = Uint8Array.of(
-  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0],
-  ...[10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11],
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0,
+  10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
 );
 
 // A page opened from a file may not fetch, but it may run scripts: beside each file lies one that puts
 // it into `bookFiles`, in base64. Gives a blob, which the worker takes in the place of an address.
+/** @param {string} root @param {string} file */
 async function unwrapped(root, file) {
   const script = document.createElement("script");
   script.src = new URL(file + ".js", root).href;
@@ -45,22 +53,61 @@ async function unwrapped(root, file) {
     script.onerror = () => reject(new Error(`${script.src} is not there`));
     document.head.append(script);
   });
+  if (!globalThis.bookFiles) throw new Error(`${script.src} holds no file`);
   const type = file.endsWith("js") ? "text/javascript" : "application/octet-stream";
   const reply = await fetch(`data:${type};base64,${globalThis.bookFiles[file]}`);
   return reply.blob();
 }
 
-// The network of a page. `files` are addresses below `root`, `pixels` is the size
-// of one image; `progress` is told how many bytes have come, all together. Rejects with a reason in
-// words.
-export async function loadNetwork({ text, root, files, pixels, progress }) {
-  const source = (file) => (root.startsWith("file:") ? unwrapped(root, file) : new URL(file, root).href);
+// The network of a page. `files` are addresses below `root`, `pixels` is the size of one image;
+// `progress` is told how many bytes have come, all together. Rejects with a reason in words.
+/**
+ * @param {{
+ *   text: string, root: string, files: { runtime: string, wasm: string, model: string },
+ *   pixels: number, progress: (bytes: number) => void, gone: AbortSignal,
+ * }} options
+ * @returns {Promise<Evaluate>}
+ */
+export async function loadNetwork({ text, root, files, pixels, progress, gone }) {
+  const source = (/** @type {string} */ file) =>
+    root.startsWith("file:") ? unwrapped(root, file) : new URL(file, root).href;
   const [runtime, wasm, model] = await Promise.all([files.runtime, files.wasm, files.model].map(source));
+  gone.throwIfAborted();
   const blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
   const worker = new Worker(blob);
+  /** @type {Map<number | undefined, Asked>} */
   const waiting = new Map();
-  let bytes = 0;
+  const end = () => {
+    worker.terminate();
+    giveUp(waiting, "the widget is gone");
+  };
+  gone.addEventListener("abort", end);
+  listen(worker, waiting, progress);
   const ready = new Promise((resolve, reject) => waiting.set(undefined, { resolve, reject }));
+  worker.postMessage({ load: { runtime, wasm, model, pixels } });
+  try {
+    await ready;
+  } catch (error) {
+    worker.terminate();
+    throw error;
+  } finally {
+    URL.revokeObjectURL(blob);
+  }
+  let id = 0;
+  return (x, t, labels) =>
+    new Promise((resolve, reject) => {
+      waiting.set(++id, { resolve, reject });
+      worker.postMessage({ id, x, t, labels });
+    });
+}
+
+// Answers go to those who wait for them.
+/**
+ * @param {Worker} worker @param {Map<number | undefined, Asked>} waiting
+ * @param {(bytes: number) => void} progress
+ */
+function listen(worker, waiting, progress) {
+  let bytes = 0;
   worker.onmessage = ({ data }) => {
     if (data.loaded) return progress((bytes += data.loaded));
     const asked = waiting.get(data.id);
@@ -73,29 +120,10 @@ export async function loadNetwork({ text, root, files, pixels, progress }) {
     event.preventDefault();
     giveUp(waiting, event.message || "the worker could not start");
   };
-  worker.postMessage({ load: { runtime, wasm, model, pixels } });
-  try {
-    await ready;
-  } catch (error) {
-    worker.terminate();
-    throw error;
-  } finally {
-    URL.revokeObjectURL(blob);
-  }
-  let id = 0;
-  const evaluate = (x, t, labels) =>
-    new Promise((resolve, reject) => {
-      waiting.set(++id, { resolve, reject });
-      worker.postMessage({ id, x, t, labels });
-    });
-  evaluate.end = () => {
-    worker.terminate();
-    giveUp(waiting, "the widget is gone");
-  };
-  return evaluate;
 }
 
 // No answer will come any more.
+/** @param {Map<unknown, Asked>} waiting @param {string} reason */
 function giveUp(waiting, reason) {
   for (const { reject } of waiting.values()) reject(new Error(reason));
   waiting.clear();
@@ -103,10 +131,13 @@ function giveUp(waiting, reason) {
 
 // The network of a notebook's kernel: every question goes there and its answer comes back. A notebook
 // may show one widget twice, and each hears the answers to both: so questions have names of their own.
-export function kernelNetwork(model) {
+/** @param {Pick<Model<any>, "on" | "off" | "send">} model @param {AbortSignal} gone @returns {Evaluate} */
+export function kernelNetwork(model, gone) {
+  /** @type {Map<string, Asked>} */
   const waiting = new Map();
   const mine = Math.random();
   let count = 0;
+  /** @type {(answer: { id: string, error?: string }, buffers: (DataView | ArrayBuffer)[]) => void} */
   const heard = ({ id, error }, buffers) => {
     const asked = waiting.get(id);
     if (!asked) return;
@@ -115,20 +146,20 @@ export function kernelNetwork(model) {
     else asked.resolve(floats(buffers[0]));
   };
   model.on("msg:custom", heard);
-  const evaluate = (x, t, labels) =>
+  gone.addEventListener("abort", () => {
+    model.off("msg:custom", heard);
+    giveUp(waiting, "the widget is gone");
+  });
+  return (x, t, labels) =>
     new Promise((resolve, reject) => {
       const id = `${mine} ${++count}`;
       waiting.set(id, { resolve, reject });
       model.send({ id, t, labels }, undefined, [Float32Array.from(x).buffer]);
     });
-  evaluate.end = () => {
-    model.off("msg:custom", heard);
-    giveUp(waiting, "the widget is gone");
-  };
-  return evaluate;
 }
 
 // What came through a notebook's wire, a DataView or an ArrayBuffer, as numbers.
+/** @param {DataView | ArrayBuffer} raw */
 function floats(raw) {
   const [buffer, start] = raw instanceof ArrayBuffer ? [raw, 0] : [raw.buffer, raw.byteOffset];
   return new Float32Array(buffer.slice(start, start + raw.byteLength));

@@ -2,11 +2,20 @@
 // {load: {runtime, wasm, model, pixels}} -> {loaded: bytes}..., {ready: true}; the first three are
 // addresses, or the files themselves as blobs
 // {id, x, t, labels} -> {id, output};   anything may end in {id, error}.
-let ort = null;
-let session = null;
+/**
+ * @typedef {string | Blob} Source
+ * @typedef {{ x: Float32Array, t: number, labels: number[] }} Question
+ */
 
+/** @type {typeof import("onnxruntime-web")} */
+let ort;
+/** @type {import("onnxruntime-web").InferenceSession} */
+let session;
+
+/** @type {(source: Source) => string} */
 const address = (source) => (source instanceof Blob ? URL.createObjectURL(source) : source);
 
+/** @param {Source} source */
 async function fetched(source) {
   const url = address(source);
   let reply;
@@ -15,7 +24,7 @@ async function fetched(source) {
   } catch {
     throw new Error(`${url} cannot be reached`);
   }
-  if (!reply.ok) throw new Error(`${url} is not there (${reply.status})`);
+  if (!reply.ok || !reply.body) throw new Error(`${url} is not there (${reply.status})`);
   const parts = [];
   const reader = reply.body.getReader();
   for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -25,6 +34,7 @@ async function fetched(source) {
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
+/** @param {{ runtime: Source, wasm: Source, model: Source, pixels: number }} sources */
 async function load({ runtime, wasm, model, pixels }) {
   const [code, binary, graph] = await Promise.all([import(address(runtime)), fetched(wasm), fetched(model)]);
   ort = code;
@@ -36,18 +46,20 @@ async function load({ runtime, wasm, model, pixels }) {
   postMessage({ ready: true });
 }
 
+/** @param {Question} question */
 async function evaluate({ x, t, labels }) {
   const count = labels.length;
   const side = Math.sqrt(x.length);
   const images = new Float32Array(count * x.length);
   labels.forEach((_, i) => images.set(x, i * x.length));
-  const integers = (values) => new ort.Tensor("int64", BigInt64Array.from(values, BigInt), [count]);
+  const integers = (/** @type {number[]} */ values) =>
+    new ort.Tensor("int64", BigInt64Array.from(values, BigInt), [count]);
   const outputs = await session.run({
     x: new ort.Tensor("float32", images, [count, 1, side, side]),
     t: integers(labels.map(() => t)),
     label: integers(labels),
   });
-  return outputs[session.outputNames[0]].data;
+  return /** @type {Float32Array} */ (outputs[session.outputNames[0]].data);
 }
 
 onmessage = async ({ data }) => {
@@ -55,6 +67,6 @@ onmessage = async ({ data }) => {
     if (data.load) await load(data.load);
     else postMessage({ id: data.id, output: await evaluate(data) });
   } catch (error) {
-    postMessage({ id: data.id, error: error.message });
+    postMessage({ id: data.id, error: error instanceof Error ? error.message : String(error) });
   }
 };

@@ -1,5 +1,8 @@
+import { context2d } from "./shared.js";
+
 // A pad to sketch on with mouse, pen or finger. `pad.read()` gives side x side numbers in [-1, 1],
 // `pad.put(pixels)` shows such numbers, `pad.clear()` wipes; `changed` is called after each.
+/** @param {{ side: number, size: number, label: string, changed: () => void }} options */
 export function sketchPad({ side, size, label, changed }) {
   const fine = 10; // points of the pad for one pixel of the image
   const pad = document.createElement("canvas");
@@ -7,25 +10,27 @@ export function sketchPad({ side, size, label, changed }) {
   pad.setAttribute("role", "img");
   pad.setAttribute("aria-label", label);
   pad.style.cssText = `width:${size}px;height:${size}px;touch-action:none;cursor:crosshair`;
-  const context = pad.getContext("2d", { willReadFrequently: true });
+  const context = context2d(pad, { willReadFrequently: true });
   Object.assign(context, { lineWidth: 2.2 * fine, lineCap: "round", lineJoin: "round" });
   Object.assign(context, { strokeStyle: "#fff", imageSmoothingEnabled: false });
 
-  pad.clear = () => {
+  const clear = () => {
     context.fillStyle = "#000";
     context.fillRect(0, 0, pad.width, pad.height);
     changed();
   };
-  pad.put = (pixels) => {
+  const put = (/** @type {Values} */ pixels) => {
     context.drawImage(picture(pixels, side), 0, 0, pad.width, pad.height);
     changed();
   };
-  pad.read = () => blockMeans(context.getImageData(0, 0, pad.width, pad.height).data, side, fine);
+  const read = () => blockMeans(context.getImageData(0, 0, pad.width, pad.height).data, side, fine);
 
+  /** @type {Place | null} */
   let last = null;
-  const stroke = (event) => {
+  const stroke = (/** @type {PointerEvent} */ event) => {
     const box = pad.getBoundingClientRect();
     const scaled = pad.width / box.width;
+    /** @type {Place} */
     const point = [(event.clientX - box.left) * scaled, (event.clientY - box.top) * scaled];
     context.beginPath();
     context.moveTo(...(last ?? point));
@@ -42,10 +47,11 @@ export function sketchPad({ side, size, label, changed }) {
   });
   pad.addEventListener("pointermove", (event) => last && stroke(event));
   for (const end of ["pointerup", "pointercancel"]) pad.addEventListener(end, () => (last = null));
-  return pad;
+  return Object.assign(pad, { clear, put, read });
 }
 
 // Numbers in [-1, 1] as a small canvas of greys.
+/** @param {Values} pixels @param {number} side */
 export function picture(pixels, side) {
   const small = document.createElement("canvas");
   small.width = small.height = side;
@@ -54,11 +60,12 @@ export function picture(pixels, side) {
     const grey = (value + 1) * 127.5; // the array clamps and rounds
     image.data.set([grey, grey, grey, 255], 4 * i);
   });
-  small.getContext("2d").putImageData(image, 0, 0);
+  context2d(small).putImageData(image, 0, 0);
   return small;
 }
 
 // The mean brightness of each block of fine x fine points, in [-1, 1].
+/** @param {ImageDataArray} data @param {number} side @param {number} fine */
 function blockMeans(data, side, fine) {
   const sums = new Float32Array(side * side);
   const wide = side * fine;

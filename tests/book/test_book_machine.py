@@ -11,6 +11,9 @@ from zipfile import ZipFile
 
 import book_machine
 import pytest
+from docutils.nodes import document
+
+from ddpm_lite.symbolic import service
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +42,7 @@ def fails(error: Exception) -> Callable[..., None]:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, *nodes: Callable[..., object]) -> None:
-    monkeypatch.setattr(book_machine, "nodes", lambda: iter(nodes))
+    monkeypatch.setattr(book_machine, "node_programs", lambda: iter(nodes))
 
 
 @pytest.fixture
@@ -70,15 +73,22 @@ def target(project: Path) -> Path:
     return project / "_build" / "html" / "_static" / "machine"
 
 
-def finish(project: Path, form: str = "html", error: Exception | None = None) -> None:
-    book_machine.bring(
-        SimpleNamespace(
-            builder=SimpleNamespace(format=form),
-            srcdir=str(project),
-            outdir=str(project / "_build" / "html"),
-        ),  # type: ignore[arg-type]
-        error,
+def app_of(project: Path, form: str = "html") -> Any:
+    """What Sphinx hands over."""
+    scripts: list[str] = []
+    return SimpleNamespace(
+        builder=SimpleNamespace(format=form),
+        srcdir=str(project),
+        outdir=str(project / "_build" / "html"),
+        add_js_file=lambda name, **options: scripts.append(name),
+        scripts=scripts,
     )
+
+
+def bring(project: Path, form: str = "html") -> Any:
+    app = app_of(project, form)
+    book_machine.bring(app)
+    return app
 
 
 def names(path: Path) -> set[str]:
@@ -90,12 +100,12 @@ def test_all_that_the_browser_needs_is_there(
     monkeypatch: pytest.MonkeyPatch, project: Path
 ) -> None:
     use(monkeypatch, Node())
-    finish(project)
+    bring(project)
     folder = target(project)
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")}
     assert found == {
         *book_machine.CORE, book_machine.LOCK, *book_machine.ZIPS, "machine.json", "NOTICE.txt",
-        "pages/01_chapter.md",
+        "commands.js", "pages/01_chapter.md",
     }  # fmt: skip
     assert names(folder / "engine.zip") == {
         "ddpm_lite/__init__.pyc", "ddpm_lite/symbolic/reader.pyc", "ddpm_lite/symbolic/a.lark",
@@ -123,12 +133,12 @@ def test_what_has_not_changed_is_not_compiled_again(
 ) -> None:
     node = Node()
     use(monkeypatch, node)
-    finish(project)
+    bring(project)
     before = (target(project) / "engine.zip").read_bytes()
-    finish(project)
+    bring(project)
     assert node.calls == 3  # once for each zip
     (project / "ddpm_lite" / "symbolic" / "reader.py").write_text("another reader")
-    finish(project)
+    bring(project)
     assert node.calls == 4  # the engine alone
     assert (target(project) / "engine.zip").read_bytes() != before
     assert len(list((project / "_build" / "vendor" / "machine").iterdir())) == 3
@@ -161,40 +171,99 @@ def test_the_reason_is_said_and_nothing_half_done_stays(
     monkeypatch: pytest.MonkeyPatch, project: Path, nodes: list[Any], reason: str
 ) -> None:
     use(monkeypatch, Node())
-    finish(project)
+    bring(project)
     (project / "ddpm_lite" / "symbolic" / "reader.py").write_text("another reader")
     use(monkeypatch, *nodes)
     said: list[str] = []
     monkeypatch.setattr(book_machine.logger, "info", lambda text, *args: said.append(text % args))
-    finish(project)
+    bring(project)
     assert not target(project).exists()
     (line,) = said
     assert re.search(reason, line)
     use(monkeypatch, Node())
-    finish(project)
+    bring(project)
     assert target(project).exists()
 
 
 def test_the_next_node_stands_in(monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
     use(monkeypatch, fails(OSError("no such file")), Node())
-    finish(project)
+    bring(project)
     assert target(project).exists()
 
 
 def test_without_npm_the_build_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     use(monkeypatch, Node())
-    finish(tmp_path)
+    bring(tmp_path)
     assert not target(tmp_path).exists()
 
 
-def test_other_builds_and_failed_ones_get_no_machine(
-    monkeypatch: pytest.MonkeyPatch, project: Path
-) -> None:
+def test_other_builds_get_no_machine(monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
     use(monkeypatch, Node())
-    finish(project, form="gettext")
-    finish(project, error=ValueError("a page is wrong"))
+    bring(project, form="gettext")
     assert not target(project).exists()
 
 
 def test_the_chapters_with_proofs_are_its_pages() -> None:
     assert len(book_machine.chapters(ROOT / "book")) == 12
+
+
+def shown(app: Any, page: str) -> str:
+    """What is added to a page."""
+    context = {"body": ""}
+    book_machine.show(app, page, "page.html", context, document(None, None))  # type: ignore[arg-type]
+    return context["body"]
+
+
+CHAPTER = r"""
+% definition
+$$
+\alpha_t
+$$ (eq-a)
+
+```{code-cell} ipython3
+from ddpm_lite.symbolic import use_page
+use_page("01_chapter.md")
+```
+
+```{code-cell} ipython3
+import torch
+```
+"""
+
+
+def test_a_chapter_tells_the_script_what_it_has(
+    monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
+    use(monkeypatch, Node())
+    monkeypatch.setattr(service, "_chapters", {})
+    (project / "book" / "01_chapter.md").write_text(CHAPTER)
+    app = bring(project)
+    body = shown(app, "book/01_chapter")
+    told = json.loads(body.partition('id="book-machine">')[2].removesuffix("</script>"))
+    assert told == {
+        "page": "01_chapter.md", "cells": [1], "symbols": [[r"\alpha_{t}", "alpha_t"], ["t", "t"]],
+    }  # fmt: skip
+    assert 'class="slips"' in body
+    assert app.scripts == [book_machine.SCRIPT]
+    assert shown(app, "book/index") == ""
+
+
+def test_a_page_with_a_place_knows_the_chapters(
+    monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
+    use(monkeypatch, Node())
+    (project / "book" / "sheet.md").write_text('<div class="book-machine-place sheet"></div>')
+    app = bring(project)
+    assert '"chapters":["01_chapter.md"]' in shown(app, "book/sheet")
+    assert app.scripts == [book_machine.SCRIPT]
+
+
+def test_where_it_is_missing_each_page_says_why(
+    monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
+    use(monkeypatch)
+    app = bring(project)
+    body = shown(app, "book/01_chapter")
+    assert "there is no Node" in body
+    assert body.count("<p") == 1
+    assert app.scripts == []

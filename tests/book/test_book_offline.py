@@ -32,13 +32,37 @@ def test_the_zip_holds_the_site_in_one_folder_and_not_itself(tmp_path: Path) -> 
     model = tmp_path / "_static" / MODEL_FILE
     model.parent.mkdir(parents=True)
     model.write_bytes(b"onnx")
-    (tmp_path / "index.html").write_text("<p>hello")
+    (tmp_path / "index.html").write_text('<p>hello<details class="proof-code">')
     finish(tmp_path)
     finish(tmp_path)
     with ZipFile(tmp_path / book_offline.ARCHIVE) as packed:
         files = [f"_static/{MODEL_FILE}", f"_static/{MODEL_FILE}.js", "index.html"]
         assert packed.namelist() == [f"ddpm-lite-book/{name}" for name in files]
-        assert packed.read("ddpm-lite-book/index.html") == b"<p>hello"
+        assert packed.read("ddpm-lite-book/index.html") == (
+            b'<p>hello<details class="proof-code" open>'
+        )
+    assert "open" not in (tmp_path / "index.html").read_text()
+
+
+def test_the_zip_has_the_proof_machine_as_scripts_only(tmp_path: Path) -> None:
+    pages = tmp_path / "_static" / "machine" / "pages"
+    pages.mkdir(parents=True)
+    (pages / "01_a.md").write_text("$x$")
+    (pages.parent / "engine.zip").write_bytes(b"PK")
+    (pages.parent / "NOTICE.txt").write_text("by others")
+    (tmp_path / "_static" / "machine_worker.js").write_text("say()")
+    finish(tmp_path)
+    finish(tmp_path)
+    assert sorted(p.name for p in pages.iterdir()) == ["01_a.md", "01_a.md.js"]
+    assert '["machine/pages/01_a.md"]' in (pages / "01_a.md.js").read_text()
+    with ZipFile(tmp_path / book_offline.ARCHIVE) as packed:
+        assert packed.namelist() == [
+            f"ddpm-lite-book/_static/{name}"
+            for name in (
+                *("machine/NOTICE.txt", "machine/engine.zip.js", "machine/pages/01_a.md.js"),
+                *("machine_worker.js", "machine_worker.js.js"),
+            )
+        ]
 
 
 def test_the_zip_has_the_proof_machine_as_scripts_only(tmp_path: Path) -> None:

@@ -320,6 +320,7 @@ BROWSER_ONLY = {"script"}
 """Against these there is but one wall: no worker can take `import(address)` away from itself."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("walls", ["both", "python"])
 def test_hostile_cells_reach_nothing_and_harm_nothing(
     page: Page, static_url: str, log: Log, walls: str

@@ -1,4 +1,4 @@
-"""A view that goes takes its listeners along: a model in a notebook outlives each of its views."""
+"""A view that goes leaves nothing behind: a model in a notebook outlives each of its views."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from playwright.sync_api import Page
 
 from ddpm_lite.widgets.base import Widget
 from ddpm_lite.widgets.elbo import BoundExplorer
+from ddpm_lite.widgets.gaussian import GaussianExplorer
 from ddpm_lite.widgets.markov import WeatherChain
 from ddpm_lite.widgets.modules import module_text
 from ddpm_lite.widgets.noising import Noising
@@ -17,6 +18,20 @@ from .chromium import Log
 from .test_heights import ALL
 
 SHOW = """async ({ module, state }) => {
+  const watching = new Set();
+  for (const kind of ["ResizeObserver", "MutationObserver", "IntersectionObserver"]) {
+    window[kind] = class extends window[kind] {
+      observe(...what) {
+        watching.add(this);
+        super.observe(...what);
+      }
+      disconnect() {
+        watching.delete(this);
+        super.disconnect();
+      }
+    };
+  }
+  window.watching = () => watching.size;
   const listeners = new Map();
   const heard = (name) => listeners.get(name) ?? listeners.set(name, new Set()).get(name);
   window.model = {
@@ -59,12 +74,34 @@ MOVED = """async () => {
 }"""
 """How often a canvas is painted or the state is set in a while."""
 
+THEMED = f"""(theme) => {{
+  const counted = ({MOVED})();
+  document.documentElement.dataset.theme = theme;
+  return counted;
+}}"""
+"""The same while the theme changes."""
 
-def shown(page: Page, widget: Widget) -> int:
+WORKERS = """() => {
+  window.workers = [];
+  window.Worker = class {
+    works = true;
+    constructor() {
+      workers.push(this);
+    }
+    postMessage() {}
+    terminate() {
+      this.works = false;
+    }
+  };
+}"""
+"""In the place of workers: some that never answer."""
+
+
+def shown(page: Page, widget: Widget, kernel: bool = True) -> int:
     """Render it as a notebook does; gives the number of its listeners."""
     state: dict[str, Any] = widget.state | {"description": widget.description}
     if isinstance(widget, Sampler):
-        state["kernel"] = True
+        state["kernel"] = kernel
     page.goto("about:blank")
     count: int = page.evaluate(SHOW, {"module": module_text(widget.module), "state": state})
     return count
@@ -78,6 +115,32 @@ def test_no_listener_stays(page: Page, log: Log, make: type[Widget]) -> None:
     assert page.evaluate("model.count()") == 0
     page.evaluate("show()")
     assert page.evaluate("model.count()") == listeners
+    assert log.faults == []
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_no_observer_stays(page: Page, make: type[Widget]) -> None:
+    shown(page, make())  # type: ignore[call-arg]
+    assert page.evaluate("watching()") > 0
+    page.evaluate("away()")
+    assert page.evaluate("watching()") == 0
+
+
+def test_a_theme_is_nothing_to_a_view_that_is_gone(page: Page) -> None:
+    shown(page, GaussianExplorer())
+    assert page.evaluate(THEMED, "dark") > 0
+    page.evaluate("end()")  # the element still stands: nothing but an observer could paint it
+    assert page.evaluate(THEMED, "light") == 0
+
+
+def test_a_worker_goes_though_it_still_loads(page: Page, log: Log) -> None:
+    shown(page, Sampler(steps=5, static_root="http://127.0.0.1/nowhere"), kernel=False)
+    page.evaluate(WORKERS)
+    page.click("[data-name=draw]")
+    page.wait_for_function("workers.length === 1")
+    assert page.evaluate("workers[0].works")
+    page.evaluate("away()")
+    assert not page.evaluate("workers[0].works")
     assert log.faults == []
 
 

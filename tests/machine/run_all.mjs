@@ -20,12 +20,12 @@ for (const name of ["hostile.py", "verdicts.py"]) {
   python.FS.writeFile(`/${name}`, fs.readFileSync(new URL(name, import.meta.url)));
 }
 const { pages } = JSON.parse(fs.readFileSync(path.join(folder, "machine.json"), "utf8"));
-const chosen = pages.filter((name) => !only.length || only.includes(name));
+const chosen = pages.filter((/** @type {string} */ name) => !only.length || only.includes(name));
 const texts = Object.fromEntries(
-  chosen.map((name) => [name, fs.readFileSync(path.join(folder, "pages", name), "utf8")]),
+  chosen.map((/** @type {string} */ name) => [name, fs.readFileSync(path.join(folder, "pages", name), "utf8")]),
 );
 python.globals.set("texts", python.toPy(texts));
-python.globals.set("tell", (line) => console.error(`${seconds().toFixed(1)} s  ${line}`));
+python.globals.set("tell", (/** @type {string} */ line) => console.error(`${seconds().toFixed(1)} s  ${line}`));
 const said = python.runPython(`
 import json, verdicts
 json.dumps(verdicts.verdicts(texts, ${Number(slipped)}, tell))

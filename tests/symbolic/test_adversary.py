@@ -84,6 +84,12 @@ def test_the_judge_judges_by_itself(tool: Any, one: Any, other: Any, verdict: bo
         read(tool.latex(formula))
 
 
+def test_a_tiny_square_is_no_rounded_zero(tool: Any) -> None:
+    """sqrt(a^2) = a for a = 8e-20, where a^2 is below the digits of the judge."""
+    tiny = ("exp", ("num", -44, 1))
+    assert tool.judge.agree(("sqrt", ("pow", tiny, 2)), tiny, "a seed") is not False
+
+
 def test_the_judge_shares_nothing_with_the_engine() -> None:
     for file in ("judge.py", "formulas.py", "scalars.py", "laws.py"):
         text = (TOOL / file).read_text()

@@ -79,6 +79,7 @@ def test_a_page_says_what_can_be_asked(page: dict[str, Any]) -> None:
     assert labels == {"eq-alpha": False, "eq-two": True, "eq-order": True, "eq-picture": True}
     assert page["exercises"] == [{"label": "ex-left", "parts": 2}]
     assert page["cells"] == [1, 3]  # the second one needs what is not here
+    assert page["symbols"][0] == [r"\alpha_{t}", "alpha_t"]
 
 
 def test_a_check_runs_when_it_is_asked_for() -> None:
@@ -167,6 +168,7 @@ def test_a_slip_is_refused_and_its_place_is_known() -> None:
         latex = found["latex"]
         assert latex[: found["start"]] + found["right"] + latex[found["end"] :] == TWO
         assert ask("try_formula", "eq-two", latex)["verdict"] == "different"
+        assert found["marked"].count(r"\class{piece-") == len(found["pieces"])
         seen.add(latex)
     assert len(seen) > 5
 
@@ -176,9 +178,9 @@ def test_a_cell_runs_as_it_was_written_and_as_a_reader_changes_it() -> None:
     found = ask("run_cell", "service.md", 3, wrong)
     assert found["raised"] == ""
     (kind, line), (other, value) = found["output"]
-    assert (kind, other) == ("html", "latex")
+    assert (kind, other) == ("answer", "latex")
     assert "not yet" in line
-    assert value == r"$\displaystyle {\beta}_{t} + 1$"
+    assert value == r"\displaystyle {\beta}_{t} + 1"
     found = ask("run_cell", "service.md", 3, "print(1)\n[beta_t]\nprint(2)")
     assert found == {"output": [["text", "1\n2\n"]], "raised": ""}
     wrong = 'from ddpm_lite.symbolic import check\ncheck("eq-two", 1 + a * b, method="a slip")'
@@ -189,9 +191,23 @@ def test_a_cell_runs_as_it_was_written_and_as_a_reader_changes_it() -> None:
 def test_a_changed_cell_leaves_the_books_results_alone() -> None:
     source = PAGE.split("```{code-cell} ipython3\n")[1].split("```")[0]
     found = ask("run_cell", "service.md", 1, source.replace("- a * b", "- a * b + 0 * a"))
-    assert [kind for kind, _ in found["output"]] == ["html", "html"]
+    assert [kind for kind, *_ in found["output"]] == ["line", "line"]
+    assert found["output"][0][1:] == ["✓ proved", TWO, "expanding"]
     assert ask("run_cell", "service.md", 1, source.replace("- a * b", "+ a * b"))["raised"]
     assert ask("try_formula", "eq-two", TWO)["verdict"] == "equal"
+
+
+def test_html_of_a_cell_stays_text() -> None:
+    source = "class Sly:\n    def _repr_html_(self): return '<img src=x onerror=alert(1)>'\nSly()"
+    ((kind, text),) = ask("run_cell", "service.md", 3, source)["output"]
+    assert kind == "text"
+    assert "<img" not in text
+
+
+def test_a_cell_cannot_fill_the_memory_with_what_it_prints() -> None:
+    found = ask("run_cell", "service.md", 3, "while True: print('x' * 1000)")
+    assert found["raised"].startswith("OverflowError")
+    assert len(found["output"][0][1]) <= 100_000
 
 
 @pytest.mark.parametrize(
@@ -211,6 +227,28 @@ def test_a_cell_that_needs_what_is_not_here() -> None:
     assert "torch" in ask("run_cell", "service.md", 3, "a_name, torch_that_is_not_here")["error"]
     assert "no cell 9" in ask("run_cell", "service.md", 9, "1")["error"]
     assert "not open" in ask("run_cell", "other.md", 1, "1")["error"]
+
+
+def test_a_sheet_of_ones_own() -> None:
+    text = "let u = sqrt(1 - beta)\n\n$u^2 + \\beta = 1$\nu = 2\nlet sigma = -1\nx = ) 3"
+    lines = ask("sheet", text)["lines"]
+    assert [one["line"] for one in lines] == [1, 3, 4, 5, 6]
+    kinds = [one["verdict"] for one in lines]
+    assert kinds == ["defined", "equal", "different", "refused", "unreadable"]
+    assert lines[2]["at"] == [[r"\beta", r"\frac{9}{10}"]]
+    assert float(lines[2]["values"][0]) == pytest.approx(0.1**0.5, abs=1e-5)
+    assert lines[4]["place"] == text.splitlines()[5].index(")")
+    assert "at most 60" in ask("sheet", "x = x\n" * 61)["error"]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_sheet_says_nothing_wrong(text: str) -> None:
+    start = time.process_time()
+    found = ask("sheet", f"let x = {text}\n{text} = 1")
+    for one in found.get("lines", []):
+        assert one["verdict"] != "equal"
+        assert len(json.dumps(one)) < 20_000
+    assert time.process_time() - start < 20
 
 
 def test_two_chapters_are_open_at_once() -> None:

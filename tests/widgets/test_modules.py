@@ -87,3 +87,15 @@ def test_every_form_of_export_that_modules_here_have() -> None:
 def test_what_cannot_be_done_is_refused(main: str, other: str, reason: str) -> None:
     with pytest.raises(ModuleError, match=reason):
         together(main, other=other)
+
+
+def test_comments_and_types_stay_in_the_files() -> None:
+    text = (
+        "// What it does.\n/**\n * Long.\n * @param {number} a\n */\nexport function f(a) {\n"
+        '  // why\n  const url = "http://x"; // short\n'
+        "  return /** @type {any} */ (url);\n}\n"
+    )
+    made = module_text("one", {"one": text}.__getitem__)
+    assert made == (
+        'export function f(a) {\n  const url = "http://x"; // short\n  return (url);\n}\n'
+    )

@@ -242,7 +242,7 @@ class Scope:
         return (_not_zero(base) if n < 0 else base) ** n
 
     def _sqrt(self, c: int, a: Node) -> Any:
-        return mp.sqrt(_snapped(self.value(a, c)))
+        return mp.sqrt(_no_rounded_zero(self.value(a, c)))
 
     def _log(self, c: int, a: Node) -> Any:
         return mp.log(_not_zero(self.value(a, c)))
@@ -437,9 +437,11 @@ def _not_zero(value: Any) -> Any:
     return value
 
 
-def _snapped(value: Any) -> Any:
-    """A number that is negative by rounding only is 0."""
-    return mp.mpf(0) if abs(value) < mp.mpf(10) ** -(DIGITS - 5) else value
+def _no_rounded_zero(value: Any) -> Any:
+    """The number, if rounding cannot have made it from 0: its root would be far from 0 then."""
+    if 0 < abs(value) < mp.mpf(10) ** -(DIGITS - 5):
+        raise UndefinedError
+    return value
 
 
 def _small(value: Any) -> Any:

@@ -1,0 +1,154 @@
+import { COLOURS, button, calm, canvas, endOf, h, letters, slider } from "./shared.js";
+import { picture } from "./sketch.js";
+
+/** @typedef {{ t: number, x: Float32Array, x0: Float32Array | null }} Frame */
+
+const PAIRS = 10; // pairs of pictures in the strip, where there is room
+const CELL = 56;
+export const LARGE = 180;
+
+// The frames {t, x, x0} of a run: one large, a strip of ten, a slider through all of them. `changed`
+// is called with the frame that is shown.
+/** @param {Frame[]} first @param {number} side @param {(frame: Frame) => void} changed */
+export function film(first, side, changed) {
+  const reel = { frames: first, shown: 0, image: developed(side) };
+  const large = largePicture(reel);
+  const strip = stripPicture(reel);
+  const step = slider({
+    label: "Picture",
+    min: 0,
+    max: 1,
+    step: 1,
+    value: 0,
+    name: "step",
+    change: (k) => show(k),
+  });
+  const show = (/** @type {number} */ index) => {
+    const last = reel.frames.length - 1;
+    reel.shown = Math.max(0, Math.min(index, last));
+    step.input.max = String(last);
+    step.set(reel.shown);
+    const frame = reel.frames[reel.shown];
+    large.setAttribute("aria-label", `The noisy picture at t = ${frame.t}, and the clean one the model predicts`);
+    changed(frame);
+    large.redraw();
+    strip.redraw();
+  };
+  const play = player(reel, show);
+  return {
+    large: h("div", { className: "w-large" }, large),
+    strip: h("div", {}, strip),
+    tools: [step, play],
+    frames: () => reel.frames,
+    showLast: () => show(reel.frames.length - 1),
+    /** A run begins. @param {Frame} frame */
+    start(frame) {
+      Object.assign(reel, { frames: [frame], image: developed(side) });
+      show(0);
+    },
+    /** @param {Frame} frame @param {boolean} visible */
+    add(frame, visible) {
+      reel.frames.push(frame);
+      if (visible) show(reel.frames.length - 1);
+    },
+    end: endOf(play, large, strip),
+  };
+}
+
+/** @typedef {{ frames: Frame[], shown: number, image: ReturnType<typeof developed> }} Reel */
+
+// Numbers as pictures, each made once.
+/** @param {number} side */
+function developed(side) {
+  /** @type {Map<Float32Array, HTMLCanvasElement>} */
+  const pictures = new Map();
+  return (/** @type {Float32Array} */ pixels) => {
+    const made = pictures.get(pixels) ?? picture(pixels, side);
+    pictures.set(pixels, made);
+    return made;
+  };
+}
+
+// The noisy picture and the clean one that is shown, beside each other.
+/** @param {Reel} reel */
+function largePicture(reel) {
+  /** @type {Draw} */
+  const draw = (context, wide, _, colour) => {
+    const { t, x, x0 } = reel.frames[reel.shown];
+    const size = Math.min(LARGE, (wide - 16) / 2);
+    node.style.marginBottom = `${size - LARGE}px`; // no hole where the pictures are smaller
+    prepare(context, colour);
+    [x, x0].forEach((pixels, k) => {
+      const left = k * (size + 16);
+      context.fillText(k ? "predicted x₀" : `xₜ at t = ${t}`, left, 15);
+      framed(context, pixels && reel.image(pixels), left, 22, size);
+    });
+  };
+  const node = canvas({ width: 2 * LARGE + 16, height: LARGE + 24, label: "", draw });
+  return node;
+}
+
+/** @param {Reel} reel */
+function stripPicture(reel) {
+  /** @type {Draw} */
+  const draw = (context, wide, _, colour) => {
+    const picks = chosen(reel.frames.length, Math.min(PAIRS, Math.floor((wide + 4) / (CELL + 4))));
+    prepare(context, colour);
+    picks.forEach((index, k) => {
+      const [left, { x, x0 }] = [k * (CELL + 4), reel.frames[index]];
+      framed(context, reel.image(x), left, 6, CELL);
+      framed(context, x0 && reel.image(x0), left, 10 + CELL, CELL);
+      if (reel.shown > (picks[k - 1] ?? -1) && reel.shown <= index) {
+        context.fillStyle = COLOURS[1];
+        context.fillRect(left, 0, CELL, 3);
+      }
+    });
+  };
+  const label = "The whole run, step by step: the noisy pictures above, the predicted clean ones below";
+  return canvas({ width: PAIRS * (CELL + 4) - 4, height: 2 * CELL + 10, label, draw });
+}
+
+// Up to `most` indices, evenly spaced, with the last.
+/** @param {number} count @param {number} most */
+function chosen(count, most) {
+  if (count <= most) return Array.from({ length: count }, (_, k) => k);
+  return Array.from({ length: most }, (_, k) => Math.round(((k + 1) * (count - 1)) / most));
+}
+
+/** @param {Context} context @param {string} colour */
+function prepare(context, colour) {
+  Object.assign(context, { fillStyle: colour, strokeStyle: colour, lineWidth: 1 });
+  context.imageSmoothingEnabled = false;
+  letters(context, 14);
+}
+
+// A picture with a thin line around it, or the line alone.
+/**
+ * @param {Context} context @param {HTMLCanvasElement | null} image @param {number} left
+ * @param {number} top @param {number} size
+ */
+function framed(context, image, left, top, size) {
+  if (image) context.drawImage(image, left, top, size, size);
+  context.globalAlpha = 0.3;
+  context.strokeRect(left + 0.5, top + 0.5, size - 1, size - 1);
+  context.globalAlpha = 1;
+}
+
+// A button that plays a run again, or goes one step where motion is not wanted.
+/** @param {Reel} reel @param {(index: number) => void} show */
+function player(reel, show) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const ended = () => reel.shown >= reel.frames.length - 1;
+  const node = button("Play", () => {
+    clearTimeout(timer);
+    show(ended() ? 0 : reel.shown + 1);
+    if (!calm()) timer = setTimeout(next, 120);
+  }, "play");
+  const next = () => {
+    if (ended()) return;
+    show(reel.shown + 1);
+    timer = setTimeout(next, 120);
+  };
+  return Object.assign(node, { end: () => clearTimeout(timer) });
+}

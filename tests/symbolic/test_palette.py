@@ -1,0 +1,28 @@
+"""The symbols to click: those of the page, and both ways of writing them mean the same."""
+
+from pathlib import Path
+
+import pytest
+
+from ddpm_lite.symbolic.page import Page
+from ddpm_lite.symbolic.palette import MOST, palette
+from ddpm_lite.symbolic.plain import to_latex
+from ddpm_lite.symbolic.reader import read
+
+BOOK = Path(__file__).parents[2] / "book"
+
+
+def test_what_is_used_most_comes_first() -> None:
+    text = (
+        "$$\n\\bar\\alpha_t + \\bar\\alpha_t = x_{t-1}\n$$ (eq-a)\n\n$$\nx_{1:T} = a\n$$ (eq-b)\n"
+    )
+    found = palette(Page.from_text("page.md", text))
+    assert [typed for _, typed in found] == ["abar_t", "x[t-1]", "a"]
+
+
+@pytest.mark.parametrize("path", sorted(BOOK.glob("[01]*.md")), ids=lambda p: p.stem)
+def test_both_ways_of_writing_mean_the_same(path: Path) -> None:
+    found = palette(Page(path))
+    assert 4 <= len(found) <= MOST
+    for latex, typed in found:
+        assert read(latex) == read(to_latex(typed))
