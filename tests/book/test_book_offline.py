@@ -65,27 +65,6 @@ def test_the_zip_has_the_proof_machine_as_scripts_only(tmp_path: Path) -> None:
         ]
 
 
-def test_the_zip_has_the_proof_machine_as_scripts_only(tmp_path: Path) -> None:
-    pages = tmp_path / "_static" / "machine" / "pages"
-    pages.mkdir(parents=True)
-    (pages / "01_a.md").write_text("$x$")
-    (pages.parent / "engine.zip").write_bytes(b"PK")
-    (pages.parent / "NOTICE.txt").write_text("by others")
-    (tmp_path / "_static" / "machine_worker.js").write_text("say()")
-    finish(tmp_path)
-    finish(tmp_path)
-    assert sorted(p.name for p in pages.iterdir()) == ["01_a.md", "01_a.md.js"]
-    assert '["machine/pages/01_a.md"]' in (pages / "01_a.md.js").read_text()
-    with ZipFile(tmp_path / book_offline.ARCHIVE) as packed:
-        assert packed.namelist() == [
-            f"ddpm-lite-book/_static/{name}"
-            for name in (
-                *("machine/NOTICE.txt", "machine/engine.zip.js", "machine/pages/01_a.md.js"),
-                *("machine_worker.js", "machine_worker.js.js"),
-            )
-        ]
-
-
 def test_other_builds_and_failed_ones_get_none(tmp_path: Path) -> None:
     finish(tmp_path, form="gettext")
     finish(tmp_path, error=ValueError("a page is wrong"))
