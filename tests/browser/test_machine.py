@@ -85,7 +85,7 @@ def is_honest(page: Page) -> bool:
     latex = {one["label"]: one["latex"] for one in opened["equations"]}[LABEL]
     right = ask(page, "try_formula", LABEL, latex)
     wrong = ask(page, "try_formula", LABEL, latex.replace("-", "+", 1))
-    return right["verdict"] == "equal" and wrong["verdict"] == "different"
+    return (right["verdict"], wrong["verdict"]) == ("equal", "different")
 
 
 def test_it_loads_from_the_books_files_and_answers(machine: Page, log: Log) -> None:
@@ -320,6 +320,7 @@ BROWSER_ONLY = {"script"}
 """Against these there is but one wall: no worker can take `import(address)` away from itself."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("walls", ["both", "python"])
 def test_hostile_cells_reach_nothing_and_harm_nothing(
     page: Page, static_url: str, log: Log, walls: str
