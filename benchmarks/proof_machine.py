@@ -95,21 +95,28 @@ def visitor(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
 # --- Seconds -------------------------------------------------------------------------------------
 
 
+def arrive(page: Page, address: str) -> list[str]:
+    """Open a page; when all has come, the labels of its derived formulas."""
+    page.goto(address, wait_until="networkidle")
+    page.locator(".proof-derived .try-open").first.wait_for(state="attached")
+    labels: list[str] = page.evaluate(LABELS)
+    return labels
+
+
 def first_use(browser: Browser, address: str, site: Path) -> dict[str, float]:
     """What one page loads before any click, and then until the first verdict."""
     with visitor(browser) as (page, asked):
-        page.goto(address, wait_until="networkidle")
+        labels = arrive(page, address)
         before = weight(asked, site)
         asked.clear()
-        _, seconds = page.evaluate(CHECK, [page.evaluate(LABELS)[0], ""])
+        _, seconds = page.evaluate(CHECK, [labels[0], ""])
         return {"page_mb": before, "first_use_mb": weight(asked, site), "first_verdict_s": seconds}
 
 
 def verdicts(browser: Browser, address: str) -> Iterator[tuple[str, str, str, float]]:
     """Of the derived formulas of a chapter: label, with a slip or not, the verdict, seconds."""
     with visitor(browser) as (page, _):
-        page.goto(address, wait_until="networkidle")
-        labels = page.evaluate(LABELS)
+        labels = arrive(page, address)
         page.evaluate(START, labels[0])
         for label in labels:
             yield (label, "as it is", *page.evaluate(CHECK, [label, ""]))

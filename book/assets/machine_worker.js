@@ -25,7 +25,7 @@
     ...["Worker", "SharedWorker", "BroadcastChannel", "postMessage", "caches", "indexedDB"],
     ...["FontFace", "fonts", "setTimeout", "setInterval", "queueMicrotask", "scheduler"],
   ];
-  /** Bytes of memory; the book's own proofs need a third of it. */
+  /** Bytes of memory; all proofs of the book together need 90 MB. */
   const MOST = 512 * 2 ** 20;
   const NO_BROWSER = `
 import sys
