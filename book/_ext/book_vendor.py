@@ -21,7 +21,7 @@ from sphinx.ext.mathjax import MATHJAX_URL
 from sphinx.util import logging
 
 LOCK = "package-lock.json"
-SECONDS = 120
+SECONDS = 300
 """How long npm may take, all tries together."""
 
 OPTIONS = [

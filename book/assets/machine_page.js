@@ -99,7 +99,7 @@
     const code = cell.querySelector(".cell_input");
     if (!code || cell.classList.contains("tag_hide-input")) return;
     const where = Object.assign(document.createElement("p"), { className: "cell-where" });
-    where.append("Runs in Colab or on your machine: it needs PyTorch or pictures.");
+    where.append("Runs in Colab or on your machine: on this page there is SymPy alone.");
     code.after(where);
   }
 

@@ -128,13 +128,14 @@ def try_page(path: Path) -> Outcome:
     survivors = [Survivor(path.stem, c.label, c.slip, _flat(c.latex)) for c in trials.survivors]
     order = list(Page(path).equations)
     rests_on = {
-        label: sorted(found, key=lambda one: order.index(one) if one in order else -1)
+        label: sorted(found, key=lambda one: (order.index(one) if one in order else -1, one))
         for label, found in trials.rests_on.items()
     }
     groundless = [x for x in trials.derived if x not in rests_on and x not in trials.identities]
     return replace(
         Outcome(**equations), premise_caught=trials.caught, premise_survivors=survivors,
-        rests_on={x: rests_on.get(x, []) for x in trials.derived}, groundless=groundless,
+        rests_on={x: rests_on.get(x, []) for x in order if x in trials.derived},
+        groundless=groundless,
     )  # fmt: skip
 
 

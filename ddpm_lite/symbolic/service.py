@@ -397,13 +397,13 @@ def _claims_judged(own: Sheet, latex: str) -> Answer:
 
 # --- Cells ---------------------------------------------------------------------------------------
 
-_HERE = frozenset({"sympy", "mpmath", *sys.stdlib_module_names})
+_OF_FILES = frozenset({"os", "pathlib", "shutil", "subprocess", "tempfile"})
+"""Modules that cells need for files of the repository, which a browser does not have."""
+_HERE = frozenset({"sympy", "mpmath", *sys.stdlib_module_names}) - _OF_FILES
 
 
 def _runs_here(chapter: Chapter, cell: Cell) -> bool:
-    """Whether a cell proves, and neither it nor what it needs imports what is not here."""
-    if not cell.proves and "answer(" not in cell.source:
-        return False
+    """Whether neither a cell nor what it needs imports what is not here."""
     derivations = chapter.derivations
     wanted = derivations.above(_places(chapter, cell))
     return all(_is_here(derivations.statements[place].tree) for place in wanted)
@@ -444,6 +444,8 @@ def run_cell(name: str, number: int, source: str) -> Answer:
             return {"output": [], "raised": f"line {error.lineno}: {error.msg}"}
         except ImportError as error:
             raise ServiceError(f"its cells need {error.name}, which is not here") from None
+        except Exception as error:
+            raise ServiceError(f"a cell above it fails here: {_line(str(error))}") from None
         with _ledger_kept():
             raised = output.run(source, names)
     return {"output": output.shown, "raised": raised}

@@ -94,7 +94,7 @@ def test_the_next_npm_stands_in(
     ("npms", "reason"),
     [
         ([], "there is no npm"),
-        ([fails(subprocess.TimeoutExpired("npm", 1))], "more than 120 seconds"),
+        ([fails(subprocess.TimeoutExpired("npm", 1))], "more than 300 seconds"),
         ([fails(OSError("gone"))], "gone"),
     ],
 )

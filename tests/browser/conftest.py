@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from .chromium import MISSING, Log, find_chromium, serve
 
@@ -57,6 +57,7 @@ def missing(reason: str) -> NoReturn:
 def browser() -> Iterator[Browser]:
     """Chromium, without a window and without a network."""
     program = find_chromium() or missing(MISSING)
+    expect.set_options(timeout=SLOW)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield started

@@ -11,6 +11,7 @@ import pytest
 from hostile import HOSTILE
 
 from ddpm_lite.symbolic import checks, display, service
+from ddpm_lite.symbolic.cells import cells_of
 from ddpm_lite.symbolic.page import Page
 from ddpm_lite.symbolic.reader import read_claims
 
@@ -80,6 +81,27 @@ def test_a_page_says_what_can_be_asked(page: dict[str, Any]) -> None:
     assert page["exercises"] == [{"label": "ex-left", "parts": 2}]
     assert page["cells"] == [1, 3]  # the second one needs what is not here
     assert page["symbols"][0] == [r"\alpha_{t}", "alpha_t"]
+
+
+@pytest.mark.parametrize(
+    ("source", "runs"),
+    [
+        ("print(1 + 1)", True),
+        ("import math\nfrom sympy import pi\nfloat(pi) - math.pi", True),
+        ("import torch", False),
+        ("from pathlib import Path\nPath('x').read_text()", False),
+        ("from ddpm_lite.schedule import cosine", False),
+    ],
+)
+def test_which_cells_run_in_a_browser(source: str, runs: bool) -> None:
+    text = f"```{{code-cell}} ipython3\n{source}\n```\n\n```{{code-cell}} ipython3\n2\n```\n"
+    assert ask("open_page", "cells.md", text)["cells"] == ([1, 2] if runs else [2])
+
+
+def test_a_cell_above_that_fails_is_an_answer(page: dict[str, Any]) -> None:
+    text = "```{code-cell} ipython3\na = 1 / 0\n```\n\n```{code-cell} ipython3\na\n```\n"
+    ask("open_page", "cells.md", text)
+    assert "division by zero" in ask("run_cell", "cells.md", 2, "a")["error"]
 
 
 def test_a_check_runs_when_it_is_asked_for() -> None:
@@ -318,3 +340,15 @@ def test_every_equation_and_every_answer_of_the_book(path: Path) -> None:
         for part in range(exercise["parts"]):
             found = ask("try_answer", exercise["label"], "1 + 1/x_0", part)
             assert found["verdict"] in ("different", "undecided"), (exercise, found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(BOOK.glob("[01]*.md")), ids=lambda p: p.stem)
+def test_every_cell_that_a_page_offers_runs(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    sources = {cell.number: cell.source for cell in cells_of(text)}
+    offered = ask("open_page", path.name, text)["cells"]
+    assert offered
+    for number in offered:
+        found = ask("run_cell", path.name, number, sources[number])
+        assert found.get("raised") == "", (number, found)
