@@ -255,9 +255,7 @@ page, because {reason} when it was built.</p>"""
 
 def told(name: str, text: str) -> str:
     """What the scripts must know of a chapter before anything is loaded, as JSON in HTML."""
-    page = service.open_page(name, text)
-    known = {"page": name, "cells": page["cells"], "symbols": page["symbols"]}
-    return as_script(known)
+    return as_script({"page": name, **service.offered(name, text)})
 
 
 def as_script(known: Mapping[str, Any]) -> str:

@@ -138,7 +138,7 @@ _chapters: dict[str, Chapter] = {}
 
 
 def open_page(name: str, text: str) -> Answer:
-    """Read a chapter: its equations and exercises, and the cells that can run here.
+    """Read a chapter: its equations and exercises.
 
     Nothing runs yet. A chapter that is open stays as it is.
     """
@@ -153,9 +153,15 @@ def open_page(name: str, text: str) -> Answer:
             for e in chapter.page.equations.values()
         ],
         "exercises": [{"label": x, "parts": len(p)} for x, p in derivations.answers.items()],
-        "cells": [cell.number for cell in chapter.cells if _runs_here(chapter, cell)],
-        "symbols": palette(chapter.page),
     }  # fmt: skip
+
+
+def offered(name: str, text: str) -> Answer:
+    """What a page shows of a chapter before it has a machine: cells that can run, and symbols."""
+    open_page(name, text)
+    chapter = _chapters[name]
+    cells = [cell.number for cell in chapter.cells if _runs_here(chapter, cell)]
+    return {"cells": cells, "symbols": palette(chapter.page)}
 
 
 def run_to(label: str) -> Answer:

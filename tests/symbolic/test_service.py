@@ -79,8 +79,9 @@ def test_a_page_says_what_can_be_asked(page: dict[str, Any]) -> None:
     labels = {e["label"]: e["checked"] for e in page["equations"]}
     assert labels == {"eq-alpha": False, "eq-two": True, "eq-order": True, "eq-picture": True}
     assert page["exercises"] == [{"label": "ex-left", "parts": 2}]
-    assert page["cells"] == [1, 3]  # the second one needs what is not here
-    assert page["symbols"][0] == [r"\alpha_{t}", "alpha_t"]
+    offered = service.offered("service.md", PAGE)
+    assert offered["cells"] == [1, 3]  # the second one needs what is not here
+    assert offered["symbols"][0] == (r"\alpha_{t}", "alpha_t")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_a_page_says_what_can_be_asked(page: dict[str, Any]) -> None:
 )
 def test_which_cells_run_in_a_browser(source: str, runs: bool) -> None:
     text = f"```{{code-cell}} ipython3\n{source}\n```\n\n```{{code-cell}} ipython3\n2\n```\n"
-    assert ask("open_page", "cells.md", text)["cells"] == ([1, 2] if runs else [2])
+    assert service.offered("cells.md", text)["cells"] == ([1, 2] if runs else [2])
 
 
 def test_a_cell_above_that_fails_is_an_answer(page: dict[str, Any]) -> None:
@@ -347,7 +348,7 @@ def test_every_equation_and_every_answer_of_the_book(path: Path) -> None:
 def test_every_cell_that_a_page_offers_runs(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     sources = {cell.number: cell.source for cell in cells_of(text)}
-    offered = ask("open_page", path.name, text)["cells"]
+    offered = service.offered(path.name, text)["cells"]
     assert offered
     for number in offered:
         found = ask("run_cell", path.name, number, sources[number])
