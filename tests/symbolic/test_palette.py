@@ -13,11 +13,9 @@ BOOK = Path(__file__).parents[2] / "book"
 
 
 def test_what_is_used_most_comes_first() -> None:
-    text = (
-        "$$\n\\bar\\alpha_t + \\bar\\alpha_t = x_{t-1}\n$$ (eq-a)\n\n$$\nx_{1:T} = a\n$$ (eq-b)\n"
-    )
+    text = "% definition\n$$\na + \\bar\\alpha_t + \\bar\\alpha_t = x_{t-1} + x_{1:T}\n$$ (eq-a)\n"
     found = palette(Page.from_text("page.md", text))
-    assert [typed for _, typed in found] == ["abar_t", "x[t-1]", "a"]
+    assert [typed for _, typed in found] == ["abar_t", "x[t-1]", "t", "a", "T"]
 
 
 @pytest.mark.parametrize("path", sorted(BOOK.glob("[01]*.md")), ids=lambda p: p.stem)
