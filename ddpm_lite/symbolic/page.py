@@ -58,18 +58,19 @@ class Page:
         """The page of this name from its Markdown source, where there is no file.
 
         From here on the name stands for this text: cells say `use_page(name)` wherever they run.
+        A file of the same name in a named folder is still read from there.
         """
-        cls.at_hand[Path(name).name] = text
+        cls.at_hand[name] = text
         return cls(name)
 
     at_hand: ClassVar[dict[str, str]] = {}
-    """Sources by the name of their file; they stand for the files."""
+    """Sources by the name that cells give to `use_page`; they stand for the files."""
     changed: ClassVar[dict[str, str]] = {}
     """Formulas that stand for those of the file, by label: for trials of what rests on them."""
 
     def _source(self) -> str:
-        if self.name in self.at_hand:
-            return self.at_hand[self.name]
+        if str(self.path) in self.at_hand:
+            return self.at_hand[str(self.path)]
         try:
             return self.path.read_text(encoding="utf-8")
         except OSError as error:

@@ -225,6 +225,14 @@ def test_a_page_is_used_from_its_text() -> None:
     assert "eq-three" in ledger.page.equations
 
 
+def test_a_page_from_its_text_hides_no_file_of_that_name(tmp_path: Path) -> None:
+    file = tmp_path / "page.md"
+    file.write_text(PAGE)
+    Page.from_text("page.md", "% cited\n$$\na\n$$ (eq-a)\n")
+    assert "eq-two" in Page(file).equations
+    assert "eq-a" in Page("page.md").equations
+
+
 def test_lines_are_plain_text_where_nothing_displays_them(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,6 @@ from hostile import HOSTILE
 
 from ddpm_lite.symbolic import checks, display, service
 from ddpm_lite.symbolic.cells import cells_of
-from ddpm_lite.symbolic.page import Page
 from ddpm_lite.symbolic.reader import read_claims
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -71,7 +70,6 @@ def ask(name: str, *arguments: Any) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def page(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(service, "_chapters", {})
-    monkeypatch.setattr(Page, "at_hand", {})
     return ask("open_page", "service.md", PAGE)
 
 
