@@ -14,9 +14,10 @@ const watch = new ResizeObserver((entries) => {
 // far too wide, on a phone, keeps its size and scrolls.
 const SMALLEST = 0.78;
 
-function fitAll() {
+/** @param {Document | Element} part of the page */
+function fit(part) {
   /** @type {NodeListOf<HTMLElement>} */
-  const found = document.querySelectorAll('mjx-container[display="true"]');
+  const found = part.querySelectorAll('mjx-container[display="true"]');
   const formulas = [...found];
   for (const { style } of formulas) style.removeProperty("--fit");
   const shares = formulas.map((formula) => formula.clientWidth / formula.scrollWidth); // one layout
@@ -26,19 +27,20 @@ function fitAll() {
   });
 }
 
-function settle() {
-  fitAll();
-  document.querySelectorAll(BOXES).forEach((box) => watch.observe(box));
+/** @param {Document | Element} part of the page */
+function settle(part) {
+  fit(part);
+  part.querySelectorAll(BOXES).forEach((box) => watch.observe(box));
 }
 
 window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
-  settle();
-  document.addEventListener("book:formulas", settle); // a page has set more of them
-  window.addEventListener("resize", fitAll);
+  settle(document);
+  document.addEventListener("book:formulas", ({ target }) => settle(/** @type {Element} */ (target))); // more are set there
+  window.addEventListener("resize", () => fit(document));
   document.addEventListener("click", ({ target }) => {
     const folded = target instanceof Element && target.closest(".toggle, details");
-    if (folded) requestAnimationFrame(fitAll); // what was folded had no size
+    if (folded) requestAnimationFrame(() => fit(document)); // what was folded had no size
   });
 });
 

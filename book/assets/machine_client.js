@@ -157,6 +157,9 @@ onmessage = ({ data: { worker, files } }) => {
 
   /** The chapters that are open, with their texts. @type {Map<string, string>} */
   const open = new Map();
+  /** What was said when a chapter was opened, or will be: nobody waits for that twice.
+   * @type {Map<string, Promise<Answer>>} */
+  const opened = new Map();
 
   /** A worker that is ready. @returns {Promise<Machine>} */
   async function begin() {
@@ -214,9 +217,18 @@ onmessage = ({ data: { worker, files } }) => {
 
   /** @param {string} call @param {any[]} args @param {{ seconds?: number }} [limits] @returns {Promise<Answer>} */
   function ask(call, args, { seconds = 20 } = {}) {
+    const known = call === "open_page" && opened.get(args[0]);
+    if (known) return known;
     const answer = last.then(() => answered(call, args, seconds));
+    if (call === "open_page") remember(args[0], answer);
     last = answer;
     return answer;
+  }
+
+  /** @param {string} page @param {Promise<Answer>} answer */
+  async function remember(page, answer) {
+    opened.set(page, answer);
+    if ((await answer).error) opened.delete(page);
   }
 
   const stop = () => halt("stopped");

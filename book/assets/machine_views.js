@@ -29,7 +29,7 @@ globalThis.bookViews = (() => {
     const plain = pieces ? latex.replaceAll(/\\class\{piece-\d+\}/g, "") : latex;
     const drawn = !strange(plain) && plain.length <= LONGEST && (await draw(latex, display));
     node.replaceChildren(drawn || make("code", {}, plain));
-    if (drawn) document.dispatchEvent(new Event("book:formulas"));
+    if (drawn) node.dispatchEvent(new Event("book:formulas", { bubbles: true }));
     return Boolean(drawn);
   }
 

@@ -81,7 +81,7 @@ def _matrix_left_over(a: Any, b: Any) -> Any:
 
 def _scalar_left_over(a: Expr, b: Expr) -> Expr:
     left = reduce_to_zero(a - b)
-    if left != 0 and (a - b).has(sp.Derivative, sp.Limit, sp.Integral, sp.Trace, sp.Determinant):
+    if left != 0 and _can_be_done(a - b):
         done = _rename_indices(a - b).doit()
         left = reduce_to_zero(done)
         if left != 0:  # mu^m / mu is mu^(m-1)
@@ -89,6 +89,18 @@ def _scalar_left_over(a: Expr, b: Expr) -> Expr:
     if left != 0 and (a - b).has(sp.exp, sp.Product, Gaussian) and both_positive(a, b):
         left = sp.S.Zero if reduce_to_zero(_log(a) - _log(b)) == 0 else left
     return left
+
+
+def _can_be_done(expression: Expr) -> bool:
+    """Whether SymPy may find a derivative, a limit, an integral: of a law it knows no integral."""
+    if expression.has(sp.Derivative, sp.Limit, sp.Trace, sp.Determinant):
+        return True
+    return any(not _over_a_law(integral) for integral in expression.atoms(sp.Integral))
+
+
+def _over_a_law(integral: sp.Integral) -> bool:
+    laws = integral.function.atoms(Formal)
+    return any(law.has(*integral.variables) for law in laws)
 
 
 def both_positive(a: Expr, b: Expr) -> bool:
