@@ -1,6 +1,7 @@
 """The proof machine as a reader uses it: formulas, slips, answers, cells and an own sheet."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -38,6 +39,10 @@ WITHOUT_ALL_PIECES = """async (formulas) => {
   return bad;
 }"""
 """Formulas that MathJax cannot set, or that have lost a mark."""
+UNSEEN = """() => [...document.querySelectorAll("mjx-c")]
+  .filter((letter) => ["none", "normal"].includes(getComputedStyle(letter, "::before").content))
+  .map((letter) => letter.className)"""
+"""Letters of formulas that have no style, so that nothing stands in their place."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +58,9 @@ def book(browser: Browser, site_url: str) -> Iterator[Page]:
     page.add_init_script("let n = 0; Math.random = () => (n = (n + 0.382) % 1);")  # the same slips
     page.goto(f"{site_url}/{CHAPTER}")
     yield page
+    unseen = page.evaluate(UNSEEN)
     context.close()
+    assert unseen == []
     assert log.elsewhere == []
     assert log.faults == []
 
@@ -222,6 +229,15 @@ def test_a_wrong_place_and_the_keyboard(book: Page) -> None:
         expect(riddle.locator(".verdict")).to_have_attribute("data-verdict", "different")
 
 
+def test_slips_of_all_chapters_can_be_read(page: Page, site_url: str) -> None:
+    page.goto(f"{site_url}/book/find_the_slip.html")
+    for _ in range(3):
+        page.locator(".slips-start").click()
+        page.locator(".slip:not([hidden]) mjx-container").wait_for()
+        assert page.evaluate(UNSEEN) == []
+    expect(page.locator(".slip a").first).to_have_attribute("href", re.compile("#equation-eq-"))
+
+
 def test_a_slip_is_mended(book: Page) -> None:
     riddle, slip = plant(book)
     latex, start, end = str(slip["latex"]), int(str(slip["start"])), int(str(slip["end"]))
@@ -329,6 +345,8 @@ def test_a_sheet_is_checked_and_kept(page: Page, site_url: str, log: Log) -> Non
     expect(rows).to_have_count(4, timeout=SLOW)
     kinds = [rows.nth(k).get_attribute("data-verdict") for k in range(4)]
     assert kinds == ["defined", "equal", "different", "refused"]
+    expect(page.locator(".sheet-lines mjx-container").first).to_be_visible()
+    assert page.evaluate(UNSEEN) == []
     page.reload()
     expect(page.locator("#sheet")).to_have_value(
         "let u = sqrt(1 - beta)\nu**2 + beta = 1\nu = 2\nlet sigma = -1"
