@@ -39,8 +39,8 @@ globalThis.bookViews = (() => {
     await MathJax?.startup?.promise;
     if (!MathJax?.tex2chtmlPromise) return null;
     const drawn = await MathJax.tex2chtmlPromise(latex, { display });
-    MathJax.startup.document.reset(); // or it believes that its style is up to date
-    MathJax.startup.document.updateDocument(); // the style of letters that are new on the page
+    MathJax.startup?.document?.reset(); // or it believes that its style is up to date
+    MathJax.startup?.document?.updateDocument(); // the style of letters that are new on the page
     return drawn.querySelector("mjx-merror") ? null : drawn;
   }
 

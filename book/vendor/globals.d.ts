@@ -6,7 +6,11 @@ declare var MathJax:
       startup?: {
         promise?: Promise<void>;
         /** The formulas of the page, each with its LaTeX and its place. */
-        document?: { math: Iterable<{ math: string; typesetRoot: Node | null }>; updateDocument(): void };
+        document?: {
+          math: Iterable<{ math: string; typesetRoot: Node | null }>;
+          reset(): void;
+          updateDocument(): void;
+        };
       };
       tex2chtmlPromise?(latex: string, how: { display: boolean }): Promise<HTMLElement>;
       typesetClear?(within: Element[]): void;
