@@ -17,6 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Cold, because a page that has not changed is not read again, and its warnings are lost.
 book: .venv/installed
 	rm -rf $(filter-out _build/vendor,$(wildcard _build/* _build/.[a-z]*))
+	$(BIN)/python tools/run_chapters.py
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
