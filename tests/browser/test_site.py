@@ -117,6 +117,7 @@ def findings(page: Page, *rules: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES or ["book/index.html"])
 def test_a_page(site_url: str, page: Page, log: Log, name: str) -> None:
     """One visit answers for everything, because setting mathematics takes most of the time."""
