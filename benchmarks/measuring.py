@@ -23,4 +23,4 @@ def count_operations(output: Callable[[], Tensor]) -> int:
     """
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         output().square().mean().backward()
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())

@@ -232,7 +232,8 @@ class Trainer:
 
         PyTorch's `AveragedModel` does the same, but waits for the GPU to tell it a counter.
         """
-        average, weights = [*self.average.parameters()], [*self.net.parameters()]
+        average: list[Tensor] = [*self.average.parameters()]
+        weights: list[Tensor] = [*self.net.parameters()]
         if self.step == 0:
             torch._foreach_copy_(average, weights)
         else:
