@@ -61,7 +61,9 @@ class Plan:
     side: int
     """Of the matrices whose product gives the peak."""
     digits: int
-    """That are compared."""
+    """That are compared, and in a batch of the trainings that are."""
+    steps: int
+    """Of those trainings."""
     seconds: float
     """Of each measurement."""
     recipe: str
@@ -71,9 +73,9 @@ class Plan:
 
 
 GPU = Plan(
-    (CIFAR10, MIDDLE), (EAGER, COMPILED, GRAPHS), "cifar10", 8192, 32, 5.0, "mnist_long", 60.0
+    (CIFAR10, MIDDLE), (EAGER, COMPILED, GRAPHS), "cifar10", 8192, 32, 50, 5.0, "mnist_long", 60.0
 )
-CPU = Plan((TOY,), (EAGER,), "toy", 256, 4, 0.2, "tiny", 0.0)
+CPU = Plan((TOY,), (EAGER,), "toy", 128, 4, 10, 0.2, "tiny", 0.0)
 
 
 class Clock:
@@ -240,7 +242,7 @@ def report(title: str, checks: Sequence[Check]) -> None:
 def run_all(device: torch.device, plan: Plan, clock: Clock, folder: Path) -> dict[str, Any]:
     """Every part, told as it goes; returns the last line, with the table's `rows`."""
     began, name = time.perf_counter(), device_name(device)
-    checks = list(check_device(device, 50, plan.digits))
+    checks = list(check_device(device, plan.steps, plan.digits))
     report(f"\nThe CPU's results and those of {name}", checks)
     peak = measure_peak(device, plan.side)
     print(f"\nProducts of bf16 matrices: {peak / 1e12:.3g} TFLOP/s\nTraining, bf16, channels last")
