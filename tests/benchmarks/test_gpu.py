@@ -316,10 +316,17 @@ def test_rows_take_the_place_of_those_of_the_same_device(tmp_path: Path) -> None
     assert file.read_text() == f"{gpu.HEAD}\n| A 10 | other |\n| A 1 | new |\n"
 
 
-@pytest.mark.parametrize("page", ["README.md", "book/08_training.md"])
-def test_pages_show_the_rows_that_were_measured_and_no_others(page: str) -> None:
+@pytest.mark.parametrize(
+    ("page", "none"),
+    [
+        ("README.md", "No GPU has been measured yet"),
+        ("book/08_training.md", "No GPU was at hand when this page was made"),
+    ],
+)
+def test_pages_show_the_rows_that_were_measured_and_no_others(page: str, none: str) -> None:
     text, head = (ROOT / page).read_text(), gpu.HEAD.splitlines()[0]
     _, _, after = text.partition(head)
     shown = (head + after.split("\n\n")[0]).splitlines() if after else []
     assert shown == (gpu.ROWS.read_text().splitlines() if gpu.ROWS.exists() else [])
+    assert (none in text) != gpu.ROWS.exists()
     assert "benchmarks/gpu.py" in text
