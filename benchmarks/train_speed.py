@@ -22,9 +22,8 @@ from typing import Any
 import psutil
 import torch
 import torch.nn.functional as F
+from measuring import count_operations, timed
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from ddpm_lite.data import mnist
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
@@ -180,13 +179,12 @@ class Size:
 
 
 def measure_size(contender: Contender, batch: int = 2) -> Size:
-    """Counts both. Attention runs as plain products: fused kernels hide from the counter."""
+    """Counts both."""
     net = contender.build()
     x, t = torch.randn(batch, 1, 28, 28), torch.randint(1, TIMESTEPS + 1, (batch,))
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        contender.predict(net, x, t).square().mean().backward()
+    operations = count_operations(lambda: contender.predict(net, x, t))
     parameters = sum(p.numel() for p in net.parameters())
-    return Size(parameters, counter.get_total_flops() / batch)
+    return Size(parameters, operations / batch)
 
 
 def check_close(what: str, reference: float, values: dict[str, float]) -> None:
@@ -276,13 +274,6 @@ class Trial:
     setting: Setting
     speed: float
     first_step: float
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Seconds that the action takes."""
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
 
 
 def try_setting(contender: Contender, setting: Setting, images: Tensor) -> tuple[Training, Trial]:

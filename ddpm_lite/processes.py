@@ -21,7 +21,11 @@ def world() -> tuple[int, int]:
 
 
 def join_world() -> torch.device:
-    """Joins the processes that `torchrun` started, if it did, and returns this one's device."""
+    """Joins the processes that `torchrun` started, if it did, and returns this one's device.
+
+    Gradients go from GPU to GPU; what the processes agree on goes from CPU to CPU, so that no GPU
+    is waited for. A group that was begun elsewhere must be able to do both.
+    """
     device = best_device()
     if "LOCAL_RANK" not in os.environ:
         return device
@@ -29,7 +33,7 @@ def join_world() -> torch.device:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     return device
 
 
@@ -79,31 +83,25 @@ def _sum(number: int) -> int:
     """The sum of every process's number, in every process."""
     if world()[1] == 1:
         return number
-    total = torch.tensor(number, device=_meeting_place())
+    total = torch.tensor(number, device="cpu")
     dist.all_reduce(total)
     return int(total)
 
 
-def _meeting_place() -> str:
-    """The kind of device whose tensors the processes can exchange."""
-    return "cuda" if dist.get_backend() == "nccl" else "cpu"
-
-
 def gather(state: Tensor) -> Tensor:
-    """The same tensor of every process, stacked by rank."""
+    """The same tensor of every process, stacked by rank; it lies on the CPU."""
     processes = world()[1]
     if processes == 1:
         return state[None]
-    local = state.to(_meeting_place())
-    rows = [torch.empty_like(local) for _ in range(processes)]
-    dist.all_gather(rows, local)
-    return torch.stack(rows).cpu()
+    rows = [torch.empty_like(state) for _ in range(processes)]
+    dist.all_gather(rows, state)
+    return torch.stack(rows)
 
 
 def agreed(decision: bool) -> bool:
     """The first process's decision, in every process."""
     if world()[1] == 1:
         return decision
-    value = torch.tensor(int(decision), device=_meeting_place())
+    value = torch.tensor(int(decision), device="cpu")
     dist.broadcast(value, src=0)
     return bool(value)

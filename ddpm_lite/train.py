@@ -8,21 +8,22 @@ One process trains on one device; several, started by `torchrun`, share the work
 DistributedDataParallel. `run.py` adds what a long run needs.
 """
 
+import copy
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ddpm_lite.checkpoint import load_optimizer, optimizer_tensors, read, write
 from ddpm_lite.data import Batches, Images
-from ddpm_lite.devices import plain_defaults, to_device
+from ddpm_lite.devices import to_device
 from ddpm_lite.diffusion import Weighting, check_name, check_numbers, training_loss
 from ddpm_lite.model import (
     DiffusionModel,
@@ -35,7 +36,6 @@ from ddpm_lite.model import (
 )
 from ddpm_lite.processes import all_or_none, gather, world
 from ddpm_lite.resume import SavedTraining, Wanted, read_training
-from ddpm_lite.unet import UNet
 
 
 class TrainingError(Exception):
@@ -165,17 +165,17 @@ class Trainer:
         torch.manual_seed(self.config.seed)
         self.net = new_net(self.model_config.unet)
         self.net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = get_ema_multi_avg_fn(self.config.ema_decay)
-        with plain_defaults():
-            self.ema = AveragedModel(self.net, multi_avg_fn=average)
+        self.average = copy.deepcopy(self.net)
+        self._move_average = get_ema_multi_avg_fn(self.config.ema_decay)
         self.optimizer = torch.optim.AdamW(
             self.net.parameters(), lr=0.0, weight_decay=self.config.weight_decay, fused=True
         )
+        if self.config.compile:
+            # before it is wrapped: "consider applying torch.compile to the inner module passed to
+            # the wrapper" (docs.pytorch.org, "Where to apply torch.compile?", as of July 2025)
+            self.net.compile()
         self.shared = DistributedDataParallel(self.net) if self.processes > 1 else None
-        net: nn.Module = self.shared or self.net
-        # outside of DistributedDataParallel, so that the compiler can cut the graph where gradients
-        # are exchanged, and computes on meanwhile
-        self.parallel: nn.Module = torch.compile(net) if self.config.compile else net  # type: ignore[assignment]
+        self.parallel: nn.Module = self.shared or self.net
 
     def _build_randomness(self, images: Images) -> None:
         """Every process draws its own share of each batch, its own times and its own noise."""
@@ -222,9 +222,22 @@ class Trainer:
             )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.ema.update_parameters(self.net)
+        self._update_average()
         self.step += 1
         return TrainState(self.step, loss, norm, rate)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """Moves the running average towards the weights; after the first step it is the weights.
+
+        PyTorch's `AveragedModel` does the same, but waits for the GPU to tell it a counter.
+        """
+        average: list[Tensor] = [*self.average.parameters()]
+        weights: list[Tensor] = [*self.net.parameters()]
+        if self.step == 0:
+            torch._foreach_copy_(average, weights)
+        else:
+            self._move_average(average, weights, self.step)
 
     def _backward(self) -> Tensor:
         """Puts the gradient of one batch's mean loss into the weights; returns that loss, ()."""
@@ -248,7 +261,7 @@ class Trainer:
 
     def _loss(self, x_0: Tensor, label: Tensor) -> Tensor:
         t = draw_times(self.schedule.T, len(x_0), self.config.times, self.times, self._first)
-        eps = torch.randn(x_0.shape, generator=self.noise, dtype=x_0.dtype, device=self.device)
+        eps = self._draw_noise(x_0)
         net_label = self._drop(label) if self.model_config.unet.classes else None
 
         def model(x_t: Tensor, t: Tensor) -> Tensor:
@@ -260,6 +273,9 @@ class Trainer:
         target, weighting = self.model_config.target, self.config.weighting
         return training_loss(self.schedule, model, x_0, t, eps, target, weighting)
 
+    def _draw_noise(self, x_0: Tensor) -> Tensor:
+        return torch.randn(x_0.shape, generator=self.noise, dtype=x_0.dtype, device=self.device)
+
     def _drop(self, label: Tensor) -> Tensor:
         """Some labels replaced by the label that means none."""
         u = torch.rand(len(label), generator=self.times, dtype=torch.float32, device="cpu")
@@ -268,10 +284,7 @@ class Trainer:
 
     def model(self) -> DiffusionModel:
         """The running average of the weights, ready to draw; it goes on changing with training."""
-        return DiffusionModel(self._average().eval(), self.model_config, self.schedule)
-
-    def _average(self) -> UNet:
-        return cast(UNet, self.ema.module)
+        return DiffusionModel(self.average.eval(), self.model_config, self.schedule)
 
     def save(self, path: Path) -> None:
         """Writes everything that `resume` needs; every process calls it, the first one writes.
@@ -285,7 +298,7 @@ class Trainer:
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"model.{k}": v for k, v in self.net.state_dict().items()}
-        tensors |= {f"ema.{k}": v for k, v in self._average().state_dict().items()}
+        tensors |= {f"ema.{k}": v for k, v in self.average.state_dict().items()}
         tensors |= {f"optimizer.{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
         return tensors | {f"batches.{k}": v for k, v in self.batches.state_dict().items()}
 
@@ -294,7 +307,7 @@ class Trainer:
 
         Every process calls it, the first one writes; it raises what `save` does.
         """
-        weights = {f"ema.{k}": v.half() for k, v in self._average().state_dict().items()}
+        weights = {f"ema.{k}": v.half() for k, v in self.average.state_dict().items()}
         with all_or_none():
             if self.rank == 0:
                 write(path, weights, self._metadata())
@@ -346,8 +359,7 @@ class Trainer:
         if notes:
             self.earlier.append({"until": saved.step, "train": saved.options})
         load_weights(self.net, saved.weights, path)
-        load_weights(self._average(), saved.average, path)
-        self.ema.n_averaged.fill_(saved.step)
+        load_weights(self.average, saved.average, path)
         load_optimizer(self.optimizer, saved.moments)
         place = [saved.seen // self.processes, self.batches.batch_size, len(images)]
         self.batches.load_state_dict(
