@@ -138,15 +138,22 @@ the DDPM paper's function of x_t and t. Equal weights make it google/ddpm-cifar1
 with which the tests compare it."""
 
 
+def frequencies(width: int, device: torch.device | str = "cpu") -> Tensor:
+    """The `width` / 2 frequencies of `sinusoidal_embedding`, float32.
+
+    At t = 1000 the last bit of a frequency counts: diffusers rounds in this order too.
+    """
+    half = width // 2
+    exponent = -math.log(10_000.0) * torch.arange(half, device=device, dtype=torch.float32)
+    return torch.exp(exponent / (half - 1))
+
+
 def sinusoidal_embedding(t: Tensor, width: int) -> Tensor:
     """Sines and cosines of t (B,) at `width` / 2 frequencies from 1 down to 1/10000: (B, width).
 
     Source: Vaswani et al., "Attention is all you need" (arXiv:1706.03762, section 3.5).
     """
-    half = width // 2
-    # At t = 1000 the last bit of a frequency counts: diffusers rounds in this order too.
-    exponent = -math.log(10_000.0) * torch.arange(half, device=t.device, dtype=torch.float32)
-    angle = t.float()[:, None] * torch.exp(exponent / (half - 1))
+    angle = t.float()[:, None] * frequencies(width, t.device)
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
