@@ -195,7 +195,7 @@ def _unet_from(theirs: Mapping[str, Any]) -> UNetConfig:
         "attention": attention,
         "heads": _heads_from(theirs, [widths[level] for level in (*attention, -1)]),
         "groups": groups,
-        "dropout": _number(theirs, "dropout"),
+        "dropout": _dropout_from(theirs),
         "downsample": _one_of(theirs, "downsample_padding", PADDINGS),
         "times_from": 0,
     }
@@ -206,6 +206,13 @@ def _unet_from(theirs: Mapping[str, Any]) -> UNetConfig:
             f"block_out_channels = {list(widths)}, norm_num_groups = {groups}, in_channels = "
             f"{channels}, layers_per_block = {options['blocks']}: {error}"
         ) from None
+
+
+def _dropout_from(theirs: Mapping[str, Any]) -> float:
+    dropout = _number(theirs, "dropout")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout = {dropout}: not a chance below 1")
+    return dropout
 
 
 def _number(values: Mapping[str, Any], name: str) -> float:
