@@ -465,6 +465,8 @@ def weights_from(config: UNetConfig, theirs: Mapping[str, Tensor]) -> dict[str, 
     Raises ValueError for a weight that such a network does not have; what is missing is missing.
     """
     left = {_present_name(name): weight for name, weight in theirs.items()}
+    if len(left) < len(theirs):
+        raise ValueError("attention: weights are there twice, by the older names and the present")
     ours: dict[str, Tensor] = {}
     for layer, sources in _layers(config).items():
         for kind in ("weight", "bias"):

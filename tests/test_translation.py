@@ -96,6 +96,8 @@ def test_the_names_of_older_releases_are_read() -> None:
                 weights[name.replace(new, old)] = weights.pop(name)
     assert len(weights.keys() - theirs.state_dict().keys()) == 11 * 8  # eight of each attention
     config = model_from(CONFIGS["attention on all levels"], PUBLISHED_SCHEDULER)[0].unet
+    with pytest.raises(ValueError, match="twice"):
+        weights_from(config, weights | theirs.state_dict())
     read, expected = (weights_from(config, each) for each in (weights, theirs.state_dict()))
     assert read.keys() == expected.keys()
     assert all(torch.equal(read[name], expected[name]) for name in read)
