@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -55,20 +56,65 @@ def replacing(path: Path) -> Iterator[Path]:
         place.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)  # what a kill left, or a link that somebody laid there
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        _sync(temporary)
         if place.exists():
             shutil.copymode(place, temporary)
         temporary.replace(place)
         _sync_names(place.parent)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{path}: cannot be written ({_reason(error)}); free some space or choose another "
-            "folder; what was there is still there"
-        ) from None
+        raise _not_written(path, error) from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _not_written(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{path}: cannot be written ({_reason(error)}); free some space or choose another "
+        "folder; what was there is still there"
+    )
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, beside `path`, that takes its place in one step when the body is done.
+
+    An error in the body leaves nothing. Raises CheckpointError as `check_new` does, and if the
+    folder cannot be written.
+    """
+    place = check_new(path)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as around:
+            folder = Path(around) / place.name
+            folder.mkdir()
+            yield folder
+            for file in folder.rglob("*"):
+                if file.is_file():
+                    _sync(file)
+            folder.replace(place)
+        _sync_names(place.parent)
+    except (OSError, SafetensorError) as error:
+        raise _not_written(path, error) from None
+
+
+def check_new(path: Path) -> Path:
+    """Where a new file or folder of this name would lie, with links followed.
+
+    Raises CheckpointError if something is there, but for an empty folder.
+    """
+    place = Path(os.path.realpath(path))
+    if place.is_dir() and not any(place.iterdir()):
+        return place
+    if os.path.lexists(place):
+        raise CheckpointError(f"{path}: is there already, and is not replaced; choose another name")
+    return place
+
+
+def _sync(path: Path) -> None:
+    """Waits until a file's content is on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _sync_names(folder: Path) -> None:
@@ -116,6 +162,17 @@ def read(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]
 
     Raises CheckpointError if the file is missing, truncated, or not one of ours.
     """
+    tensors, header = read_tensors(path, only)
+    if header.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: a safetensors file, but not a checkpoint of ddpm_lite")
+    return tensors, _metadata(path, header)
+
+
+def read_tensors(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of any safetensors file whose names begin with `only`, and its header's texts.
+
+    Raises CheckpointError if the file is missing, truncated, or of another kind.
+    """
     if not path.is_file():  # a pipe would be waited for
         reason = "no file" if os.path.lexists(path) else "no such file"
         raise CheckpointError(f"{path}: not a readable checkpoint ({reason})")
@@ -130,9 +187,7 @@ def read(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]
         known = isinstance(error, OSError) and error.strerror
         reason = _reason(error) if known else "truncated or foreign"
         raise CheckpointError(f"{path}: not a readable checkpoint ({reason})") from None
-    if header.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: a safetensors file, but not a checkpoint of ddpm_lite")
-    return tensors, _metadata(path, header)
+    return tensors, header
 
 
 def _metadata(path: Path, header: Mapping[str, str]) -> dict[str, Any]:

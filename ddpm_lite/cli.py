@@ -1,4 +1,4 @@
-"""The command line: ddpm-lite train | sample | evaluate | export | info.
+"""The command line: ddpm-lite train | sample | evaluate | export | import | info.
 
 Each command is a dataclass whose fields are its options; `tyro` parses them. A recipe is a TOML
 file of the same options, read before those on the command line. Every error that a user can cause
@@ -15,24 +15,33 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import torch
 import tyro
 
 from ddpm_lite import __version__
-from ddpm_lite.checkpoint import CheckpointError, check_writable, read, write_whole
+from ddpm_lite.checkpoint import (
+    CheckpointError,
+    check_new,
+    check_writable,
+    read,
+    write_whole,
+)
 from ddpm_lite.data import DIGITS, NAMES, DataError, Images, load
+from ddpm_lite.diffusion import Variance
 from ddpm_lite.draw import DrawConfig, balanced_labels, draw
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
 from ddpm_lite.model import PRETRAINED, DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.pictures import check_picture, save_grid
+from ddpm_lite.pipeline_folder import export_folder, import_folder
 from ddpm_lite.processes import ProcessError, first_alone, join_world, leave_world
 from ddpm_lite.report import LikelihoodConfig, report
 from ddpm_lite.run import RunConfig, Stopped, check_folder, run
 from ddpm_lite.train import TrainConfig, Trainer, TrainingError
+from ddpm_lite.translation import Drawing
 from ddpm_lite.unet import PRESETS, count_parameters
 
 RECIPES = Path(__file__).parent / "configs"
@@ -94,12 +103,28 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Export:
-    """Write a network as ONNX, with weights in float16: for a browser, or any onnxruntime."""
+    """Write a network as ONNX with weights in float16, for a browser or any onnxruntime, or as a
+    folder that DDPMPipeline of diffusers opens.
+    """
 
     model: tyro.conf.Positional[Path] = PRETRAINED
     """A checkpoint, or the model.safetensors of a run; the shipped MNIST model without it."""
-    out: Path = Path("model.onnx")
-    """The .onnx file."""
+    output: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="[PATH]")]] = None
+    """The same as --out."""
+    format: Literal["onnx", "diffusers"] = "onnx"
+    """onnx, or diffusers: for a network without labels and without a patch."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """The .onnx file, model.onnx without it, or for diffusers a new folder, model_diffusers."""
+
+
+@dataclass(frozen=True)
+class Import:
+    """Read a folder of a DDPM network of diffusers, with its weights as safetensors."""
+
+    folder: tyro.conf.Positional[Path] = Path()
+    """config.json, its weights and scheduler_config.json, or the sub-folders unet and scheduler."""
+    output: tyro.conf.Positional[Path] = Path("imported.safetensors")
+    """The new .safetensors file."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +135,7 @@ class Info:
     """A checkpoint or weights; the shipped MNIST model without it."""
 
 
-Command = TypeVar("Command", Train, Sample, Evaluate, Export, Info)
+Command = TypeVar("Command", Train, Sample, Evaluate, Export, Import, Info)
 
 
 def parse(default: Command, arguments: Sequence[str]) -> Command:
@@ -336,12 +361,44 @@ def evaluate(arguments: Sequence[str]) -> None:
         print(json.dumps(figures))
 
 
-def export_onnx(arguments: Sequence[str]) -> None:
+def export_model(arguments: Sequence[str]) -> None:
     """ddpm-lite export"""
     config = parse(Export(), arguments)
-    _check_file("--out", config.out, ".onnx")
-    size = export(DiffusionModel.load(config.model), config.out)
-    print(f"{size / 1e6:.2f} MB in {config.out}")
+    if config.out is not None and config.output is not None:
+        raise UsageError(f"{config.output} and --out {config.out}: one of them is enough")
+    out = config.out or config.output
+    if config.format == "diffusers":
+        out = out or Path("model_diffusers")
+        check_new(out)
+        model, drawing = DiffusionModel.load(config.model), _drawing(config.model)
+        size = export_folder(model, drawing, out)
+    else:
+        out = out or Path("model.onnx")
+        _check_file("--out", out, ".onnx")
+        size = export(DiffusionModel.load(config.model), out)
+    print(f"{size / 1e6:.2f} MB in {out}")
+
+
+def _drawing(path: Path) -> Drawing:
+    """How an imported model was drawn where it comes from; as we draw, for our own."""
+    imported = read(path, only="nothing")[1].get("imported")
+    known = imported if isinstance(imported, dict) else {}
+    variance: Variance = "beta" if known.get("variance") == "beta" else "posterior"
+    return Drawing(variance, known.get("clip") is not False)
+
+
+def import_model(arguments: Sequence[str]) -> None:
+    """ddpm-lite import"""
+    config = parse(Import(), arguments)
+    out = config.output
+    _check_file("OUTPUT", out, ".safetensors")
+    check_new(out)  # a model is not replaced, as `train` replaces none
+    imported = import_folder(config.folder, out)["imported"]
+    count = count_parameters(DiffusionModel.load(out).net)
+    print(f"{count:,} parameters in {out}, of weights with SHA-256 {imported['sha256']}")
+    clip = "" if imported["clip"] else " --no-clip"
+    options = f"--sampler ancestral --variance {imported['variance']}{clip}"
+    print(f"draw as its scheduler does: ddpm-lite sample {out} {options}")
 
 
 def info(arguments: Sequence[str]) -> None:
@@ -369,6 +426,8 @@ def _history(metadata: Mapping[str, Any]) -> dict[str, str]:
     """The options that a model was trained with; others before a resume stand with their step."""
     parts = metadata.get("earlier") or []
     earlier = {f"until step {part['until']}": json.dumps(part["train"]) for part in parts}
+    if metadata.get("imported"):
+        return {"imported": json.dumps(metadata["imported"])}
     return earlier | {"trained with": json.dumps(metadata.get("train"))}
 
 
@@ -376,7 +435,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "sample": sample,
     "evaluate": evaluate,
-    "export": export_onnx,
+    "export": export_model,
+    "import": import_model,
     "info": info,
 }
 
@@ -385,7 +445,8 @@ USAGE = """usage: ddpm-lite COMMAND [options]
   train      train a network by a recipe
   sample     draw images with a model
   evaluate   bits/dim, Frechet distance and classifier confidence of an MNIST model
-  export     write a network as ONNX
+  export     write a network as ONNX, or as a folder for diffusers
+  import     read a network of diffusers' DDPMPipeline
   info       this machine, the recipes, a model
 
 ddpm-lite COMMAND --help tells the options of one."""

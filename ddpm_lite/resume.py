@@ -1,6 +1,5 @@
 """What a checkpoint of a training holds: read and checked as a whole before any of it is used."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +93,7 @@ def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _check_metadata(path: Path, metadata: Mapping[str, Any], wanted: Wanted) -> None:
     if metadata.get("class_names") != list(wanted.images.class_names):
         raise CheckpointError(f"{path}: was trained on other data; resume it with the same")
-    if metadata.get("model") != json.loads(json.dumps(wanted.model.to_dict())):
+    if _model(metadata) != ModelConfig.from_dict(wanted.model.to_dict()):
         raise CheckpointError(
             f"{path}: holds a model of another configuration; resume it with its own"
         )
@@ -102,6 +101,14 @@ def _check_metadata(path: Path, metadata: Mapping[str, Any], wanted: Wanted) -> 
     step = metadata.get("step")
     if not isinstance(metadata.get("train"), dict) or not isinstance(step, int) or step < 0:
         raise CheckpointError(f"{path}: does not say how it was trained, or for how many steps")
+
+
+def _model(metadata: Mapping[str, Any]) -> ModelConfig | None:
+    """The configuration in a checkpoint, which may be older than some of its fields."""
+    try:
+        return ModelConfig.from_dict(metadata["model"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _check_data(path: Path, metadata: Mapping[str, Any], images: Images) -> None:

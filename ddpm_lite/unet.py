@@ -4,20 +4,26 @@ The layout is that of Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Mo
 (arXiv:2006.11239, appendix B): residual blocks with GroupNorm and SiLU, the time added inside
 every block, self-attention at chosen levels, skip connections from the way down to the way up.
 Two things are added: an optional class label, and an optional first step that folds 2x2 pixels
-into channels, which makes small grey images cheap. One thing differs: where the side is halved, the
-authors' code pads with zeros on the right and at the bottom alone, and here all four sides are
-padded. The parameters are the same, but weights trained there would compute something else here.
+into channels, which makes small grey images cheap. Two things can be had in two ways, because the
+authors' code (https://github.com/hojonathanho/diffusion) does them otherwise than the shipped
+model: where the side is halved it pads with zeros on the right and at the bottom alone, and its
+times begin at 0. The parameters are the same, but weights say what they have learnt only in the way
+that they were trained in, which `downsample` and `times_from` of a `UNetConfig` tell.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ddpm_lite.fused_norm import norm_only, norm_silu
+
+Downsample = Literal["all_sides", "right_below"]
+"""Where zeros are put around an image before a 3x3 convolution with stride 2 halves its side."""
 
 MOST = {
     "levels": 13,
@@ -54,6 +60,10 @@ class UNetConfig:
     """Chance that a unit inside a residual block is dropped while training."""
     classes: int = 0
     """Number of class labels; 0 for a network without them. The label `classes` means "none"."""
+    downsample: Downsample = "all_sides"
+    """Zeros where the side is halved: all_sides, or right_below as in the DDPM paper's code."""
+    times_from: Literal[0, 1] = 1
+    """The number that stands for t = 1 inside the network: 1, or 0 as in the DDPM paper's code."""
 
     def __post_init__(self) -> None:
         if min((*self.channels, self.blocks, self.image_channels, self.patch)) < 1:
@@ -69,13 +79,27 @@ class UNetConfig:
             )
         if min(self.groups, self.heads) < 1 or self.classes < 0 or not 0 <= self.dropout < 1:
             raise ValueError("groups and heads must be at least 1, classes 0, dropout in [0, 1)")
-        bad = [c for c in self.channels if c % self.groups or c % self.heads]
+        if not all(0 <= level < len(self.channels) for level in self.attention):
+            raise ValueError(f"attention levels {self.attention} are not levels of {self.channels}")
+        self._check_widths()
+        if self.downsample not in get_args(Downsample):
+            raise ValueError(
+                f"downsample {self.downsample!r} is not one of {', '.join(get_args(Downsample))}"
+            )
+        if self.times_from not in (0, 1):
+            raise ValueError(f"times_from must be 0 or 1, not {self.times_from!r}")
+
+    def _check_widths(self) -> None:
+        split = {*self.attention, len(self.channels) - 1}  # the middle is as wide as the last level
+        bad = [
+            width
+            for level, width in enumerate(self.channels)
+            if width % self.groups or (level in split and width % self.heads)
+        ]
         if bad:
             raise ValueError(
                 f"channels {bad} are not divisible by groups={self.groups} and heads={self.heads}"
             )
-        if not all(0 <= level < len(self.channels) for level in self.attention):
-            raise ValueError(f"attention levels {self.attention} are not levels of {self.channels}")
 
     def _check_sizes(self) -> None:
         sizes = {
@@ -98,13 +122,30 @@ class UNetConfig:
 PRESETS: Mapping[str, UNetConfig] = {
     "tiny": UNetConfig(channels=(32, 64), groups=8, heads=4, patch=2, classes=10),
     "mnist": UNetConfig(channels=(48, 64, 96), groups=8, heads=4, patch=2, classes=10),
-    # As wide and deep as the DDPM paper's CIFAR-10 network: 35.7 million parameters, no labels.
+    # The DDPM paper's CIFAR-10 network: 35.7 million parameters, no labels.
     "cifar10": UNetConfig(
-        image_channels=3, channels=(128, 256, 256, 256), blocks=2, attention=(1,), dropout=0.1
+        image_channels=3,
+        channels=(128, 256, 256, 256),
+        blocks=2,
+        attention=(1,),
+        dropout=0.1,
+        downsample="right_below",
+        times_from=0,
     ),
 }
-"""Named shapes: `tiny` trains in a minute on a CPU, `mnist` is the shipped model's,
-`cifar10` has the layers and parameters of the DDPM paper's, but not its padding (see above)."""
+"""Named shapes: `tiny` trains in a minute on a CPU, `mnist` is the shipped model's, `cifar10` is
+the DDPM paper's function of x_t and t. Equal weights make it google/ddpm-cifar10-32 of diffusers,
+with which the tests compare it."""
+
+
+def frequencies(width: int, device: torch.device | str = "cpu") -> Tensor:
+    """The `width` / 2 frequencies of `sinusoidal_embedding`, float32.
+
+    At t = 1000 the last bit of a frequency counts: diffusers rounds in this order too.
+    """
+    half = width // 2
+    exponent = -math.log(10_000.0) * torch.arange(half, device=device, dtype=torch.float32)
+    return torch.exp(exponent / (half - 1))
 
 
 def sinusoidal_embedding(t: Tensor, width: int) -> Tensor:
@@ -112,9 +153,7 @@ def sinusoidal_embedding(t: Tensor, width: int) -> Tensor:
 
     Source: Vaswani et al., "Attention is all you need" (arXiv:1706.03762, section 3.5).
     """
-    half = width // 2
-    exponent = torch.arange(half, device=t.device, dtype=torch.float32) / (half - 1)
-    angle = t.float()[:, None] * torch.exp(-math.log(10_000.0) * exponent)
+    angle = t.float()[:, None] * frequencies(width, t.device)
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
@@ -214,6 +253,23 @@ class Stage(nn.Module):
         return out
 
 
+class PadRightBelow(nn.Conv2d):
+    """Halves an even side as TensorFlow's padding "SAME" does: zeros on the right and below alone.
+
+    A plain convolution with padding=1 looks at points one pixel further up and to the left.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, 2 h, 2 w) to (B, C, h, w)
+        return super().forward(F.pad(x, (0, 1, 0, 1)))
+
+
+def halving(width: int, downsample: Downsample) -> nn.Conv2d:
+    """The convolution that halves the side; its weights have the same names in both ways."""
+    if downsample == "right_below":
+        return PadRightBelow(width, width, 3, stride=2)
+    return nn.Conv2d(width, width, 3, stride=2, padding=1)
+
+
 class Upsample(nn.Module):
     """Doubles the side by repeating pixels, then smooths with a convolution."""
 
@@ -259,7 +315,7 @@ class UNet(nn.Module):
                 layers.append(Stage(skips[-1], width, time, config, level in config.attention))
                 skips.append(width)
             if level < len(config.channels) - 1:
-                layers.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
+                layers.append(halving(width, config.downsample))
                 skips.append(width)
         return layers, skips
 
@@ -280,7 +336,8 @@ class UNet(nn.Module):
         height, width = x.shape[-2:]
         multiple = self.config.side_multiple
         x = F.pad(x, (0, -width % multiple, 0, -height % multiple))
-        h = self._body(F.pixel_unshuffle(x, self.config.patch), self.embed(t, label))
+        time = self.embed(t + (self.config.times_from - 1), label)
+        h = self._body(F.pixel_unshuffle(x, self.config.patch), time)
         return F.pixel_shuffle(h, self.config.patch)[..., :height, :width]
 
     def _body(self, x: Tensor, time: Tensor) -> Tensor:

@@ -95,6 +95,15 @@ def test_cifar10_recipe_is_the_papers() -> None:
     assert config.train.steps == 800_000
 
 
+def test_a_recipe_chooses_how_the_side_is_halved(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('preset = "tiny"\ndownsample = "right_below"\ntimes_from = 0\n')
+    wanted = replace(PRESETS["tiny"], downsample="right_below", times_from=0)
+    assert parse_train([str(path)]).model.unet == wanted
+    words = [str(path), "--downsample", "all_sides", "--times-from", "1"]
+    assert parse_train(words).model.unet == PRESETS["tiny"]
+
+
 def test_the_recipe_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert "the recipe comes first" in fails(["train", "--steps", "5", "tiny"], capsys, 2)
 

@@ -37,6 +37,13 @@ def test_unknown_entries_are_refused() -> None:
         ModelConfig.from_dict(values | {"unet": values["unet"] | {"extra": 1}})
 
 
+def test_a_configuration_older_than_a_field_means_the_old_way() -> None:
+    values = SMALL.to_dict()
+    unet = {k: v for k, v in values["unet"].items() if k not in ("downsample", "times_from")}
+    read = ModelConfig.from_dict(values | {"unet": unet}).unet
+    assert (read.downsample, read.times_from) == ("all_sides", 1)
+
+
 @pytest.mark.parametrize("wrong", [{"schedule": "steep"}, {"target": "noise"}])
 def test_wrong_choices_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="is not one of"):

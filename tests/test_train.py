@@ -278,6 +278,22 @@ def test_checkpoint_holds_all_there_is(tmp_path: Path) -> None:
     assert ModelConfig.from_dict(metadata["model"]) == MODEL
 
 
+def test_a_checkpoint_older_than_a_field_is_resumed(tmp_path: Path) -> None:
+    training = trainer()
+    next(training.steps())
+    training.save(tmp_path / "c")
+    tensors, metadata = read(tmp_path / "c")
+    for field in ("downsample", "times_from"):
+        del metadata["model"]["unet"][field]
+    write(tmp_path / "c", tensors, metadata)
+    again = trainer()
+    again.resume(tmp_path / "c")
+    assert again.step == 1
+    corner = replace(MODEL, unet=replace(MODEL.unet, downsample="right_below"))
+    with pytest.raises(CheckpointError, match="another configuration"):
+        Trainer(corner, config(), images(), "cpu").resume(tmp_path / "c")
+
+
 def test_checkpoints_that_cannot_be_resumed_are_refused(tmp_path: Path) -> None:
     training = trainer()
     next(training.steps())

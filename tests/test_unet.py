@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -13,11 +14,13 @@ from torch import Tensor, nn
 from ddpm_lite.unet import (
     PRESETS,
     Attention,
+    Downsample,
     Stage,
     UNet,
     UNetConfig,
     attend,
     count_parameters,
+    halving,
     sinusoidal_embedding,
 )
 
@@ -135,20 +138,57 @@ def peer_weights(net: UNet) -> dict[str, Tensor]:
     return weights
 
 
+PADDING: dict[Downsample, int] = {"all_sides": 1, "right_below": 0}
+"""The ways to halve the side, by the names that we and diffusers give them."""
+
+
 @pytest.mark.parametrize("heads", [1, 2])
-def test_the_network_is_diffusers_network(heads: int) -> None:
+@pytest.mark.parametrize("downsample", PADDING)
+@pytest.mark.parametrize("times_from", [0, 1])
+def test_the_network_is_diffusers_network(
+    heads: int, downsample: Downsample, times_from: Literal[0, 1]
+) -> None:
     config = UNetConfig(
-        image_channels=3, channels=(8, 16, 16), blocks=2, attention=(1,), heads=heads, groups=4
-    )
+        image_channels=3, channels=(8, 16, 16), blocks=2, attention=(1,), heads=heads, groups=4,
+        downsample=downsample, times_from=times_from,
+    )  # fmt: skip
     net = awake(config).double()
     # Diffusers splits into heads by their width; heads of one width need levels of one width.
-    theirs = peer(config, attention_head_dim=16 // heads, downsample_padding=1).double().eval()
-    theirs.load_state_dict(peer_weights(net))
-    x, t = images(channels=3).double(), torch.tensor([1, 2, 3])
+    padding = PADDING[downsample]
+    theirs = peer(config, attention_head_dim=16 // heads, downsample_padding=padding)
+    theirs.double().eval().load_state_dict(peer_weights(net))
+    x, t = images(channels=3).double(), torch.tensor([1, 2, 1000])
     with torch.no_grad():
-        ours, expected = net(x, t), theirs(x, t).sample
+        ours, expected = net(x, t), theirs(x, t - 1 + times_from).sample
     assert expected.std() > 0.01
-    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-6)  # the embedding is float32
+    torch.testing.assert_close(ours, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.slow
+def test_the_cifar10_preset_is_the_published_network() -> None:
+    """google/ddpm-cifar10-32 of diffusers, with random weights: the same function of x_t and t."""
+    config = PRESETS["cifar10"]
+    net = awake(config).double()
+    theirs = peer(config, attention_head_dim=None, downsample_padding=0, sample_size=32).double()
+    theirs.eval().load_state_dict(peer_weights(net))
+    x = images(32, 32, n=2, channels=3).double()
+    for t in (torch.tensor([1, 1000]), torch.tensor([2, 500])):
+        with torch.no_grad():
+            ours, expected = net(x, t), theirs(x, t - 1).sample
+        assert expected.std() > 0.01
+        assert (ours - expected).norm() < 1e-10 * expected.norm()
+
+
+def test_the_two_ways_to_halve_look_one_pixel_apart() -> None:
+    """With equal weights one says of a picture what the other says of it one pixel further."""
+    torch.manual_seed(0)
+    corner, plain = halving(4, "right_below"), halving(4, "all_sides")
+    plain.load_state_dict(corner.state_dict())
+    x = images(8, 8, channels=4)
+    with torch.no_grad():
+        moved = F.pad(x, (1, 0, 1, 0))[..., :-1, :-1]  # one pixel to the right and down
+        torch.testing.assert_close(plain(moved)[..., 1:, 1:], corner(x)[..., :-1, :-1])
+        assert not torch.allclose(plain(x), corner(x), atol=0.1)
 
 
 # --- The parts -----------------------------------------------------------------------------------
@@ -209,11 +249,14 @@ def test_a_new_network_says_zero(config: UNetConfig) -> None:
 
 
 @pytest.mark.parametrize("patch", [1, 2])
+@pytest.mark.parametrize("downsample", PADDING)
 @pytest.mark.parametrize(
     ("height", "width"), [(28, 28), (30, 30), (31, 31), (32, 32), (17, 23), (1, 1), (8, 3)]
 )
-def test_any_size_goes_in_and_comes_out(height: int, width: int, patch: int) -> None:
-    config = replace(SMALL, patch=patch)
+def test_any_size_goes_in_and_comes_out(
+    height: int, width: int, downsample: Downsample, patch: int
+) -> None:
+    config = replace(SMALL, patch=patch, downsample=downsample)
     net, x = awake(config), images(height, width)
     multiple = 4 * patch
     assert config.side_multiple == multiple
@@ -335,6 +378,10 @@ def test_a_network_without_classes_has_no_label_weights() -> None:
         ({"classes": 1_000_001}, "classes up to 1000000, not 1000001"),
         ({"channels": (8, 18)}, r"channels \[18\] are not divisible by groups=4"),
         ({"channels": (8, 12), "heads": 8}, r"channels \[12\] are not divisible .* heads=8"),
+        (
+            {"channels": (12, 8), "heads": 8, "attention": (0,)},
+            r"channels \[12\] are not divisible .* heads=8",
+        ),
         ({"channels": (2, 4), "groups": 1, "heads": 1}, "even and at least 4"),
         ({"channels": (9,), "groups": 3, "heads": 1}, "even and at least 4"),
         ({"attention": (3,)}, r"attention levels \(3,\) are not levels"),
@@ -342,9 +389,17 @@ def test_a_network_without_classes_has_no_label_weights() -> None:
         ({"groups": 0}, "groups and heads must be at least 1"),
         ({"classes": -1}, "classes 0"),
         ({"dropout": 1.0}, r"dropout in \[0, 1\)"),
+        ({"downsample": "left"}, "downsample 'left' is not one of all_sides, right_below"),
+        ({"times_from": 2}, "times_from must be 0 or 1, not 2"),
     ],
 )
 def test_impossible_shapes_are_refused(changes: dict[str, object], message: str) -> None:
     options = {"channels": (8, 16), "groups": 4, "heads": 2, **changes}
     with pytest.raises(ValueError, match=message):
         UNetConfig(**options)  # type: ignore[arg-type]
+
+
+def test_only_widths_with_attention_are_split_into_heads() -> None:
+    config = UNetConfig(channels=(12, 16), groups=4, heads=8)
+    x = images(4, 4, channels=1)
+    assert UNet(config)(x, TIMES).shape == x.shape
