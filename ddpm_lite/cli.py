@@ -109,8 +109,6 @@ class Export:
 
     model: tyro.conf.Positional[Path] = PRETRAINED
     """A checkpoint, or the model.safetensors of a run; the shipped MNIST model without it."""
-    output: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="[PATH]")]] = None
-    """The same as --out."""
     format: Literal["onnx", "diffusers"] = "onnx"
     """onnx, or diffusers: for a network without labels and without a patch."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
@@ -123,7 +121,7 @@ class Import:
 
     folder: tyro.conf.Positional[Path] = Path()
     """config.json, its weights and scheduler_config.json, or the sub-folders unet and scheduler."""
-    output: tyro.conf.Positional[Path] = Path("imported.safetensors")
+    out: Path = Path("imported.safetensors")
     """The new .safetensors file."""
 
 
@@ -364,16 +362,13 @@ def evaluate(arguments: Sequence[str]) -> None:
 def export_model(arguments: Sequence[str]) -> None:
     """ddpm-lite export"""
     config = parse(Export(), arguments)
-    if config.out is not None and config.output is not None:
-        raise UsageError(f"{config.output} and --out {config.out}: one of them is enough")
-    out = config.out or config.output
     if config.format == "diffusers":
-        out = out or Path("model_diffusers")
+        out = config.out or Path("model_diffusers")
         check_new(out)
         model, drawing = DiffusionModel.load(config.model), _drawing(config.model)
         size = export_folder(model, drawing, out)
     else:
-        out = out or Path("model.onnx")
+        out = config.out or Path("model.onnx")
         _check_file("--out", out, ".onnx")
         size = export(DiffusionModel.load(config.model), out)
     print(f"{size / 1e6:.2f} MB in {out}")
@@ -390,8 +385,8 @@ def _drawing(path: Path) -> Drawing:
 def import_model(arguments: Sequence[str]) -> None:
     """ddpm-lite import"""
     config = parse(Import(), arguments)
-    out = config.output
-    _check_file("OUTPUT", out, ".safetensors")
+    out = config.out
+    _check_file("--out", out, ".safetensors")
     check_new(out)  # a model is not replaced, as `train` replaces none
     imported = import_folder(config.folder, out)["imported"]
     count = count_parameters(DiffusionModel.load(out).net)

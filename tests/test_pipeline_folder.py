@@ -73,7 +73,7 @@ def test_the_published_network_comes_in_and_goes_out(tmp_path: Path) -> None:
     theirs = theirs_of(PUBLISHED)
     DDPMPipeline(theirs, DDPMScheduler.from_config(PUBLISHED_SCHEDULER)).save_pretrained(tmp_path)
     path, out = tmp_path / "ours.safetensors", tmp_path / "out"
-    assert main(["import", str(tmp_path), str(path)]) == 0
+    assert main(["import", str(tmp_path), "--out", str(path)]) == 0
     assert main(["export", str(path), "--format", "diffusers", "--out", str(out)]) == 0
     x, t = noise(2, 3, 32, 32), torch.tensor([1, 1000])
     expected = theirs(x, t - 1).sample
@@ -87,11 +87,11 @@ def test_what_is_exported_is_what_was_imported(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = tmp_path / "ours.safetensors", tmp_path / "deep" / "out"
-    assert main(["import", str(folder), str(path)]) == 0
+    assert main(["import", str(folder), "--out", str(path)]) == 0
     said = capsys.readouterr().out
     assert "--sampler ancestral --variance beta\n" in said
     assert f"{sum(w.numel() for w in theirs_of(unet_config()).parameters()):,} parameters" in said
-    assert main(["export", str(path), "--format", "diffusers", str(out)]) == 0
+    assert main(["export", str(path), "--format", "diffusers", "--out", str(out)]) == 0
     before, after = DDPMPipeline.from_pretrained(folder), DDPMPipeline.from_pretrained(out)
     assert {**before.scheduler.config} == {**after.scheduler.config}
     ignored = {"_name_or_path": None}
@@ -136,7 +136,7 @@ def test_half_precision_weights_are_read_as_they_are(folder: Path, tmp_path: Pat
 
 def test_an_imported_model_draws(folder: Path, tmp_path: Path) -> None:
     path, out = tmp_path / "x.safetensors", tmp_path / "x.png"
-    assert main(["import", str(folder), str(path)]) == 0
+    assert main(["import", str(folder), "--out", str(path)]) == 0
     assert main(["sample", str(path), "--n", "2", "--steps", "2", "--out", str(out)]) == 0
     assert out.stat().st_size > 0
 
@@ -237,7 +237,7 @@ def test_a_field_that_would_compute_something_else_is_named(
     ):
         good = (folder / part).read_text()
         (folder / part).write_text(json.dumps(json.loads(good) | {field: value}))
-        line = line_of(["import", folder, tmp_path / "x.safetensors"], capsys)
+        line = line_of(["import", folder, "--out", tmp_path / "x.safetensors"], capsys)
         assert f"{field} = {value!r}" in line
         (folder / part).write_text(good)
     assert not (tmp_path / "x.safetensors").exists()
@@ -310,13 +310,13 @@ def test_a_damaged_folder_is_one_line_and_nothing_is_written(
     part, damage, message = DAMAGES[name]
     damage(folder / part)
     before = sorted(tmp_path.rglob("*"))
-    assert message in line_of(["import", folder, tmp_path / "x.safetensors"], capsys)
+    assert message in line_of(["import", folder, "--out", tmp_path / "x.safetensors"], capsys)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_no_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "config.json" in line_of(
-        ["import", tmp_path / "gone", tmp_path / "x.safetensors"], capsys
+        ["import", tmp_path / "gone", "--out", tmp_path / "x.safetensors"], capsys
     )
 
 
@@ -325,8 +325,8 @@ def test_nothing_that_is_there_is_replaced(
 ) -> None:
     path = own(tmp_path / "x.safetensors")
     content = path.read_bytes()
-    assert "is there already" in line_of(["import", folder, path], capsys)
-    assert ".safetensors" in line_of(["import", folder, tmp_path / "x.png"], capsys, 2)
+    assert "is there already" in line_of(["import", folder, "--out", path], capsys)
+    assert ".safetensors" in line_of(["import", folder, "--out", tmp_path / "x.png"], capsys, 2)
     words = ["export", path, "--format", "diffusers", "--out"]
     assert "is there already" in line_of([*words, folder], capsys)
     assert "is there already" in line_of([*words, path], capsys)
@@ -341,11 +341,6 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     assert isinstance(DDPMPipeline.from_pretrained(out).unet, UNet2DModel)
     (tmp_path / "other").mkdir()
     assert out.stat().st_mode == (tmp_path / "other").stat().st_mode
-
-
-def test_the_folder_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["export", own(tmp_path / "x.safetensors"), tmp_path / "a", "--out", tmp_path / "b"]
-    assert "one of them is enough" in line_of([*words, "--format", "diffusers"], capsys, 2)
 
 
 def test_the_shipped_model_cannot_be_diffusers(
