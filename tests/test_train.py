@@ -486,8 +486,8 @@ def test_compiled_network_trains_as_the_plain_one_does() -> None:
     """On one level: two take the compiler more than twice as long."""
     model = replace(MODEL, unet=replace(MODEL.unet, channels=(8,)))
     plain, compiled = (
-        Trainer(model, config(steps=3, compile=compile), images(), "cpu")
-        for compile in (False, True)
+        Trainer(model, config(steps=3, compile=compiled), images(), "cpu")
+        for compiled in (False, True)
     )
     expected = [s.loss for s in plain.steps()]
     assert [s.loss for s in compiled.steps()] == pytest.approx(expected, rel=1e-4)
