@@ -73,7 +73,8 @@ def check_time_embedding(function: Callable[..., Tensor]) -> Mark:
     _same_shape(mine, right, "the embedding")
     if _close(torch.cat(mine.chunk(2, dim=1)[::-1], dim=1), right):
         raise AssertionError("sines and cosines have changed places: the package puts sines first")
-    _same(mine, right, "the embedding", tolerance=1e-5)
+    # in float32 an angle of 1000 is rounded by 6e-5, in another order of the same operations too
+    _same(mine, right, "the embedding", tolerance=1e-4)
     return Mark("the time embedding is right")
 
 

@@ -99,6 +99,24 @@ def swapped(schedule: NoiseSchedule, x_0: Tensor, x_t: Tensor, t: int) -> Any:
     return q_posterior(schedule, x_t, x_0, t)
 
 
+def by_powers(last: int, kind: torch.dtype) -> Callable[[Tensor, int], Tensor]:
+    """The embedding as its formula has it; `last` is the number of the slowest clock."""
+
+    def embed(t: Tensor, width: int) -> Tensor:
+        omega = 10_000.0 ** (-torch.arange(width // 2, dtype=kind) / last)
+        angle = t[:, None] * omega
+        return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+    return embed
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_an_embedding_may_be_rounded_but_not_be_another(kind: torch.dtype) -> None:
+    assert ex.check_time_embedding(by_powers(7, kind))
+    with pytest.raises(AssertionError, match="off by"):
+        ex.check_time_embedding(by_powers(8, kind))
+
+
 def cosines_first(t: Tensor, width: int) -> Tensor:
     return torch.cat(sinusoidal_embedding(t, width).chunk(2, dim=1)[::-1], dim=1)
 
