@@ -3,8 +3,8 @@
 Jupyter Book runs one page after another. Here as many run as the machine has cores, and Jupyter
 Book finds their outputs in its cache. A chapter runs as it would in Colab: in an empty folder with
 the files that its notebook writes there, and with the package as a wheel holds it. So what is shown
-on the pages needs no checkout. The pages and threads share the cores, since threads that wait for
-each other on a busy machine are slower than one alone.
+on the pages needs no checkout. Each page has one thread, since threads that wait for each other on a
+busy machine are slower than one alone.
 """
 
 import os
@@ -25,6 +25,8 @@ from myst_nb.core.read import myst_nb_reader_plugin
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from ddpm_lite.widgets.sampler import PAGES
+
 BUILD = colab.ROOT / "_build"
 LONGEST = "08_training"
 """The page that trains takes as long as all others together, and begins first."""
@@ -43,18 +45,14 @@ def install(folder: Path) -> None:
     subprocess.run([*pip, *how, str(colab.ROOT)], check=True)
 
 
-def run(page: Path, package: Path, threads: int) -> tuple[Any, float]:
+def run(page: Path, package: Path) -> tuple[Any, float]:
     """The page's notebook with its outputs, and how many seconds they took.
 
     Raises CellExecutionError where a cell fails.
     """
     notebook = myst_nb_reader_plugin(str(page))
     limit = yaml.safe_load((colab.ROOT / "_config.yml").read_text())["execute"]["timeout"]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(package),
-        "OMP_NUM_THREADS": str(threads),
-    }
+    environment = {**os.environ, "PYTHONPATH": str(package), "OMP_NUM_THREADS": "1", PAGES: "1"}
     began = time.perf_counter()
     with TemporaryDirectory() as folder:
         for name, content in colab.needed_files(page, page.read_text()):
@@ -73,10 +71,8 @@ def run(page: Path, package: Path, threads: int) -> tuple[Any, float]:
 
 def run_all(some: list[Path], package: Path) -> Iterator[tuple[Path, Any, float]]:
     """Each page with its notebook and its seconds, as they end."""
-    cores = os.cpu_count() or 1
-    workers = min(cores, len(some))
-    with ThreadPoolExecutor(workers) as pool:
-        running = {pool.submit(run, page, package, cores // workers): page for page in some}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        running = {pool.submit(run, page, package): page for page in some}
         try:
             for done in as_completed(running):
                 yield running[done], *done.result()
