@@ -3,8 +3,8 @@
 Jupyter Book runs one page after another. Here as many run as the machine has cores, and Jupyter
 Book finds their outputs in its cache. A chapter runs as it would in Colab: in an empty folder with
 the files that its notebook writes there, and with the package as a wheel holds it. So what is shown
-on the pages needs no checkout. Each page has one thread, since threads that wait for each other on a
-busy machine are slower than one alone.
+on the pages needs no checkout. Each page has one thread, since threads that wait for each other on
+a busy machine are slower than one alone.
 """
 
 import os
