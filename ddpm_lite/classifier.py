@@ -76,14 +76,21 @@ def accuracy(classifier: Classifier, images: Images, batch_size: int = 100) -> f
     return right / len(images)
 
 
-def shifted(x: Tensor, generator: torch.Generator, most: int = 2) -> Tensor:
-    """Each image (B, 1, H, W) moved by up to `most` pixels either way, black coming in."""
+def shifted(
+    x: Tensor, generator: torch.Generator, most: int = 2, border: float | None = -1.0
+) -> Tensor:
+    """Each image (B, C, H, W) moved by up to `most` pixels either way.
+
+    What comes in has the value `border`, or mirrors the image where that is None.
+    """
     count, _, height, width = x.shape
-    padded = F.pad(x, (most, most, most, most), value=-1.0)[:, 0]
+    sides = (most, most, most, most)
+    padded = F.pad(x, sides, "reflect") if border is None else F.pad(x, sides, value=border)
     offset = torch.randint(2 * most + 1, (2, count, 1), generator=generator)
     rows, columns = offset[0] + torch.arange(height), offset[1] + torch.arange(width)
     image = torch.arange(count)[:, None, None]
-    return padded[image, rows[:, :, None], columns[:, None, :]][:, None]
+    moved = padded[image, :, rows[:, :, None], columns[:, None, :]]  # (B, H, W, C)
+    return moved.permute(0, 3, 1, 2)
 
 
 def train(epochs: int = 4, batch_size: int = 128, seed: int = 0) -> Classifier:

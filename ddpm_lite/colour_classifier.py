@@ -1,0 +1,177 @@
+"""A small classifier of CIFAR-10's ten things, to judge drawn pictures by.
+
+    python -m ddpm_lite.colour_classifier
+    python -m ddpm_lite.colour_classifier --data cifar10/train --test cifar10/test --out mine.safetensors
+
+trains it anew, prints its accuracy on the test set and writes the file that comes with the package.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ddpm_lite.checkpoint import read, write
+from ddpm_lite.classifier import accuracy, shifted
+from ddpm_lite.data import Batches, Images, load
+from ddpm_lite.devices import plain_defaults
+from ddpm_lite.model import load_weights
+
+WEIGHTS = Path(__file__).parent / "assets" / "cifar10_classifier.safetensors"
+"""The weights that come with the package, in float16."""
+
+FEATURES = 256
+"""Numbers in the layer before the last."""
+
+WIDTHS = (32, 64, 128, FEATURES)
+
+
+def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+
+
+class Block(nn.Module):
+    """A convolution to more channels, half the side, then two more around which the input leads."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.widen = nn.Sequential(
+            _convolution(inputs, outputs), nn.MaxPool2d(2), nn.BatchNorm2d(outputs), nn.GELU()
+        )
+        self.refine = nn.Sequential(
+            _convolution(outputs, outputs), nn.BatchNorm2d(outputs), nn.GELU()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, inputs, H, W) to (B, outputs, H / 2, W / 2)
+        h = self.widen(x)
+        out: Tensor = h + self.refine(h)
+        return out
+
+
+class ColourClassifier(nn.Module):
+    """Seven convolutions, 256 features, ten logits.
+
+    Images are floats in [-1, 1] of shape (B, 3, 32, 32). Use it in eval mode, as
+    `load_colour_classifier` returns it: in train mode an image's features depend on the other
+    images of the batch.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, *others = WIDTHS
+        self.stem = nn.Sequential(_convolution(3, first), nn.BatchNorm2d(first), nn.GELU())
+        self.blocks = nn.Sequential(
+            *(Block(a, b) for a, b in zip(WIDTHS[:-1], others, strict=True))
+        )
+        self.head = nn.Linear(FEATURES, 10)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The layer before the last, the mean over the last 4x4 places: (B, 256)."""
+        return self.blocks(self.stem(x)).mean(dim=(2, 3))  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the ten classes, (B, 10)."""
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+
+def load_colour_classifier(path: Path = WEIGHTS) -> ColourClassifier:
+    """The trained classifier, in float32, in eval mode, without gradients.
+
+    Raises CheckpointError if the file is missing, damaged or holds something else.
+    """
+    tensors, _ = read(path)
+    with plain_defaults():
+        classifier = ColourClassifier()
+    load_weights(classifier, tensors, path)
+    classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return classifier.eval().requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How it is trained: SGD with momentum, one cycle of the learning rate."""
+
+    epochs: int = 14
+    batch_size: int = 256
+    learning_rate: float = 0.4
+    weight_decay: float = 5e-4
+    smoothing: float = 0.1
+    """Of the labels: this share of the wanted probability is spread over all classes."""
+    moved: int = 3
+    """Pictures are moved by up to so many pixels."""
+    hidden: int = 8
+    """The side of the square that is painted over in each picture."""
+    seed: int = 0
+
+
+def covered(x: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """Each picture (B, C, H, W) with a grey square at a random place, partly outside perhaps."""
+    count, _, height, width = x.shape
+    row, column = (
+        torch.randint(size, (count, 1), generator=generator) for size in (height, width)
+    )
+    rows = (torch.arange(height) - row).abs() * 2 < side  # (B, H)
+    columns = (torch.arange(width) - column).abs() * 2 < side  # (B, W)
+    return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
+
+
+def train(images: Images, plan: Plan) -> ColourClassifier:
+    """A classifier trained on images (N, 3, 32, 32); in eval mode."""
+    torch.manual_seed(plan.seed)
+    random = torch.Generator().manual_seed(plan.seed)
+    batches = Batches(images, plan.batch_size, seed=plan.seed, flip=True)
+    steps = plan.epochs * len(batches)
+    classifier = ColourClassifier().train()
+    classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.SGD(
+        classifier.parameters(), plan.learning_rate, momentum=0.9, nesterov=True,
+        weight_decay=plan.weight_decay,
+    )  # fmt: skip
+    rates = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, plan.learning_rate, total_steps=steps, pct_start=0.2,
+        anneal_strategy="linear", cycle_momentum=False,
+    )  # fmt: skip
+    for _ in tqdm(range(steps), disable=None):
+        x, labels = next(batches)
+        x = covered(shifted(x, random, plan.moved, border=None), plan.hidden, random)
+        loss = F.cross_entropy(classifier(x), labels, label_smoothing=plan.smoothing)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        rates.step()
+    return classifier.eval()
+
+
+def save_colour_classifier(classifier: ColourClassifier, path: Path, data: str) -> None:
+    """Writes the weights in float16. Raises CheckpointError if the file cannot be written."""
+    tensors = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in classifier.state_dict().items()
+    }
+    write(path, tensors, {"kind": "cifar10_classifier", "data": data})
+
+
+def main() -> None:
+    """Trains the classifier, writes it and prints the accuracy of what was written."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default="cifar10", help="training pictures: cifar10 or a folder")
+    parser.add_argument("--test", default="cifar10", help="test pictures: cifar10 or a folder")
+    parser.add_argument("--epochs", type=int, default=Plan.epochs)
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    options = parser.parse_args()
+    images, held = load(options.data, train=True), load(options.test, train=False)
+    classifier = train(images, Plan(epochs=options.epochs))
+    save_colour_classifier(classifier, options.out, "JPEG" if options.data != "cifar10" else "")
+    share = accuracy(load_colour_classifier(options.out), held)
+    print(f"{options.out.name}: {100 * share:.2f} % of the {len(held):,} test pictures right")
+
+
+if __name__ == "__main__":
+    main()
