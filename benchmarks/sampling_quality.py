@@ -28,7 +28,8 @@ from torch import Tensor
 from ddpm_lite.classifier import load_classifier
 from ddpm_lite.data import mnist, to_float, to_uint8
 from ddpm_lite.draw import DrawConfig, balanced_labels, make_denoiser
-from ddpm_lite.evaluate import FEATURE_NAME, floor_draws, frechet_distance, sample_quality
+from ddpm_lite.evaluate import floor_draws, frechet_distance, sample_quality
+from ddpm_lite.judges import digits
 from ddpm_lite.model import DiffusionModel, Precision, has_bfloat16
 from ddpm_lite.sample import (
     Denoiser,
@@ -225,7 +226,7 @@ def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     settings = {
         "command": shlex.join(["python", "benchmarks/sampling_quality.py", *words]),
-        "features": FEATURE_NAME,
+        "features": digits().name,
         "n": options.n * len(options.seeds),
         "seeds": options.seeds,
         "batch": options.batch,

@@ -66,7 +66,7 @@ def load_classifier(path: Path = WEIGHTS) -> Classifier:
 
 
 @torch.no_grad()
-def accuracy(classifier: Classifier, images: Images, batch_size: int = 100) -> float:
+def accuracy(classifier: nn.Module, images: Images, batch_size: int = 100) -> float:
     """The share of images whose most likely digit is their label."""
     right = 0
     for pixels, labels in zip(

@@ -29,22 +29,26 @@ from ddpm_lite.checkpoint import (
     read,
     write_whole,
 )
-from ddpm_lite.data import DIGITS, NAMES, DataError, Images, load
+from ddpm_lite.data import CIFAR10, DIGITS, NAMES, DataError, Images, load
 from ddpm_lite.diffusion import Variance
 from ddpm_lite.draw import DrawConfig, balanced_labels, draw
+from ddpm_lite.evaluate import EvaluationError
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
 from ddpm_lite.model import PRETRAINED, DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.pictures import check_picture, save_grid
 from ddpm_lite.pipeline_folder import export_folder, import_folder
 from ddpm_lite.processes import ProcessError, first_alone, join_world, leave_world
-from ddpm_lite.report import LikelihoodConfig, report
+from ddpm_lite.report import Features, LikelihoodConfig, report
 from ddpm_lite.run import RunConfig, Stopped, check_folder, run
 from ddpm_lite.train import TrainConfig, Trainer, TrainingError
 from ddpm_lite.translation import Drawing
 from ddpm_lite.unet import PRESETS, count_parameters
 
 RECIPES = Path(__file__).parent / "configs"
+
+LARGEST_UNSHIFTED = 40
+"""Pixels a side: a larger image wants a shifted schedule."""
 
 logger = logging.getLogger("ddpm_lite")
 
@@ -60,7 +64,8 @@ class Train:
     recipe: tyro.conf.Positional[str] = "mnist"
     """A recipe's name (see `ddpm-lite info`) or a TOML file."""
     data: str = "mnist"
-    """mnist, fashion_mnist, cifar10, or a folder of images; its sub-folders are the classes."""
+    """mnist, coloured_mnist, fashion_mnist, cifar10, or a folder of images, whose sub-folders are
+    the classes."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """The network and what its numbers mean."""
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -89,10 +94,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure an MNIST model: bits/dim, Frechet distance with its floor, classifier confidence."""
+    """Measure a model: bits/dim, and how far what it draws is from real images."""
 
     model: tyro.conf.Positional[Path] = PRETRAINED
     """A checkpoint, or the model.safetensors of a run; the shipped MNIST model without it."""
+    data: str | None = None
+    """Real images: the test images of mnist, coloured_mnist, fashion_mnist or cifar10, or a folder,
+    of which the share is taken that the training held out; without it by the model's classes."""
+    features: Features = "own"
+    """own, or inception for the usual FID (needs torch-fidelity and its network's download)."""
     n: int = 10_000
     """How many images to draw for the Frechet distance."""
     json: bool = False
@@ -242,6 +252,7 @@ def train(arguments: Sequence[str]) -> None:
     config = parse_train(arguments)
     device = join_world()
     check_folder(config.run)
+    _warn_of_side(config.model)
     # one process a machine goes first, so that only one downloads
     with first_alone():
         images = load(config.data, True, config.model.side, config.model.unet.image_channels)
@@ -259,6 +270,16 @@ def train(arguments: Sequence[str]) -> None:
     leave_world()
     if trainer.rank == 0:
         print(f"done: {weights}; draw with it: ddpm-lite sample {weights}")
+
+
+def _warn_of_side(model: ModelConfig) -> None:
+    """Warns of large images with a schedule that leaves their large forms in plain sight."""
+    if model.side > LARGEST_UNSHIFTED and model.shift == 1:
+        logger.warning(
+            "the schedules are made for images of 28 to 32 pixels a side; with %d take --shift %g, "
+            "so that large forms are hidden as long (chapter 11)",
+            model.side, model.side / 32,
+        )  # fmt: skip
 
 
 def _listed(names: Sequence[str], most: int) -> str:
@@ -343,20 +364,47 @@ def evaluate(arguments: Sequence[str]) -> None:
     """ddpm-lite evaluate"""
     config = parse(Evaluate(), arguments)
     metadata = read(config.model, only="nothing")[1]
-    names = metadata.get("class_names")
-    if isinstance(names, list) and names != list(DIGITS):
-        raise UsageError(
-            f"only models of digits can be judged, not of {', '.join(map(str, names))}"
-        )
     model = DiffusionModel.load(config.model, best_device())
+    real = _real_images(config.data or _data_of(model, metadata), model, metadata)
     if model.config.unet.classes:
         _warn_of_labels(metadata, config.draw)
-    figures = report(model, config.n, config.draw, config.likelihood)
+    figures = report(model, real, config.n, config.draw, config.likelihood, config.features)
     for name, value in figures.items():
         if name != "terms":  # a hundred numbers are for programs
             print(f"{name:>22}: {value}")
     if config.json:
         print(json.dumps(figures))
+
+
+def _data_of(model: DiffusionModel, metadata: Mapping[str, Any]) -> str:
+    """The named data that a model was trained on, by its classes. Raises UsageError."""
+    names, colour = metadata.get("class_names"), model.config.unet.image_channels == 3
+    if names == list(CIFAR10):
+        return "cifar10"
+    if names == list(DIGITS) or not isinstance(names, list):
+        return "coloured_mnist" if colour else "mnist"
+    raise UsageError(
+        f"say what real images it is to be compared with: --data, as its classes are "
+        f"{_listed([str(name) for name in names], 5)}"
+    )
+
+
+def _real_images(data: str, model: DiffusionModel, metadata: Mapping[str, Any]) -> Images:
+    """Images that the model was not trained on: named test images, or a folder's held-out share."""
+    images = load(data, False, model.config.side, model.config.unet.image_channels)
+    known, options = metadata.get("data"), metadata.get("train")
+    trained = known.get("sha256") if isinstance(known, dict) else None
+    share = options.get("holdout", 0.0) if isinstance(options, dict) else 0.0
+    seen, held = images.split(share)
+    if trained is None or seen.digest != trained:
+        return images  # not the folder that it was trained on
+    if share:
+        return held
+    logger.warning(
+        "the model was trained on these very images, so all figures flatter it: train with "
+        "--holdout 0.1, or give other images with --data"
+    )
+    return images
 
 
 def export_model(arguments: Sequence[str]) -> None:
@@ -439,7 +487,7 @@ USAGE = """usage: ddpm-lite COMMAND [options]
 
   train      train a network by a recipe
   sample     draw images with a model
-  evaluate   bits/dim, Frechet distance and classifier confidence of an MNIST model
+  evaluate   bits/dim of a model, and how real what it draws looks
   export     write a network as ONNX, or as a folder for diffusers
   import     read a network of diffusers' DDPMPipeline
   info       this machine, the recipes, a model
@@ -476,7 +524,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 EXPECTED = (
-    CheckpointError, DataError, ExportError, ProcessError, TrainingError, ValueError, OSError,
+    CheckpointError, DataError, EvaluationError, ExportError, ProcessError, TrainingError,
+    ValueError, OSError,
 )  # fmt: skip
 """Errors whose text is made for the user."""
 

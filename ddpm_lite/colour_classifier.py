@@ -1,9 +1,10 @@
 """A small classifier of CIFAR-10's ten things, to judge drawn pictures by.
 
     python -m ddpm_lite.colour_classifier
-    python -m ddpm_lite.colour_classifier --data cifar10/train --test cifar10/test --out mine.safetensors
+    python -m ddpm_lite.colour_classifier --data cifar10/train --test cifar10/test
 
-trains it anew, prints its accuracy on the test set and writes the file that comes with the package.
+trains it anew, on CIFAR-10 or on pictures in two folders, prints its accuracy on the test pictures
+and writes the file that comes with the package.
 """
 
 import argparse
@@ -46,7 +47,8 @@ class Block(nn.Module):
             _convolution(outputs, outputs), nn.BatchNorm2d(outputs), nn.GELU()
         )
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, inputs, H, W) to (B, outputs, H / 2, W / 2)
+    def forward(self, x: Tensor) -> Tensor:
+        """From (B, inputs, H, W) to (B, outputs, H / 2, W / 2)."""
         h = self.widen(x)
         out: Tensor = h + self.refine(h)
         return out
@@ -112,9 +114,7 @@ class Plan:
 def covered(x: Tensor, side: int, generator: torch.Generator) -> Tensor:
     """Each picture (B, C, H, W) with a grey square at a random place, partly outside perhaps."""
     count, _, height, width = x.shape
-    row, column = (
-        torch.randint(size, (count, 1), generator=generator) for size in (height, width)
-    )
+    row, column = (torch.randint(size, (count, 1), generator=generator) for size in (height, width))
     rows = (torch.arange(height) - row).abs() * 2 < side  # (B, H)
     columns = (torch.arange(width) - column).abs() * 2 < side  # (B, W)
     return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)

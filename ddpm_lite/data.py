@@ -1,4 +1,4 @@
-"""Images in memory: MNIST, Fashion-MNIST, CIFAR-10, a folder of your own, and batches of them.
+"""Images in memory, and batches of them: MNIST, grey or coloured, Fashion-MNIST, CIFAR-10, folders.
 
 Images stay uint8 until they are on the device: a batch is gathered in one indexing step, moved, and
 only there turned into floats in [-1, 1]. For sets that fit in memory this needs no worker
@@ -28,12 +28,13 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
+from ddpm_lite.colouring import paint
 from ddpm_lite.devices import to_device
 
 MNIST_FILE = Path(__file__).parent / "assets" / "mnist.npz"
 """MNIST as it comes with the package (Yann LeCun and Corinna Cortes, CC BY-SA 3.0)."""
 
-NAMES = ("mnist", "fashion_mnist", "cifar10")
+NAMES = ("mnist", "coloured_mnist", "fashion_mnist", "cifar10")
 """The data sets that `load` knows by name."""
 
 IMAGE_SUFFIXES = frozenset(
@@ -54,9 +55,10 @@ _FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
     "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
-_CIFAR10 = (
+CIFAR10 = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
+"""The names of CIFAR-10's classes."""
 
 _Bytes = npt.NDArray[np.uint8]
 
@@ -108,6 +110,23 @@ class Images:
             raise ValueError(f"cannot take {n} of {len(self)} images")
         return Images(self.pixels[:n], self.labels[:n], self.class_names)
 
+    def split(self, holdout: float) -> tuple["Images", "Images"]:
+        """All but a share of the images, and that share, drawn at random, the same each time.
+
+        Both keep the order. Raises ValueError for a share outside [0, 1).
+        """
+        if not 0 <= holdout < 1:
+            raise ValueError(f"the share that is held out must lie in [0, 1), not {holdout}")
+        if holdout == 0:
+            return self, Images(self.pixels[:0], self.labels[:0], self.class_names)
+        n = len(self)
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(0), device="cpu")
+        held = round(holdout * n)
+        return self._some(order[held:].sort().values), self._some(order[:held].sort().values)
+
+    def _some(self, index: Tensor) -> "Images":
+        return Images(self.pixels[index], self.labels[index], self.class_names)
+
 
 def _describe(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
@@ -135,6 +154,8 @@ def load(name: str | Path, train: bool = True, side: int = 32, channels: int = 3
     """
     if name == "mnist":
         return mnist(train)
+    if name == "coloured_mnist":
+        return coloured_mnist(train)
     if name == "fashion_mnist":
         return fashion_mnist(train)
     if name == "cifar10":
@@ -164,6 +185,15 @@ def mnist(train: bool = True) -> Images:
             f"{MNIST_FILE}: missing or damaged ({_reason(error)}); install ddpm_lite again"
         ) from None
     return _images(pixels[:, None], labels, DIGITS)
+
+
+def coloured_mnist(train: bool = True) -> Images:
+    """MNIST with an ink and a ground for each digit, (N, 3, 28, 28); see `ddpm_lite.colouring`.
+
+    The colours are the same each time, and others in both parts. Raises DataError as `mnist` does.
+    """
+    grey = mnist(train)
+    return Images(paint(grey.pixels, seed=0 if train else 1), grey.labels, grey.class_names)
 
 
 def _images(pixels: _Bytes, labels: _Bytes, class_names: tuple[str, ...]) -> Images:
@@ -301,7 +331,7 @@ def cifar10(train: bool = True) -> Images:
     """
     members = [f"data_batch_{i}.bin" for i in range(1, 6)] if train else ["test_batch.bin"]
     pixels, labels = _read_cifar(_fetch(CIFAR10_FILE), members)
-    return _images(pixels, labels, _CIFAR10)
+    return _images(pixels, labels, CIFAR10)
 
 
 def _read_cifar(path: Path, members: Sequence[str]) -> tuple[_Bytes, _Bytes]:

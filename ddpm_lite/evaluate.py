@@ -11,24 +11,20 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from ddpm_lite.classifier import FEATURES, Classifier, load_classifier
-from ddpm_lite.data import cifar10, mnist, to_float
+from ddpm_lite.data import cifar10, to_float
 from ddpm_lite.diffusion import Model, Target, Variance, bits_per_dim, bound_term, prior_term
+from ddpm_lite.judges import Judge, digits
+from ddpm_lite.precision_recall import NEIGHBOURS, precision_recall
 from ddpm_lite.schedule import NoiseSchedule
 
-FEATURE_NAME = f"mnist_classifier penultimate, {FEATURES}-d"
-"""The features of `sample_quality`. Not those of Inception: compare only within this package."""
-
-
 FLOOR_DRAWS = 20
-"""How often the test images are parted for a floor."""
+"""How often the real images are parted for a floor."""
 
 
 class EvaluationError(Exception):
@@ -70,109 +66,121 @@ def _square_root(covariance: Tensor) -> Tensor:
     return root
 
 
-# --- Quality of drawn digits ---------------------------------------------------------------------
+# --- Quality of drawn images ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class SampleQuality:
-    """What a classifier of real digits sees in drawn ones."""
+    """What a classifier of real images sees in drawn ones."""
 
     frechet: float
-    """Frechet distance from the 10,000 MNIST test images."""
+    """Frechet distance from the judge's real images."""
     frechet_floor: float
-    """What n new real digits are expected to have: `frechet_floor`."""
+    """What n new real images are expected to have: `frechet_floor`."""
     n: int
     """How many images were judged."""
+    reference: int
+    """How many real images they were compared with."""
     features: str
-    """In what features the distances are taken."""
+    """In what features the distances are taken. Not those of Inception: compare only with these."""
     seed: int
-    """Chose how the test images were parted for the floor."""
+    """Chose how the real images were parted for the floor, and which ones precision looks at."""
+    precision: float | None
+    """The share of drawn images among real ones, as many of each as there are of both."""
+    recall: float | None
+    """The share of these real images among the drawn ones."""
     confidence: float
     """The mean over images of the largest class probability."""
     confident_share: float
     """The share of images whose largest class probability exceeds 0.9."""
     class_counts: tuple[int, ...]
-    """How many images were taken for each digit."""
+    """How many images were taken for each class."""
     class_distance: float
     """Total variation distance of the classes from evenly many: 0 if even, 0.9 if all are one."""
     label_accuracy: float | None
-    """The share of images taken for the digit that was asked for, if labels were given."""
+    """The share of images taken for the class that was asked for, if labels were given."""
 
 
-class _Judged(NamedTuple):
-    """Features (n, 128) and class probabilities (n, 10) of images."""
+def sample_quality(
+    images: Tensor, labels: Tensor | None = None, seed: int = 0, judge: Judge | None = None
+) -> SampleQuality:
+    """Judges drawn images, uint8 (N, C, H, W), by a classifier that comes with the package.
 
-    features: Tensor
-    probabilities: Tensor
-
-
-def sample_quality(images: Tensor, labels: Tensor | None = None, seed: int = 0) -> SampleQuality:
-    """Judges drawn digits, uint8 (N, 1, 28, 28), by the classifier that comes with the package.
-
-    `labels` (N,) are the digits that were asked for. The reference is the MNIST test set; the floor
-    is `frechet_floor` of N. Raises ValueError for another shape or type, for labels of another
-    length, for N < 2 and for N > 60,000.
+    `labels` (N,) are the classes that were asked for. Without a `judge` the images are grey digits,
+    (N, 1, 28, 28), and the reference is the MNIST test set. The floor is `frechet_floor` of N.
+    Raises ValueError for another shape or type, for labels of another length, for N < 2 and for
+    N > 60,000.
     """
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1:] != (1, 28, 28):
-        raise ValueError(f"images must be uint8 (N, 1, 28, 28), not {images.dtype} {images.shape}")
+    judge = judge or digits()
+    _check_drawn(images, labels, tuple(judge.real.pixels.shape[1:]))
+    judged, classes = judge.look(images), len(judge.real.class_names)
+    sure, taken = judged.probabilities.max(1)
+    counts = taken.bincount(minlength=classes)
+    precision, recall = _precision_recall(judged.features, judge.reference, seed)
+    return SampleQuality(
+        frechet=frechet_distance(judged.features, judge.reference),
+        frechet_floor=frechet_floor(len(images), seed, judge),
+        n=len(images),
+        reference=len(judge.reference),
+        features=judge.name,
+        seed=seed,
+        precision=precision,
+        recall=recall,
+        confidence=float(sure.double().mean()),
+        confident_share=float((sure > 0.9).double().mean()),
+        class_counts=tuple(counts.tolist()),
+        class_distance=float((counts.double() / len(images) - 1 / classes).abs().sum() / 2),
+        label_accuracy=None if labels is None else float((taken == labels.cpu()).double().mean()),
+    )
+
+
+def _check_drawn(images: Tensor, labels: Tensor | None, shape: tuple[int, ...]) -> None:
+    if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != shape:
+        wanted = ", ".join(map(str, shape))
+        raise ValueError(f"images must be uint8 (N, {wanted}), not {images.dtype} {images.shape}")
     if labels is not None and labels.shape != images.shape[:1]:
         raise ValueError(f"{len(images)} images need as many labels, not shape {labels.shape}")
     if not 2 <= len(images) <= 60_000:
         raise ValueError(f"2 to 60,000 images can be judged, not {len(images)}")
-    judged = _judge(load_classifier(), images.cpu())
-    sure, digit = judged.probabilities.max(1)
-    counts = digit.bincount(minlength=10)
-    return SampleQuality(
-        frechet=frechet_distance(judged.features, _reference()),
-        frechet_floor=frechet_floor(len(images), seed),
-        n=len(images),
-        features=FEATURE_NAME,
-        seed=seed,
-        confidence=float(sure.double().mean()),
-        confident_share=float((sure > 0.9).double().mean()),
-        class_counts=tuple(counts.tolist()),
-        class_distance=float((counts.double() / len(images) - 0.1).abs().sum() / 2),
-        label_accuracy=None if labels is None else float((digit == labels.cpu()).double().mean()),
-    )
 
 
-@torch.no_grad()
-def _judge(classifier: Classifier, images: Tensor, batch_size: int = 100) -> _Judged:
-    features = [classifier.features(to_float(batch)) for batch in images.split(batch_size)]
-    whole = torch.cat(features)
-    return _Judged(whole, classifier.head(whole).softmax(1))
+def _precision_recall(
+    drawn: Tensor, real: Tensor, seed: int
+) -> tuple[float, float] | tuple[None, None]:
+    """Of as many real ones, chosen at random, as there are drawn ones; None if they are too few."""
+    n = min(len(drawn), len(real))
+    if n <= NEIGHBOURS:
+        return None, None
+    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed), device="cpu")
+    return precision_recall(drawn[:n], real[order[:n]])
 
 
 @cache
-def _reference() -> Tensor:
-    """Features of the MNIST test images."""
-    return _judge(load_classifier(), mnist(train=False).pixels).features
-
-
-@cache
-def frechet_floor(n: int, seed: int = 0) -> float:
-    """The Frechet distance from the reference that n new real digits are expected to have.
+def frechet_floor(n: int, seed: int = 0, judge: Judge | None = None) -> float:
+    """The Frechet distance from the reference that n new real images are expected to have.
 
     The mean of `floor_draws`. Raises ValueError for n < 2.
     """
-    return float(floor_draws(n, seed).mean())
+    return float(floor_draws(n, seed, judge).mean())
 
 
-def floor_draws(n: int, seed: int = 0) -> Tensor:
-    """Distances that n new real digits may have from the reference: (FLOOR_DRAWS,), float64.
+def floor_draws(n: int, seed: int = 0, judge: Judge | None = None) -> Tensor:
+    """Distances that n new real images may have from the reference: (FLOOR_DRAWS,), float64.
 
-    Digits that the classifier was trained on are no new ones to it, so they come from test images
-    alone, which are the reference too. Each time these are parted at random into a sample of
-    a = min(n, 5,000) and a reference of b = 10,000 - a. Between two samples of one law the distance
-    falls as 1/a + 1/b (the mean's part exactly, the covariance's to leading order), so multiplied
-    by (1/n + 1/10,000) / (1/a + 1/b) it is what a sample of n has from all 10,000. The factor is
-    near 1 for small n. The writers of both parts are the same people: digits by others would lie a
-    little farther away. Raises ValueError for n < 2.
+    Images that the classifier was trained on are no new ones to it, so they come from the judge's
+    real images alone, N of them (for digits, without a judge, the 10,000 test images), which are
+    the reference too. Each time these are parted at random into a sample of a = min(n, N/2) and a
+    reference of b = N - a. Between two samples of one law the distance falls as 1/a + 1/b (the
+    mean's part exactly, the covariance's to leading order), so multiplied by
+    (1/n + 1/N) / (1/a + 1/b) it is what a sample of n has from all N. The factor is near 1 for
+    small n. For digits the writers of both parts are the same people: others would lie a little
+    farther away. Raises ValueError for n < 2, and for fewer than four real images.
     """
-    if n < 2:
-        raise ValueError(f"a floor needs n of at least 2, not {n}")
-    generator, rows = torch.Generator().manual_seed(seed), _reference()
+    rows = (judge or digits()).reference
     whole = len(rows)
+    if n < 2 or whole < 4:
+        raise ValueError(f"a floor needs n of at least 2 and 4 real images, not {n} and {whole}")
+    generator = torch.Generator().manual_seed(seed)
     a = min(n, whole // 2)
     b = whole - a
     found = []

@@ -1,5 +1,6 @@
 """A network together with what its numbers mean: the schedule and the target it was trained on."""
 
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields
@@ -13,7 +14,7 @@ from ddpm_lite.checkpoint import CheckpointError, read
 from ddpm_lite.data import MAX_SIDE
 from ddpm_lite.devices import plain_defaults
 from ddpm_lite.diffusion import Model, Target
-from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, check_steps
+from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, check_steps, shifted
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 
 PRETRAINED = Path(__file__).parent / "assets" / "mnist.safetensors"
@@ -33,6 +34,8 @@ class ModelConfig:
     """Noise schedule: linear, cosine, cosine_fine, quadratic or sigmoid."""
     T: int = 1000
     """Number of steps of the forward process."""
+    shift: float = 1.0
+    """The schedule of images this many times as large: their side over 32, say, or over 28."""
     target: Target = "v"
     """What the network predicts."""
     side: int = 28
@@ -46,6 +49,8 @@ class ModelConfig:
         if not 1 <= self.side <= MAX_SIDE:
             raise ValueError(f"side must lie in 1..{MAX_SIDE}, not {self.side}")
         check_steps(self.T)
+        if not 0 < self.shift < math.inf:
+            raise ValueError(f"shift must be above 0, not {self.shift}")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -54,7 +59,7 @@ class ModelConfig:
 
     def build_schedule(self) -> NoiseSchedule:
         """The noise schedule. Raises ValueError for a number of steps that cannot end in noise."""
-        return SCHEDULES[self.schedule](self.T)
+        return shifted(SCHEDULES[self.schedule](self.T), self.shift)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain lists and numbers, for JSON."""

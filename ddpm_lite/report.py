@@ -1,16 +1,20 @@
-"""The figures of an MNIST model in one table, as `ddpm-lite evaluate` prints them."""
+"""The figures of a model in one table, as `ddpm-lite evaluate` prints them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from ddpm_lite.data import mnist
+from ddpm_lite.data import Images
 from ddpm_lite.diffusion import Variance
 from ddpm_lite.draw import DrawConfig, balanced_labels, draw
-from ddpm_lite.evaluate import Likelihood, SampleQuality, likelihood, sample_quality
+from ddpm_lite.evaluate import Likelihood, SampleQuality, inception_fid, likelihood, sample_quality
+from ddpm_lite.judges import find_judge
 from ddpm_lite.model import DiffusionModel
+
+Features = Literal["own", "inception"]
+"""In what features drawn images are compared with real ones."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class LikelihoodConfig:
     """How to estimate bits/dim."""
 
     likelihood_images: int = 1000
-    """Test images, drawn at random with the seed; 0 leaves bits/dim out."""
+    """Test images, drawn at random with the seed, all if there are fewer; 0 leaves bits/dim out."""
     likelihood_variance: Variance = "posterior"
     """Variance of p(x_{t-1} | x_t): posterior (beta tilde) or beta."""
 
@@ -28,39 +32,65 @@ class LikelihoodConfig:
 
 
 def report(
-    model: DiffusionModel, n: int, config: DrawConfig, bound: LikelihoodConfig
+    model: DiffusionModel,
+    real: Images,
+    n: int,
+    config: DrawConfig,
+    bound: LikelihoodConfig,
+    features: Features = "own",
 ) -> dict[str, Any]:
-    """Draws n digits and judges them; bounds the likelihood of test images, without labels.
+    """Bounds the likelihood of real images, without labels; draws n images and compares the two.
 
-    Raises ValueError if the model does not draw 28x28 grey images, or for n outside 2..60,000.
+    `real` are images that the model was not trained on. Drawn images are judged where a classifier
+    for such images comes with the package (`find_judge`); "inception" takes the usual FID from the
+    real images instead. Raises ValueError if the real images are not of the model's shape, if they
+    are too few, or for n outside 2..60,000; EvaluationError without torch-fidelity.
     """
-    if model.config.image_shape != (1, 28, 28):
-        raise ValueError(
-            f"only models of 28x28 grey digits can be judged, not of {model.config.image_shape}; "
-            "for CIFAR-10 there is ddpm_lite.evaluate.inception_fid"
-        )
+    shape = tuple(real.pixels.shape[1:])
+    if shape != model.config.image_shape:
+        raise ValueError(f"the model draws {model.config.image_shape}, the data hold {shape}")
     if not 2 <= n <= 60_000:
         raise ValueError(f"--n must lie in 2..60000, not {n}")
+    if len(real) < 2:
+        raise ValueError(f"2 real images are needed at least, not {len(real)}")
     figures: dict[str, Any] = {}
     if bound.likelihood_images:
-        figures |= _bits(model_likelihood(model, bound, config.seed))
-    labels = balanced_labels(n, model.config.unet.classes)
+        figures |= _bits(model_likelihood(model, real, bound, config.seed))
+    return figures | _judged(model, real, n, config, features)
+
+
+def _judged(
+    model: DiffusionModel, real: Images, n: int, config: DrawConfig, features: Features
+) -> dict[str, Any]:
+    """What drawn images are worth; nothing where nobody can tell."""
+    judge = find_judge(real) if features == "own" else None
+    if features == "own" and judge is None:
+        return {"frechet": None, "reason": "no classifier for such images comes with the package"}
+    classes = model.config.unet.classes
+    labels = balanced_labels(n, classes)
     images = draw(model, n, config, labels, progress=True)
-    return figures | _quality(sample_quality(images, labels, config.seed)) | drawing(config, labels)
+    if judge is None:
+        found = {"inception_fid": round(inception_fid(images, real.pixels), 3)}
+        found |= {"n": n, "reference": len(real), "seed": config.seed}
+    else:
+        known = labels if classes == len(real.class_names) else None
+        found = _quality(sample_quality(images, known, config.seed, judge))
+    return found | drawing(config, labels)
 
 
-def model_likelihood(model: DiffusionModel, bound: LikelihoodConfig, seed: int = 0) -> Likelihood:
-    """The bound of random MNIST test images under the unconditional model, in float32."""
-    pixels = _random_test_images(bound.likelihood_images, seed).to(model.device)
+def model_likelihood(
+    model: DiffusionModel, real: Images, bound: LikelihoodConfig, seed: int = 0
+) -> Likelihood:
+    """The bound of random ones of the images under the unconditional model, in float32."""
+    pixels = _random_images(real, bound.likelihood_images, seed).to(model.device)
     unlabelled = model.labelled(None, "float32")
     target, variance = model.config.target, bound.likelihood_variance
     return likelihood(model.schedule, unlabelled, pixels, target, variance, seed=seed)
 
 
-def _random_test_images(n: int, seed: int) -> Tensor:
-    pixels = mnist(train=False).pixels
+def _random_images(real: Images, n: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return pixels[torch.randperm(len(pixels), generator=generator, device="cpu")[:n]]
+    return real.pixels[torch.randperm(len(real), generator=generator, device="cpu")[:n]]
 
 
 def _bits(bound: Likelihood) -> dict[str, Any]:
@@ -85,17 +115,23 @@ def _short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)
+
+
 def _quality(quality: SampleQuality) -> dict[str, Any]:
-    accuracy = quality.label_accuracy
     return {
         "frechet": round(quality.frechet, 3),
         "frechet_floor": round(quality.frechet_floor, 3),
         "n": quality.n,
+        "reference": quality.reference,
         "features": quality.features,
         "seed": quality.seed,
+        "precision": _rounded(quality.precision),
+        "recall": _rounded(quality.recall),
         "confidence": round(quality.confidence, 4),
         "confident_share": round(quality.confident_share, 4),
-        "label_accuracy": None if accuracy is None else round(accuracy, 4),
+        "label_accuracy": _rounded(quality.label_accuracy),
         "class_counts": list(quality.class_counts),
         "class_distance": round(quality.class_distance, 4),
     }

@@ -76,6 +76,8 @@ class TrainConfig:
     """Passes over parts of the batch that make one update; more needs less memory."""
     flip: bool = False
     """Whether to mirror images at random."""
+    holdout: float = 0.0
+    """Share of the images that is not trained on, for `ddpm-lite evaluate` to judge by."""
     precision: Precision = "auto"
     """Numbers in the network: auto, float32 or bfloat16."""
     compile: bool = False
@@ -100,6 +102,8 @@ class TrainConfig:
             0 <= self.ema_decay < 1 and 0 <= self.label_dropout <= 1 and 0 <= self.cooldown <= 1
         ):
             raise ValueError("ema_decay must lie in [0, 1), label_dropout and cooldown in [0, 1]")
+        if not 0 <= self.holdout < 1:
+            raise ValueError("holdout must lie in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,7 @@ class Trainer:
         self.schedule = model.build_schedule()
         self.rank, self.processes = world()
         self._build_network()
-        self._build_randomness(images)
+        self._build_randomness(images.split(config.holdout)[0])
 
     def _build_network(self) -> None:
         torch.manual_seed(self.config.seed)

@@ -394,7 +394,7 @@ def _head_width(ours: UNetConfig) -> int | None:
 def scheduler_to(config: ModelConfig, drawing: Drawing) -> dict[str, Any]:
     """The scheduler_config.json of our schedule."""
     beta = config.build_schedule().beta
-    name = SCHEDULE_NAMES.get(config.schedule)
+    name = SCHEDULE_NAMES.get(config.schedule) if config.shift == 1 else None
     return {
         **SCHEDULER_DEFAULTS,
         **{name: possible[0] for name, possible in SCHEDULER_ONLY.items()},

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pooch
@@ -116,12 +117,61 @@ def test_a_recipe_can_say_no(tmp_path: Path) -> None:
     assert parse_train([str(path)]).train.flip
 
 
-def test_only_models_of_digits_are_judged(
+def test_a_model_of_other_classes_is_told_what_to_be_compared_with(
     weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tensors, metadata = read(weights)
     write(weights, tensors, metadata | {"class_names": ["cat", "dog"]})
-    assert "not of cat, dog" in fails(["evaluate", str(weights)], capsys, 2)
+    complaint = fails(["evaluate", str(weights)], capsys, 2)
+    assert "--data" in complaint
+    assert "0 cat, 1 dog" in complaint
+
+
+def evaluated(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
+    """The last line of an evaluation, and what was said on stderr."""
+    assert main(["evaluate", *words, "--json"]) == 0
+    told = capsys.readouterr()
+    return json.loads(told.out.splitlines()[-1]), told.err
+
+
+def test_a_folder_is_judged_by_what_was_held_out(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    run = tmp_path / "run"
+    assert main([*short(pictures, run), "--holdout", "0.5", "--batch-size", "4"]) == 0
+    data = read(run / CHECKPOINT)[1]["data"]
+    images = load(pictures, side=8, channels=1)
+    seen, held = images.split(0.5)
+    assert (data["images"], data["sha256"]) == (8, seen.digest)
+    words = [str(run / WEIGHTS), "--data", str(pictures), "--n", "2"]
+    figures, _ = evaluated(words, capsys)
+    assert figures["likelihood_images"] == len(held) == 8
+    assert figures["bits_per_dim"] > 0
+    assert figures["frechet"] is None
+    # another folder counts whole
+    (pictures / "dark" / "0.png").unlink()
+    assert evaluated(words, capsys)[0]["likelihood_images"] == 15
+    assert "trained on these very images" not in caplog.text
+
+
+def test_figures_of_the_training_images_are_told_to_flatter(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    run = tmp_path / "run"
+    assert main(short(pictures, run)) == 0
+    words = [str(run / WEIGHTS), "--data", str(pictures), "--n", "2"]
+    assert evaluated(words, capsys)[0]["likelihood_images"] == 16
+    assert "trained on these very images" in caplog.text
+
+
+@pytest.mark.parametrize(("side", "shift", "warned"), [(32, 1, 0), (64, 1, 1), (64, 2, 0)])
+def test_a_large_side_without_a_shift_is_warned_of(
+    side: int, shift: float, warned: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    cli._warn_of_side(ModelConfig(side=side, shift=shift))
+    assert caplog.text.count("--shift 2") == warned
 
 
 def test_a_network_has_the_labels_of_its_folder(pictures: Path) -> None:

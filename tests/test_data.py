@@ -160,6 +160,28 @@ def test_subset() -> None:
         numbered(10).subset(11)
 
 
+@pytest.mark.parametrize("holdout", [0.1, 0.3, 0.5])
+def test_a_split_parts_the_images_and_keeps_the_order(holdout: float) -> None:
+    whole = numbered(100)
+    seen, held = whole.split(holdout)
+    assert len(held) == 100 * holdout
+    numbers = [part.pixels[:, 0, 0, 0].tolist() for part in (seen, held)]
+    assert sorted(numbers[0] + numbers[1]) == list(range(100))
+    assert all(part == sorted(part) for part in numbers)
+    assert (seen.labels == seen.pixels[:, 0, 0, 0] % 3).all()
+    assert numbers[1] != list(range(numbers[1][0], numbers[1][0] + len(held)))  # at random
+    assert whole.split(holdout)[1].digest == held.digest
+
+
+def test_nothing_held_out_leaves_all() -> None:
+    whole = numbered(10)
+    seen, held = whole.split(0.0)
+    assert (seen.digest, len(held)) == (whole.digest, 0)
+    for share in (1.0, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="held out"):
+            whole.split(share)
+
+
 def test_images_of_another_type_are_refused() -> None:
     with pytest.raises(ValueError, match="uint8"):
         Images(torch.zeros(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64), ("a",))

@@ -12,7 +12,7 @@ import torch
 from small import NoDouble, default
 from torch import Tensor
 
-from ddpm_lite import evaluate
+from ddpm_lite import evaluate, judges
 from ddpm_lite.data import Images, mnist, to_float
 from ddpm_lite.diffusion import Model, elbo
 from ddpm_lite.evaluate import (
@@ -134,8 +134,8 @@ def test_no_image_that_the_classifier_was_trained_on_is_in_the_floor(
 ) -> None:
     """They are nearer to it than new ones are."""
     asked: list[bool] = []
-    monkeypatch.setattr(evaluate, "mnist", lambda train: asked.append(train) or mnist(train))  # type: ignore[func-returns-value]
-    for cached in (frechet_floor, evaluate._reference):
+    monkeypatch.setattr(judges, "mnist", lambda train: asked.append(train) or mnist(train))  # type: ignore[func-returns-value]
+    for cached in (frechet_floor, judges.digits):
         cached.cache_clear()
     frechet_floor(300)
     assert asked == [False]
@@ -143,17 +143,15 @@ def test_no_image_that_the_classifier_was_trained_on_is_in_the_floor(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "sets"), [(500, 20), (10_000, 4)])
-def test_the_floor_is_what_as_many_new_images_have(
-    real: Images, monkeypatch: pytest.MonkeyPatch, n: int, sets: int
-) -> None:
+def test_the_floor_is_what_as_many_new_images_have(real: Images, n: int, sets: int) -> None:
     """Among training images, of which there are enough to try: a pool of 10,000, and others."""
     order = torch.randperm(60_000, generator=torch.Generator().manual_seed(3))
-    rows = evaluate._judge(evaluate.load_classifier(), real.pixels[order]).features
-    pool, others = rows[:10_000], rows[10_000 : 10_000 + n * sets].split(n)
-    monkeypatch.setattr(evaluate, "_reference", lambda: pool)
-    frechet_floor.cache_clear()
-    told = frechet_floor(n)
-    frechet_floor.cache_clear()
+    known = Images(real.pixels[order[:10_000]], real.labels[order[:10_000]], real.class_names)
+    judge = judges.find_judge(known)
+    assert judge is not None
+    pool = judge.reference
+    others = judge.look(real.pixels[order[10_000 : 10_000 + n * sets]]).features.split(n)
+    told = frechet_floor(n, judge=judge)
     found = torch.tensor([frechet_distance(other, pool) for other in others])
     error = float(found.std()) / math.sqrt(sets)
     assert told == pytest.approx(float(found.mean()), abs=4 * error + 0.05 * told)

@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from ddpm_lite.data import Images, mnist
 from ddpm_lite.diffusion import elbo
 from ddpm_lite.draw import DrawConfig
 from ddpm_lite.model import PRETRAINED, DiffusionModel, ModelConfig
-from ddpm_lite.report import LikelihoodConfig, _random_test_images, model_likelihood, report
+from ddpm_lite.report import LikelihoodConfig, _random_images, model_likelihood, report
 from ddpm_lite.unet import UNet, UNetConfig
+
+TEST = mnist(train=False)
 
 
 def untrained(T: int = 50, side: int = 28) -> DiffusionModel:
@@ -23,8 +26,8 @@ def untrained(T: int = 50, side: int = 28) -> DiffusionModel:
 def test_bound_of_few_steps_is_the_whole_sum() -> None:
     """With no more steps than are computed one by one, nothing is left to chance but the noise."""
     model, bound = untrained(T=40), LikelihoodConfig(likelihood_images=16)
-    estimate = model_likelihood(model, bound, seed=3)
-    x_0 = _random_test_images(16, 3).float() / 127.5 - 1
+    estimate = model_likelihood(model, TEST, bound, seed=3)
+    x_0 = _random_images(TEST, 16, 3).float() / 127.5 - 1
     generator = torch.Generator().manual_seed(1)
     whole = elbo(model.schedule, model.labelled(None, "float32"), x_0, "v", generator=generator)
     expected = whole.sum(0)
@@ -34,14 +37,46 @@ def test_bound_of_few_steps_is_the_whole_sum() -> None:
 
 
 def test_model_of_other_images_is_refused() -> None:
-    with pytest.raises(ValueError, match="28x28"):
-        report(untrained(side=32), 10, DrawConfig(), LikelihoodConfig())
+    with pytest.raises(ValueError, match=r"draws \(1, 32, 32\), the data hold \(1, 28, 28\)"):
+        report(untrained(side=32), TEST, 10, DrawConfig(), LikelihoodConfig())
+
+
+def test_pictures_that_nobody_can_judge_are_bounded_and_the_reason_is_told() -> None:
+    pixels = torch.randint(256, (20, 1, 16, 16), dtype=torch.uint8)
+    real = Images(pixels, torch.zeros(20).long(), ("leaf", "stone"))
+    figures = report(untrained(side=16), real, 4, DrawConfig(), LikelihoodConfig())
+    assert figures["bits_per_dim"] > 0
+    assert figures["likelihood_images"] == 20  # all, as there are fewer than asked for
+    assert figures["frechet"] is None
+    assert "no classifier" in figures["reason"]
+    assert "steps" not in figures  # nothing was drawn
+
+
+def test_inception_features_are_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def fid(images: torch.Tensor, reference: torch.Tensor) -> float:
+        seen.extend((len(images), len(reference)))
+        return 12.3456
+
+    monkeypatch.setattr("ddpm_lite.report.inception_fid", fid)
+    nothing = LikelihoodConfig(likelihood_images=0)
+    figures = report(untrained(), TEST, 5, DrawConfig(steps=2), nothing, "inception")
+    assert seen == [5, len(TEST)]
+    assert (figures["inception_fid"], figures["n"]) == (12.346, 5)
+    assert (figures["sampler"], figures["steps"], figures["guidance_scale"]) == ("ddim", 2, 1.3)
+    assert "frechet" not in figures
+
+
+def test_one_real_picture_is_none() -> None:
+    with pytest.raises(ValueError, match="2 real images"):
+        report(untrained(), TEST.subset(1), 10, DrawConfig(), LikelihoodConfig())
 
 
 @pytest.mark.parametrize("n", [1, 60_001])
 def test_too_few_and_too_many_images_are_refused(n: int) -> None:
     with pytest.raises(ValueError, match="--n"):
-        report(untrained(), n, DrawConfig(), LikelihoodConfig())
+        report(untrained(), TEST, n, DrawConfig(), LikelihoodConfig())
 
 
 @pytest.mark.parametrize("n", [1, 10_001, -5])
@@ -51,7 +86,8 @@ def test_likelihood_images_must_exist(n: int) -> None:
 
 
 def test_likelihood_can_be_left_out(tmp_path: Path) -> None:
-    figures = report(untrained(), 4, DrawConfig(steps=1), LikelihoodConfig(likelihood_images=0))
+    nothing = LikelihoodConfig(likelihood_images=0)
+    figures = report(untrained(), TEST, 4, DrawConfig(steps=1), nothing)
     assert "bits_per_dim" not in figures
     assert figures["n"] == 4
     assert sum(figures["class_counts"]) == 4
@@ -66,9 +102,8 @@ def test_the_shipped_evaluation_can_be_measured_again() -> None:
         for (first, last), mean in zip(terms["spans"], terms["per_step"], strict=True)
     )
     assert whole + saved["prior"] == pytest.approx(saved["bits_per_dim"], abs=1e-3)
-    again = model_likelihood(
-        DiffusionModel.load(), LikelihoodConfig(likelihood_images=50), seed=saved["seed"] + 1
-    )
+    some = LikelihoodConfig(likelihood_images=50)
+    again = model_likelihood(DiffusionModel.load(), TEST, some, seed=saved["seed"] + 1)
     gap = abs(again.bits_per_dim - saved["bits_per_dim"])
     assert gap < 4 * math.hypot(again.stderr, saved["bits_per_dim_stderr"])
     told = zip(again.per_step, again.per_step_stderr, terms["per_step"], strict=True)

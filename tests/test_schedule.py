@@ -17,6 +17,7 @@ from ddpm_lite.schedule import (
     cosine,
     from_alpha_bar,
     linear,
+    shifted,
 )
 
 mp.mp.dps = 50
@@ -95,6 +96,41 @@ def assert_tables_are_exact(schedule: NoiseSchedule) -> None:
 @pytest.mark.parametrize(("name", "T"), CASES)
 def test_every_table_is_exact_for_every_t(name: str, T: int) -> None:
     assert_tables_are_exact(SCHEDULES[name](T))
+
+
+@pytest.mark.parametrize("factor", [2.0, 3.0, 0.5])
+@pytest.mark.parametrize(("name", "T"), CASES)
+def test_a_shift_divides_the_signal_to_noise_ratio(name: str, T: int, factor: float) -> None:
+    schedule = SCHEDULES[name](T)
+    _, bar, _ = products(schedule.beta)
+    if factor < 1 and bar[-1] / (factor**2) > 0.01:  # half the side keeps more signal
+        with pytest.raises(ValueError, match="alpha_bar_T"):
+            shifted(schedule, factor)
+        return
+    moved = shifted(schedule, factor)
+    assert_tables_are_exact(moved)
+    # chapter 11's exercise: y / (1 - y) = bar / (1 - bar) / factor^2, solved for y
+    square = mp.mpf(factor) ** 2
+    close(moved.alpha_bar, [a / (square - (square - 1) * a) for a in bar], rtol=1e-11)
+
+
+def test_a_shifted_large_image_averaged_is_the_small_one() -> None:
+    """Squares of 2x2 points, averaged, have the small image's ratio of signal to noise."""
+    t, n = 300, 200_000
+    small, large = linear(), shifted(linear(), 2.0)
+    noise = torch.randn(n, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    kept = large.alpha_bar[t - 1].sqrt()  # of a pixel that is 1 in all four places
+    mean = (kept + large.one_minus_alpha_bar[t - 1].sqrt() * noise).mean(1)
+    assert float(mean.mean() / mean.std()) == pytest.approx(
+        float(small.snr[t - 1].sqrt()), rel=4 * 2 / math.sqrt(n)
+    )
+
+
+def test_no_shift_changes_no_bit_and_wrong_ones_are_refused() -> None:
+    assert torch.equal(shifted(cosine(), 1.0).beta, cosine().beta)
+    for factor in (0.0, -1.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match="above 0"):
+            shifted(cosine(), factor)
 
 
 betas = st.lists(st.floats(1e-9, 0.99), max_size=30).map(lambda values: [*values, 0.995])

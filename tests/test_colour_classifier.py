@@ -1,0 +1,72 @@
+"""The classifier of coloured things: its shapes, its file, and that a training teaches it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ddpm_lite.checkpoint import CheckpointError, read, write
+from ddpm_lite.classifier import accuracy, shifted
+from ddpm_lite.colour_classifier import (
+    ColourClassifier,
+    Plan,
+    covered,
+    load_colour_classifier,
+    save_colour_classifier,
+    train,
+)
+from ddpm_lite.data import CIFAR10, Images
+
+
+def blots(n: int, seed: int) -> Images:
+    """Noise that is a little redder, greener or bluer: three classes of ten."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % 3
+    pixels = torch.randint(0, 160, (n, 3, 32, 32), generator=generator)
+    pixels[torch.arange(n), labels] += 90
+    return Images(pixels.to(torch.uint8), labels, CIFAR10)
+
+
+def test_a_training_teaches_it() -> None:
+    plan = Plan(epochs=3, batch_size=16, learning_rate=0.05)
+    classifier = train(blots(96, 0), plan)
+    assert not classifier.training
+    assert accuracy(classifier, blots(60, 1)) > 0.95
+
+
+def test_features_lead_to_the_logits_and_a_picture_is_judged_alone(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save_colour_classifier(ColourClassifier(), tmp_path / "c.safetensors", "noise")
+    classifier = load_colour_classifier(tmp_path / "c.safetensors")
+    x = torch.rand(5, 3, 32, 32) * 2 - 1
+    features = classifier.features(x)
+    assert features.shape == (5, 256)
+    assert torch.equal(classifier.head(features), classifier(x))
+    torch.testing.assert_close(classifier(x)[:2], classifier(x[:2]), rtol=1e-4, atol=1e-4)
+    assert read(tmp_path / "c.safetensors")[1]["data"] == "noise"
+
+
+def test_a_file_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "other", {"x": torch.zeros(1)}, {})
+    with pytest.raises(CheckpointError, match="another shape"):
+        load_colour_classifier(tmp_path / "other")
+
+
+def test_each_picture_has_its_own_cover() -> None:
+    x = torch.ones(500, 3, 32, 32)
+    hidden = covered(x, 8, torch.Generator().manual_seed(0)) == 0
+    assert torch.equal(hidden[:, 0], hidden[:, 1])
+    assert torch.equal(hidden[:, 0], hidden[:, 2])
+    sizes = hidden[:, 0].sum((1, 2))
+    assert int(sizes.max()) == 7 * 7  # places less than half of 8 away from its middle
+    assert int(sizes.min()) >= 4 * 4  # a corner in the corner
+    assert len({tuple(places.nonzero()[0].tolist()) for places in hidden[:, 0]}) > 200
+
+
+def test_what_a_move_brings_in_mirrors_the_picture() -> None:
+    rows = torch.arange(6.0).reshape(1, 1, 1, 6).expand(400, 3, 6, 6)
+    moved = shifted(rows, torch.Generator().manual_seed(0), most=2, border=None)
+    found = {tuple(line.tolist()) for line in moved[:, 0, 0]}
+    whole = [2, 1, 0, 1, 2, 3, 4, 5, 4, 3]  # reflected at both ends
+    assert found == {tuple(map(float, whole[k : k + 6])) for k in range(5)}
+    assert torch.equal(moved[:, 0], moved[:, 2])  # channels move together
