@@ -35,6 +35,7 @@ from ddpm_lite.draw import DrawConfig, balanced_labels, draw
 from ddpm_lite.evaluate import EvaluationError
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
+from ddpm_lite.labels import class_names, class_number, listed
 from ddpm_lite.model import PRETRAINED, DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.pictures import check_picture, save_grid
 from ddpm_lite.pipeline_folder import export_folder, import_folder
@@ -261,7 +262,7 @@ def train(arguments: Sequence[str]) -> None:
     if trainer.rank == 0:
         count, shape = count_parameters(trainer.net), tuple(images.pixels.shape)
         print(f"{count:,} parameters on {device}; {config.data} {shape}; in {config.run.folder}")
-        print(f"labels: {_listed(images.class_names[: model.unet.classes], 20)}")
+        print(f"labels: {listed(images.class_names[: model.unet.classes], 20)}")
     try:
         weights = run(trainer, config.run)
     except Stopped:
@@ -282,13 +283,6 @@ def _warn_of_side(model: ModelConfig) -> None:
         )  # fmt: skip
 
 
-def _listed(names: Sequence[str], most: int) -> str:
-    """Class names with their numbers, on one line."""
-    listed = [f"{number} {name}" for number, name in enumerate(names[:most])]
-    rest = [f"and {len(names) - most} more"] if len(names) > most else []
-    return ", ".join(listed + rest) or "none"
-
-
 def sample(arguments: Sequence[str]) -> None:
     """ddpm-lite sample"""
     config = parse(Sample(), arguments)
@@ -300,7 +294,7 @@ def sample(arguments: Sequence[str]) -> None:
         _check_file("--npz", config.npz, ".npz")
     metadata = read(config.model, only="nothing")[1]
     names = class_names(metadata, model.config.unet.classes)
-    number = None if config.label is None else class_number(config.label, names)
+    number = None if config.label is None else _class_number(config.label, names)
     _warn_of_labels(metadata, config.draw)
     if number is None:
         labels = balanced_labels(config.n, len(names))
@@ -313,6 +307,13 @@ def sample(arguments: Sequence[str]) -> None:
     if config.npz is not None:
         _write_npz(config.npz, images, labels)
         print(f"{config.n} images in {config.npz}")
+
+
+def _class_number(label: str, names: Sequence[str]) -> int:
+    try:
+        return class_number(label, names)
+    except ValueError as error:
+        raise UsageError(f"--{error}") from None
 
 
 def _write_npz(path: Path, images: torch.Tensor, labels: torch.Tensor | None) -> None:
@@ -329,22 +330,6 @@ def _check_file(option: str, path: Path, suffix: str) -> None:
     if path.suffix.lower() != suffix:
         raise UsageError(f"{option} {path}: the name must end in {suffix}")
     check_writable(path)
-
-
-def class_names(metadata: Mapping[str, Any], classes: int) -> tuple[str, ...]:
-    """The names of a model's classes in their order; their numbers where it holds no names."""
-    names = metadata.get("class_names")
-    known = [str(name) for name in names] if isinstance(names, list) else []
-    return tuple(known[i] if i < len(known) else str(i) for i in range(classes))
-
-
-def class_number(label: str, names: Sequence[str]) -> int:
-    """The number of a class, given by its name or else by its number. Raises UsageError."""
-    if label in names:
-        return list(names).index(label)
-    if label in map(str, range(len(names))):
-        return int(label)
-    raise UsageError(f"--label {label} is none of the model's classes: {_listed(names, 20)}")
 
 
 def _warn_of_labels(metadata: Mapping[str, Any], config: DrawConfig) -> None:
@@ -385,7 +370,7 @@ def _data_of(model: DiffusionModel, metadata: Mapping[str, Any]) -> str:
         return "coloured_mnist" if colour else "mnist"
     raise UsageError(
         f"say what real images it is to be compared with: --data, as its classes are "
-        f"{_listed([str(name) for name in names], 5)}"
+        f"{listed([str(name) for name in names], 5)}"
     )
 
 
@@ -458,7 +443,7 @@ def info(arguments: Sequence[str]) -> None:
         "recipes": ", ".join(recipe_names()),
         "model": f"{config.model}, {count_parameters(model.net):,} parameters, "
         f"{len(tensors)} tensors, step {metadata.get('step')}",
-        "labels": _listed(names, len(names)),
+        "labels": listed(names, len(names)),
         "model configuration": json.dumps(metadata["model"]),
     } | _history(metadata)
     for name, value in rows.items():

@@ -20,6 +20,9 @@ from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 PRETRAINED = Path(__file__).parent / "assets" / "mnist.safetensors"
 """The weights that come with the package: the `mnist` preset, trained on MNIST."""
 
+MODELS = {"mnist": PRETRAINED}
+"""The models that come with the package, by name."""
+
 Precision = Literal["auto", "float32", "bfloat16"]
 """`auto` is bfloat16 where the machine computes in it, else float32."""
 

@@ -20,8 +20,6 @@ from PIL import Image
 from ddpm_lite import cli
 from ddpm_lite.checkpoint import read, write
 from ddpm_lite.cli import (
-    UsageError,
-    class_number,
     main,
     parse_train,
     read_recipe,
@@ -637,29 +635,6 @@ def test_classes_are_shown_and_drawn_by_their_names(
     assert f"labels: {shown}\n" in capsys.readouterr().out
     assert main(["info", str(run / WEIGHTS)]) == 0
     assert f"labels: {shown}\n" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("label", "names", "number"),
-    [
-        ("dog", ("cat", "dog"), 1),
-        ("1", ("cat", "dog"), 1),
-        ("0", ("cat", "dog"), 0),
-        ("2", ("1", "2", "3"), 1),  # the name comes first
-        ("0", ("1", "2", "3"), 0),
-        ("東京", ("京都", "東京"), 1),
-    ],
-)
-def test_a_label_is_a_name_or_else_a_number(
-    label: str, names: tuple[str, ...], number: int
-) -> None:
-    assert class_number(label, names) == number
-
-
-@pytest.mark.parametrize("label", ["3", "-1", "Cat", "", "1.0", "٣", "nan", "9" * 5000])
-def test_other_labels_are_refused_with_the_classes(label: str) -> None:
-    with pytest.raises(UsageError, match="0 cat, 1 dog"):
-        class_number(label, ("cat", "dog"))
 
 
 def test_a_named_class_is_drawn(

@@ -14,7 +14,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from sphinx.application import Sphinx
 
-from ddpm_lite.widgets.sampler import MODEL_FILE, RUNTIME_FILES
+from ddpm_lite.model import MODELS
+from ddpm_lite.widgets.sampler import RUNTIME_FILES, model_file
 
 ARCHIVE = "ddpm-lite-book.zip"
 """Its name, in the root of the site."""
@@ -59,7 +60,8 @@ def write(app: Sphinx, error: Exception | None) -> None:
         return
     site = Path(app.outdir)
     static = site / "_static"
-    for name in (*RUNTIME_FILES.values(), MODEL_FILE, *machine(static), MACHINE_WORKER):
+    models = map(model_file, MODELS)
+    for name in (*RUNTIME_FILES.values(), *models, *machine(static), MACHINE_WORKER):
         if (static / name).is_file():
             wrap(static, name)
     pack(site, site / ARCHIVE, without=[static / name for name in machine(static)])

@@ -20,7 +20,7 @@ import { ownDigit } from "./sampler_own.js";
 
 /**
  * @typedef {{
- *   betas: number[], target: string, side: number, none: number, digit: number | null,
+ *   betas: number[], target: string, side: number, channels: number, names: string[], label: number | null,
  *   guidance: number, sampler: string, steps: number, seed: number, own_digit: number, own_t: number,
  *   frames: { t: number, x: string, x0: string | null }[], digits: string[],
  *   static_root: string | null, kernel: boolean, worker: string, sizes: { total: number },
@@ -62,7 +62,7 @@ const STYLE = `
 .book-widget progress{width:min(10rem,30%);accent-color:${COLOURS[0]}}`;
 
 
-// uint8 greys in base64, as numbers in [-1, 1].
+// One byte a number in base64, as numbers in [-1, 1].
 /** @param {string} text */
 function bytes(text) {
   return Float32Array.from(atob(text), (c) => c.charCodeAt(0) / 127.5 - 1);
@@ -81,7 +81,7 @@ function render({ model, el }) {
   const fromNoise = () =>
     runs.sample(() => {
       const draw = normal(uniform(chosen.seed()));
-      return [schedule.T, Float32Array.from({ length: side * side }, draw)];
+      return [schedule.T, Float32Array.from({ length: numbersOf(model) }, draw)];
     });
   const own = ownDigit({
     side,
@@ -92,6 +92,7 @@ function render({ model, el }) {
     seed: chosen.seed,
     denoise: () => runs.sample(own.start),
   });
+  own.node.hidden = !model.get("digits").length; // a sketch is grey
   const again = () => (chosen.nextSeed(), fromNoise());
   const { draw, another, label } = makeButtons(model, network, { fromNoise, again }, own.press);
 
@@ -112,6 +113,12 @@ function render({ model, el }) {
   const why = network.reason ? network.reason + " " : "";
   said.say(`${why}This is a recorded run, drawn by PyTorch. ${why ? "" : promise}`);
   return endOf(view, own, runs, { end: () => gone.abort() });
+}
+
+// How many numbers a picture has.
+/** @param {Model<State>} model */
+function numbersOf(model) {
+  return model.get("channels") * model.get("side") ** 2;
 }
 
 /** @param {Model<State>} model */
@@ -205,9 +212,9 @@ async function load(model, root, { bar, say }, gone) {
     say(loaded < total ? `Loading: ${come.toFixed(1)} of ${all} MB` : "Loaded; starting the network …");
   };
   say("Loading …");
-  const [text, files, pixels] = [model.get("worker"), model.get("files"), model.get("side") ** 2];
+  const [text, files] = [model.get("worker"), model.get("files")];
   try {
-    return await loadNetwork({ text, root, files, pixels, progress, gone });
+    return await loadNetwork({ text, root, files, pixels: numbersOf(model), progress, gone });
   } finally {
     bar.style.display = "none";
   }
@@ -296,11 +303,12 @@ function statesOf(values, denoise, schedule, x, from, steps) {
 // What a reader chooses, for both ways to begin; `changed` is called when the seed is another.
 /** @param {Model<State>} model @param {() => void} changed */
 function settings(model, changed) {
-  const none = model.get("none");
+  const names = model.get("names");
+  const none = names.length;
   const values = {
     none,
     target: model.get("target"),
-    label: model.get("digit") ?? none,
+    label: model.get("label") ?? none,
     guidance: model.get("guidance"),
     sampler: model.get("sampler"),
     steps: model.get("steps"),
@@ -315,24 +323,26 @@ function settings(model, changed) {
   };
   seed.addEventListener("change", () => setSeed(+seed.value));
   return {
-    node: row(...knobs(values), h("label", {}, "Seed", seed)),
+    node: row(...knobs(values, names), h("label", {}, "Seed", seed)),
     values: () => ({ ...values }),
     seed: () => values.seed,
     nextSeed: () => setSeed(values.seed + 1),
   };
 }
 
-/** @param {{ none: number, label: number, guidance: number, sampler: string, steps: number }} values */
-function knobs(values) {
-  const { none } = values;
-  const digits = Array.from({ length: none }, (_, i) => /** @type {[number, string]} */ ([i, String(i)]));
+/**
+ * @param {{ label: number, guidance: number, sampler: string, steps: number }} values
+ * @param {string[]} names
+ */
+function knobs(values, names) {
+  const options = names.map((name, i) => /** @type {[number, string]} */ ([i, name]));
   const steps = [...new Set([...STEPS, values.steps])].sort((a, b) => a - b);
   return [
     choice({
-      label: "Digit",
-      options: [...digits, [none, "any"]],
+      label: names.every((name) => name.length === 1) ? "Digit" : "Class",
+      options: [...options, [names.length, "any"]],
       value: values.label,
-      name: "digit",
+      name: "label",
       change: (value) => void (values.label = +value),
     }),
     choice({

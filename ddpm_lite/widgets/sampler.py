@@ -1,4 +1,4 @@
-"""The shipped model, drawing in the reader's browser; before it is loaded, a run by PyTorch."""
+"""A shipped model, drawing in the reader's browser; before it is loaded, a run by PyTorch."""
 
 import base64
 import json
@@ -13,10 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ddpm_lite.checkpoint import read
 from ddpm_lite.data import mnist, to_float, to_uint8
 from ddpm_lite.draw import DrawConfig, make_denoiser
 from ddpm_lite.draw import Sampler as SamplerName
-from ddpm_lite.model import PRETRAINED, DiffusionModel
+from ddpm_lite.labels import class_names, class_number
+from ddpm_lite.model import MODELS, DiffusionModel
 from ddpm_lite.sample import Denoiser, State, ddim, ddim_step, dpm_solver, timesteps
 from ddpm_lite.schedule import NoiseSchedule
 from ddpm_lite.widgets.base import Widget
@@ -26,8 +28,6 @@ from ddpm_lite.widgets.modules import source
 if TYPE_CHECKING:
     import anywidget
 
-MODEL_FILE = "models/mnist.onnx"
-"""Where below _static/ the page finds the model: book/_ext/book_model.py puts it there."""
 RUNTIME_FILES = {
     "runtime": "vendor/ort/ort.wasm.bundle.min.mjs",
     "wasm": "vendor/ort/ort-wasm-simd-threaded.wasm",
@@ -41,15 +41,21 @@ PAGES = "DDPM_LITE_PAGES"
 """Stands in the environment while pages are built: they are read without a kernel."""
 
 
+def model_file(name: str) -> str:
+    """Where below _static/ the page finds a model: book/_ext/book_model.py puts it there."""
+    return f"models/{name}.onnx"
+
+
 class Sampler(Widget):
-    """The MNIST model draws in the page: any digit, any sampler, also from the reader's own sketch.
+    """A model draws in the page: any class, any sampler; digits also from the reader's own sketch.
 
     The page fetches the model and onnxruntime from its own `_static/` when the reader asks for
     them. Until then, and where they cannot be had, it shows the run that these arguments describe,
     drawn by PyTorch when the widget was made; the browser draws the same picture from the same
     seed. In a notebook with anywidget (`ddpm-lite[live]`) the kernel's model draws.
 
-    `digit` None lets the model choose. `own_digit` is the test digit that stands on the sketching
+    `model` is a name among MODELS, `label` a class by its name or number; None lets the model
+    choose. `own_digit` is the test digit that stands on the sketching
     pad at first, `own_t` the time it is noised to. `static_root` is the address of the folder that
     holds the files, for pages that Sphinx has not made.
     """
@@ -61,7 +67,8 @@ class Sampler(Widget):
     def __init__(
         self,
         *,
-        digit: int | None = 3,
+        model: str = "mnist",
+        label: int | str | None = 3,
         guidance: float = 1.3,
         sampler: SamplerName = "dpm_solver",
         steps: int = 20,
@@ -71,29 +78,30 @@ class Sampler(Widget):
         static_root: str | None = None,
     ):
         """Draws the recorded run, in `steps` steps. Raises ValueError for a choice out of range."""
-        model = shipped()
-        classes, T = model.config.unet.classes, model.schedule.T
-        if digit is not None and not 0 <= digit < classes:
-            raise ValueError(f"digit must lie in 0..{classes - 1} or be None, not {digit}")
+        net, names = shipped(model), shipped_names(model)
+        number = None if label is None else class_number(str(label), names)
+        T, grey = net.schedule.T, net.config.unet.image_channels == 1
         if not 1 <= own_t <= T:
             raise ValueError(f"own_t must lie in 1..{T}, not {own_t}")
         config = DrawConfig(sampler, steps, guidance_scale=guidance, precision="float32")
         checked({"guidance": (0, 5), "own_digit": (0, 9)}, guidance=guidance, own_digit=own_digit)
-        x_T = page_noise(seed, model.config.image_shape)
-        label = None if digit is None else torch.tensor([digit])
-        denoise = make_denoiser(model, label, config)
-        run = list(page_states(denoise, model.schedule, x_T, sampler, steps, seed))
+        x_T = page_noise(seed, net.config.image_shape)
+        denoise = make_denoiser(net, None if number is None else torch.tensor([number]), config)
+        run = list(page_states(denoise, net.schedule, x_T, sampler, steps, seed))
         picks = dict.fromkeys(round((k + 1) * len(run) / FRAMES) - 1 for k in range(FRAMES))
         frames = [run[k] for k in picks if k >= 0]
-        what = "a digit" if digit is None else f"the digit {digit}"
+        what = "a digit" if grey else "a picture"
+        if number is not None:
+            what = f"the digit {names[number]}" if grey else f"a picture of a {names[number]}"
         super().__init__(
             f"A diffusion model draws {what} from noise in {steps} steps: at every step the noisy "
             "picture, and the clean one that the model predicts.",
-            betas=model.schedule.beta.tolist(),
-            target=model.config.target,
-            side=model.config.side,
-            none=classes,
-            digit=digit,
+            betas=net.schedule.beta.tolist(),
+            target=net.config.target,
+            side=net.config.side,
+            channels=net.config.unet.image_channels,
+            names=list(names),
+            label=number,
             guidance=guidance,
             sampler=sampler,
             steps=steps,
@@ -101,22 +109,23 @@ class Sampler(Widget):
             own_digit=own_digit,
             own_t=own_t,
             frames=[
-                {"t": T, "x": _grey(x_T), "x0": None},
-                *({"t": s.t, "x": _grey(s.x_t), "x0": _grey(s.x_0)} for s in frames),
+                {"t": T, "x": _bytes(x_T), "x0": None},
+                *({"t": s.t, "x": _bytes(s.x_t), "x0": _bytes(s.x_0)} for s in frames),
             ],
-            digits=[_grey(to_float(image)) for image in _test_digits()],
+            digits=[_bytes(to_float(image)) for image in _test_digits()] if grey else [],
             static_root=static_root,
             kernel=False,
-            files={**RUNTIME_FILES, "model": MODEL_FILE},
-            sizes={"total": RUNTIME_BYTES + PRETRAINED.stat().st_size},
+            files={**RUNTIME_FILES, "model": model_file(model)},
+            sizes={"total": RUNTIME_BYTES + MODELS[model].stat().st_size},
             worker=source("sampler_worker"),
         )
+        self.model = model
 
     def live(self) -> "anywidget.AnyWidget":
         """As an anywidget whose network is the kernel's: it asks, and `answer` answers."""
         made = super().live()
         made.kernel = True
-        made.on_msg(partial(answer, shipped()))
+        made.on_msg(partial(answer, shipped(self.model)))
         return made
 
     def _repr_mimebundle_(self, **_: Any) -> Any:
@@ -141,9 +150,17 @@ def _displayed(sampler: Sampler) -> "anywidget.AnyWidget":
 
 
 @cache
-def shipped() -> DiffusionModel:
-    """The model, loaded once for all widgets."""
-    return DiffusionModel.load()
+def shipped(name: str = "mnist") -> DiffusionModel:
+    """A model, loaded once for all widgets. Raises ValueError for a name that no model has."""
+    if name not in MODELS:
+        raise ValueError(f"model {name!r} is not one of {', '.join(MODELS)}")
+    return DiffusionModel.load(MODELS[name])
+
+
+def shipped_names(name: str) -> tuple[str, ...]:
+    """The names of a model's classes."""
+    classes = shipped(name).config.unet.classes
+    return class_names(read(MODELS[name], only="nothing")[1], classes)
 
 
 def answer(
@@ -223,6 +240,6 @@ def _test_digits() -> Tensor:
     return torch.stack([images.pixels[(images.labels == k).nonzero()[0, 0]] for k in range(10)])
 
 
-def _grey(image: Tensor) -> str:
-    """An image in [-1, 1] as one byte a pixel, in base64."""
+def _bytes(image: Tensor) -> str:
+    """An image in [-1, 1] as one byte a number, in base64."""
     return base64.b64encode(to_uint8(image).numpy().tobytes()).decode()

@@ -42,7 +42,7 @@ export function ownDigit({ side, digits, digit, t, schedule, seed, denoise }) {
     h("legend", {}, "Draw your own"),
     h("div", { className: "w-own" }, ...parts),
   );
-  ready.put(digit);
+  if (digits.length) ready.put(digit);
   /** @returns {[number, Float32Array]} */
   const start = () => [t, renew()];
   return { node, press, renew, start, end: noisy.end };

@@ -50,16 +50,21 @@ export function sketchPad({ side, size, label, changed }) {
   return Object.assign(pad, { clear, put, read });
 }
 
-// Numbers in [-1, 1] as a small canvas of greys.
+// Numbers in [-1, 1] as a small canvas: one grey level for each point, or all reds, greens, then blues.
 /** @param {Values} pixels @param {number} side */
 export function picture(pixels, side) {
   const small = document.createElement("canvas");
   small.width = small.height = side;
   const image = new ImageData(side, side);
-  pixels.forEach((value, i) => {
-    const grey = (value + 1) * 127.5; // the array clamps and rounds
-    image.data.set([grey, grey, grey, 255], 4 * i);
-  });
+  const points = side * side;
+  const channels = pixels.length / points;
+  for (let i = 0; i < points; i++) {
+    for (let c = 0; c < 3; c++) {
+      const value = pixels[(c % channels) * points + i];
+      image.data[4 * i + c] = (value + 1) * 127.5; // the array clamps and rounds
+    }
+    image.data[4 * i + 3] = 255;
+  }
   context2d(small).putImageData(image, 0, 0);
   return small;
 }

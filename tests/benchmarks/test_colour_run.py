@@ -15,7 +15,7 @@ from ddpm_lite.measured import ASSETS
 
 @cache
 def committed() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(script.OUT.read_text())
+    found: dict[str, Any] = json.loads((script.OUT / "colour_run.json").read_text())
     return found
 
 

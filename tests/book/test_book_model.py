@@ -9,7 +9,7 @@ import book_model
 import pytest
 
 from ddpm_lite.export import ExportError
-from ddpm_lite.widgets.sampler import MODEL_FILE
+from ddpm_lite.widgets.sampler import model_file
 
 
 @pytest.fixture
@@ -29,13 +29,13 @@ def exports(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 def finish(outdir: Path, form: str = "html", error: Exception | None = None) -> None:
     app = SimpleNamespace(builder=SimpleNamespace(format=form), outdir=str(outdir))
-    book_model.write_model(app, error)
+    book_model.write_models(app, error)
 
 
 def test_it_is_written_once_and_again_when_the_weights_are_newer(
     exports: list[Path], tmp_path: Path
 ) -> None:
-    path = tmp_path / "_static" / MODEL_FILE
+    path = tmp_path / "_static" / model_file("mnist")
     finish(tmp_path)
     finish(tmp_path)
     assert exports == [path]

@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 import book_offline
 
-from ddpm_lite.widgets.sampler import MODEL_FILE
+from ddpm_lite.widgets.sampler import model_file
 
 
 def finish(outdir: Path, form: str = "html", error: Exception | None = None) -> None:
@@ -29,14 +29,18 @@ def test_a_wrapped_file_holds_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_zip_holds_the_site_in_one_folder_and_not_itself(tmp_path: Path) -> None:
-    model = tmp_path / "_static" / MODEL_FILE
+    model = tmp_path / "_static" / model_file("mnist")
     model.parent.mkdir(parents=True)
     model.write_bytes(b"onnx")
     (tmp_path / "index.html").write_text('<p>hello<details class="proof-code">')
     finish(tmp_path)
     finish(tmp_path)
     with ZipFile(tmp_path / book_offline.ARCHIVE) as packed:
-        files = [f"_static/{MODEL_FILE}", f"_static/{MODEL_FILE}.js", "index.html"]
+        files = [
+            f"_static/{model_file('mnist')}",
+            f"_static/{model_file('mnist')}.js",
+            "index.html",
+        ]
         assert packed.namelist() == [f"ddpm-lite-book/{name}" for name in files]
         assert packed.read("ddpm-lite-book/index.html") == (
             b'<p>hello<details class="proof-code" open>'

@@ -100,7 +100,7 @@ def test_the_kernels_picture_is_the_packages(page: Page, kernel: Kernel) -> None
 
 
 def test_both_views_draw_their_own(page: Page, kernel: Kernel) -> None:
-    page.select_option("#second [data-name=digit]", "8")
+    page.select_option("#second [data-name=label]", "8")
     page.select_option("#second [data-name=steps]", "20")
     page.click("#first [data-name=draw]")
     eight = drawn(page, "#second").reshape(1, 1, 28, 28)

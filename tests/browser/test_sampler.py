@@ -15,6 +15,7 @@ from playwright.sync_api import Page
 from torch import Tensor
 
 from ddpm_lite.classifier import load_classifier
+from ddpm_lite.data import to_uint8
 from ddpm_lite.diffusion import q_sample
 from ddpm_lite.draw import DrawConfig, make_denoiser
 from ddpm_lite.draw import Sampler as SamplerName
@@ -22,7 +23,13 @@ from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import Denoiser, ddim_step, denoiser, last, timesteps
 from ddpm_lite.schedule import SCHEDULES, linear
 from ddpm_lite.widgets.modules import module_text
-from ddpm_lite.widgets.sampler import MODEL_FILE, RUNTIME_FILES, Sampler, page_noise, page_states
+from ddpm_lite.widgets.sampler import (
+    RUNTIME_FILES,
+    Sampler,
+    model_file,
+    page_noise,
+    page_states,
+)
 
 from .chromium import Log, serve
 from .conftest import BARE, SITE, missing
@@ -41,7 +48,7 @@ def made() -> Sampler:
 def widget(made: Sampler, tmp_path: Path) -> Sampler:
     """The widget, and beside its page the model and the runtime of the built book."""
     source = SITE / "_static"
-    for name in (*RUNTIME_FILES.values(), MODEL_FILE):
+    for name in (*RUNTIME_FILES.values(), model_file("mnist")):
         if not (source / name).is_file():
             missing(f"_static/{name} is not in the built book; `make book` puts it there")
     (tmp_path / "_static").symlink_to(source)
@@ -52,8 +59,8 @@ def widget(made: Sampler, tmp_path: Path) -> Sampler:
 
 
 def run(page: Page, body: str, **values: Any) -> Any:
-    """What an async function body returns, with shared.js and samplers.js in reach as S."""
-    modules = [module_text(name) for name in ("shared", "samplers")]
+    """What an async function body returns, with three modules of the widgets as S."""
+    modules = [module_text(name) for name in ("shared", "samplers", "sketch")]
     return page.evaluate(
         """async ({ modules, body, values }) => {
           const load = async (text) => {
@@ -80,6 +87,18 @@ def test_times_are_the_same_in_both_languages(page: Page) -> None:
     asked = [(1000, s) for s in (1, 5, 16, 20, 37, 300, 999, 1000)] + [(500, 16), (7, 4), (1, 1)]
     times = run(page, "return values.asked.map(([t, s]) => S.timesteps(t, s));", asked=asked)
     assert times == [timesteps(T, steps) for T, steps in asked]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_numbers_become_points_of_their_colours(page: Page, channels: int) -> None:
+    """Channel after channel, as PyTorch has them; what lies beyond black and white is clamped."""
+    x = torch.linspace(-1.2, 1.2, channels * 4).reshape(channels, 2, 2)
+    body = """const image = S.picture(Float32Array.from(values.x), 2);
+      return image.getContext("2d").getImageData(0, 0, 2, 2).data;"""
+    points = torch.tensor(run(page, body, x=x.flatten().tolist())).reshape(2, 2, 4)
+    wanted = to_uint8(x).expand(3, 2, 2).permute(1, 2, 0)
+    assert torch.equal(points[..., :3], wanted.long())
+    assert (points[..., 3] == 255).all()
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])
@@ -197,7 +216,7 @@ def test_ten_digits_are_pytorchs_and_recognised(widget_page: Show, widget: Sampl
     page, schedule = widget_page(widget), DiffusionModel.load().schedule
     seconds, pytorchs, recognised = [], [], 0
     for digit in range(10):
-        choose(page, digit=digit, seed=digit)
+        choose(page, label=digit, seed=digit)
         frames = press(page)
         assert [frame["t"] for frame in frames] == timesteps(1000, 20)
         denoise = pytorch(digit)
@@ -233,7 +252,7 @@ def test_every_sampler_draws_what_pytorch_draws(
     steps: int,
 ) -> None:
     page, schedule = widget_page(widget), DiffusionModel.load().schedule
-    choose(page, digit=digit, sampler=sampler, guidance=guidance, steps=steps, seed=4)
+    choose(page, label=digit, sampler=sampler, guidance=guidance, steps=steps, seed=4)
     frames = press(page)
     denoise = pytorch(None if digit == 10 else digit, guidance)
     wanted = list(page_states(denoise, schedule, page_noise(4, SHAPE), sampler, steps, seed=4))
@@ -258,7 +277,7 @@ def test_the_recorded_run_is_what_the_page_draws(widget_page: Show, widget: Samp
 def test_a_sketch_is_noised_and_denoised(widget_page: Show, widget: Sampler) -> None:
     page, schedule = widget_page(widget), DiffusionModel.load().schedule
     before = painted(page)
-    choose(page, test_digit=4, own_t=350, digit=10, seed=2, sampler="ddim")
+    choose(page, test_digit=4, own_t=350, label=10, seed=2, sampler="ddim")
     assert painted(page) != before
     frames = press(page, "denoise")
     greys = np.frombuffer(base64.b64decode(widget.state["digits"][4]), np.uint8)
@@ -344,7 +363,7 @@ def test_by_keyboard_alone(widget_page: Show, widget: Sampler) -> None:
             break
         reached.append(name)
     wanted = (
-        "digit sampler steps guidance seed draw another step play test_digit clear own_t denoise"
+        "label sampler steps guidance seed draw another step play test_digit clear own_t denoise"
     )
     assert [name for name in reached if name] == wanted.split()
     page.focus("[data-name=step]")
@@ -455,5 +474,5 @@ def test_sphinx_tells_where_the_files_are(page: Page, tmp_path: Path) -> None:
     with serve(tmp_path) as url:
         page.goto(f"{url}/deep/")
         page.wait_for_selector(".book-widget[data-ready]")
-        with page.expect_request(f"{url}/_static/{MODEL_FILE}"):
+        with page.expect_request(f"{url}/_static/{model_file('mnist')}"):
             page.click("[data-name=draw]")

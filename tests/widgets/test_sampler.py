@@ -3,6 +3,7 @@
 import base64
 import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,14 @@ import pytest
 import torch
 from ipywidgets.widgets.widget import _instances
 
+from ddpm_lite.checkpoint import write
 from ddpm_lite.classifier import load_classifier
+from ddpm_lite.data import to_uint8
 from ddpm_lite.draw import DrawConfig, make_denoiser
-from ddpm_lite.model import DiffusionModel
+from ddpm_lite.model import MODELS, DiffusionModel, ModelConfig
 from ddpm_lite.sample import ancestral_step, last
 from ddpm_lite.schedule import linear
+from ddpm_lite.unet import UNet, UNetConfig
 from ddpm_lite.widgets.sampler import PAGES, Sampler, answer, page_noise, page_states
 
 
@@ -63,14 +67,14 @@ def test_the_state_is_the_packages(widget: Sampler) -> None:
 
 @pytest.mark.parametrize("sampler", ["ddim", "ancestral"])
 def test_other_samplers_and_few_steps(sampler: str) -> None:
-    widget = Sampler(digit=None, sampler=sampler, steps=4)  # type: ignore[arg-type]
+    widget = Sampler(label=None, sampler=sampler, steps=4)  # type: ignore[arg-type]
     assert [frame["t"] for frame in widget.state["frames"]] == [1000, 750, 500, 250, 0]
     assert "a digit" in widget.description
 
 
 def test_choices_out_of_range_are_refused() -> None:
-    with pytest.raises(ValueError, match="digit must lie in"):
-        Sampler(digit=10)
+    with pytest.raises(ValueError, match="label 10 is none"):
+        Sampler(label=10)
     with pytest.raises(ValueError, match="own_t must lie in"):
         Sampler(own_t=0)
     with pytest.raises(ValueError, match="own_digit must lie between"):
@@ -81,6 +85,41 @@ def test_choices_out_of_range_are_refused() -> None:
         Sampler(sampler="euler")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="number of steps"):
         Sampler(steps=1001)
+
+
+@pytest.fixture
+def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small untrained model of two coloured classes among the shipped ones."""
+    unet = UNetConfig(image_channels=3, channels=(8, 8), groups=4, patch=2, classes=2)
+    config = ModelConfig(unet=unet, side=8, T=50)
+    torch.manual_seed(0)
+    net = UNet(unet)
+    torch.nn.init.normal_(net.head.weight, std=0.1)  # an untrained network says nothing
+    weights = {f"ema.{name}": value for name, value in net.state_dict().items()}
+    names = {"model": config.to_dict(), "class_names": ["cat", "horse"], "step": 0}
+    write(tmp_path / "colours.safetensors", weights, names)
+    monkeypatch.setitem(MODELS, "colours", tmp_path / "colours.safetensors")
+
+
+@pytest.mark.usefixtures("colours")
+def test_a_model_in_colour_draws_a_class_by_its_name() -> None:
+    widget = Sampler(model="colours", label="horse", steps=3, own_t=20)
+    state = widget.state
+    assert (state["channels"], state["side"]) == (3, 8)
+    assert (state["names"], state["label"]) == (["cat", "horse"], 1)
+    assert state["files"]["model"] == "models/colours.onnx"
+    assert "a picture of a horse" in widget.description
+    assert state["digits"] == []  # nothing to sketch with: the pad is grey
+    model = DiffusionModel.load(MODELS["colours"])
+    denoise = make_denoiser(model, torch.tensor([1]), DrawConfig(guidance_scale=1.3))
+    x_0 = last(page_states(denoise, model.schedule, page_noise(0, (3, 8, 8)), "dpm_solver", 3))
+    shown = np.frombuffer(base64.b64decode(state["frames"][-1]["x"]), np.uint8)
+    assert np.abs(shown.reshape(3, 8, 8).astype(int) - to_uint8(x_0)[0].numpy()).max() <= 1
+
+
+def test_a_name_that_no_model_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="'cifar' is not one of"):
+        Sampler(model="cifar")
 
 
 def test_html_stands_by_itself(widget: Sampler) -> None:

@@ -1,0 +1,27 @@
+"""Classes by their names: those that a checkpoint holds, or their numbers where it holds none."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def class_names(metadata: Mapping[str, Any], classes: int) -> tuple[str, ...]:
+    """The names of a model's classes in their order; their numbers where it holds no names."""
+    names = metadata.get("class_names")
+    known = [str(name) for name in names] if isinstance(names, list) else []
+    return tuple(known[i] if i < len(known) else str(i) for i in range(classes))
+
+
+def class_number(label: str, names: Sequence[str]) -> int:
+    """The number of a class, given by its name or else by its number. Raises ValueError."""
+    if label in names:
+        return list(names).index(label)
+    if label in map(str, range(len(names))):
+        return int(label)
+    raise ValueError(f"label {label} is none of the model's classes: {listed(names, 20)}")
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Class names with their numbers, on one line."""
+    shown = [f"{number} {name}" for number, name in enumerate(names[:most])]
+    rest = [f"and {len(names) - most} more"] if len(names) > most else []
+    return ", ".join(shown + rest) or "none"
