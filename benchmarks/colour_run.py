@@ -53,8 +53,9 @@ def evaluations(model: DiffusionModel, real: Images, n: int) -> list[dict[str, A
     """The figures of `ddpm-lite evaluate` at each guidance; the bound, which has none, once."""
     found: list[dict[str, Any]] = []
     for scale in GUIDANCE:
-        bound = LikelihoodConfig(likelihood_images=0 if found else 1000)
-        figures = report(model, real, n, DrawConfig(guidance_scale=scale), bound)
+        bound = LikelihoodConfig(likelihood_images=0 if found else 200)
+        config = DrawConfig(sampler="dpm_solver", steps=20, guidance_scale=scale)
+        figures = report(model, real, n, config, bound)
         found.append({name: value for name, value in figures.items() if name != "terms"})
     return found
 
@@ -84,7 +85,7 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path, help="the folder of the training, named as its recipe")
     parser.add_argument("data", help="test pictures: a named set or a folder")
-    parser.add_argument("--n", type=int, default=2000, help="pictures to draw and judge")
+    parser.add_argument("--n", type=int, default=1000, help="pictures to draw and judge")
     options = parser.parse_args()
     result = told(options.run, options.data, options.n)
     out = OUT / f"{options.run.name}_run.json"
