@@ -1,0 +1,77 @@
+"""How quality grows with pictures seen and operations spent: book/data/quality_curve.json.
+
+A training that keeps its averaged weights each time its steps have doubled:
+
+    ddpm-lite train cifar10_small --data cifar10/train --keep-doublings
+    python benchmarks/quality_curve.py runs/cifar10_small cifar10/test
+
+Each of these weights draws the same noises without guidance, which nobody has tuned, and is judged as
+`ddpm-lite evaluate` does.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from measuring import count_operations
+
+from ddpm_lite.checkpoint import read
+from ddpm_lite.data import Images, load
+from ddpm_lite.draw import DrawConfig
+from ddpm_lite.model import DiffusionModel, new_net
+from ddpm_lite.report import LikelihoodConfig, report
+from ddpm_lite.run import KEPT
+
+OUT = Path(__file__).parents[1] / "book" / "data" / "quality_curve.json"
+DRAW = DrawConfig(sampler="dpm_solver", steps=20, guidance_scale=1.0)
+BOUND = LikelihoodConfig(likelihood_images=200)
+SHOWN = ("frechet", "frechet_floor", "precision", "recall", "label_accuracy", "bits_per_dim",
+         "bits_per_dim_stderr")  # fmt: skip
+
+
+def operations(model: DiffusionModel) -> int:
+    """Floating-point operations of one picture in training, there and back."""
+    net = new_net(model.config.unet)  # a new one, whose weights have gradients
+    x, t = torch.zeros(1, *model.config.image_shape), torch.ones(1, dtype=torch.int64)
+    return count_operations(lambda: net(x, t))
+
+
+def point(path: Path, real: Images, n: int) -> dict[str, Any]:
+    """One point of the curve: what the weights in a file had cost, and what they draw."""
+    model, metadata = DiffusionModel.load(path), read(path, only="nothing")[1]
+    seen = metadata["step"] * metadata["train"]["batch_size"]
+    figures = report(model, real, n, DRAW, BOUND)
+    return {
+        "step": metadata["step"],
+        "pictures": seen,
+        "operations": operations(model) * seen,
+        **{name: figures[name] for name in SHOWN},
+    }
+
+
+def main() -> None:
+    """Judges all kept weights and writes the file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, help="the folder of the training")
+    parser.add_argument("data", help="test pictures: a named set or a folder")
+    parser.add_argument("--n", type=int, default=2000, help="pictures to draw at each point")
+    options = parser.parse_args()
+    files = sorted((options.run / KEPT).glob("*.safetensors"))
+    config = DiffusionModel.load(files[0]).config
+    real = load(options.data, False, config.side, config.unet.image_channels)
+    rows = []
+    for path in files:
+        rows.append(point(path, real, options.n))
+        print(rows[-1], flush=True)
+    told = {"command": shlex.join(["python", *sys.argv]), "n": options.n, "rows": rows}
+    OUT.write_text(json.dumps(told, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
