@@ -17,6 +17,24 @@ from torch import Tensor
 from ddpm_lite.devices import to_device
 from ddpm_lite.schedule import NoiseSchedule
 
+__all__ = [
+    "Gaussian",
+    "Prediction",
+    "bits_per_dim",
+    "bound_term",
+    "elbo",
+    "loss_weight",
+    "p_step",
+    "predict",
+    "prior_term",
+    "q_marginal",
+    "q_posterior",
+    "q_sample",
+    "q_step",
+    "target_of",
+    "training_loss",
+]
+
 Target = Literal["eps", "x_0", "v"]
 """What the network is trained to predict."""
 Weighting = Literal["simple", "min_snr", "bound"]

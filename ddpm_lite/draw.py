@@ -22,6 +22,8 @@ from ddpm_lite.sample import (
     last,
 )
 
+__all__ = ["DrawConfig", "draw"]
+
 Sampler = Literal["ancestral", "ddim", "dpm_solver"]
 
 

@@ -23,6 +23,8 @@ from ddpm_lite.data import cifar10, mnist, to_float
 from ddpm_lite.diffusion import Model, Target, Variance, bits_per_dim, bound_term, prior_term
 from ddpm_lite.schedule import NoiseSchedule
 
+__all__ = ["Likelihood", "SampleQuality", "frechet_distance", "likelihood", "sample_quality"]
+
 FEATURE_NAME = f"mnist_classifier penultimate, {FEATURES}-d"
 """The features of `sample_quality`. Not those of Inception: compare only within this package."""
 

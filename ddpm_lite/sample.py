@@ -30,6 +30,8 @@ from ddpm_lite.diffusion import (
 )
 from ddpm_lite.schedule import NoiseSchedule
 
+__all__ = ["State", "ancestral", "ddim", "denoiser", "dpm_solver", "initial_noise", "last"]
+
 Denoiser = Callable[[Tensor, int], Tensor]
 """(x_t of shape (B, C, H, W), t) to the predicted x_0 of the same shape."""
 

@@ -37,6 +37,8 @@ from ddpm_lite.model import (
 from ddpm_lite.processes import all_or_none, gather, world
 from ddpm_lite.resume import SavedTraining, Wanted, read_training
 
+__all__ = ["TrainConfig", "TrainState", "Trainer"]
+
 
 class TrainingError(Exception):
     """A training that cannot go on; the text is one line."""

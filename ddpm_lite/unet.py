@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 from ddpm_lite.fused_norm import norm_only, norm_silu
 
+__all__ = ["PRESETS", "UNet", "UNetConfig"]
+
 Downsample = Literal["all_sides", "right_below"]
 """Where zeros are put around an image before a 3x3 convolution with stride 2 halves its side."""
 
