@@ -27,7 +27,7 @@ __all__ = ["PRESETS", "UNet", "UNetConfig"]
 Downsample = Literal["all_sides", "right_below"]
 """Where zeros are put around an image before a 3x3 convolution with stride 2 halves its side."""
 
-MOST = {
+LARGEST = {
     "levels": 13,
     "blocks": 100,
     "the widest level": 65_536,
@@ -112,8 +112,8 @@ class UNetConfig:
             "classes": self.classes,
         }
         for name, size in sizes.items():
-            if size > MOST[name]:
-                raise ValueError(f"a U-Net may have {name} up to {MOST[name]}, not {size}")
+            if size > LARGEST[name]:
+                raise ValueError(f"a U-Net may have {name} up to {LARGEST[name]}, not {size}")
 
     @property
     def side_multiple(self) -> int:

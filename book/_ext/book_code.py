@@ -32,7 +32,7 @@ class CodePart(SphinxDirective):
         found: list[nodes.Node] = self.state.inline_text(markdown, self.lineno)[0]
         return found
 
-    def name(self, code: str) -> nodes.Node:
+    def named(self, code: str) -> nodes.Node:
         """A function's name, with a link where the API reference has it."""
         text = code.split(".", 1)[1]
         literal = nodes.literal(text, text)
@@ -64,7 +64,7 @@ class FormulaCode(CodePart):
     def section(self, code: str, rows: Sequence[Row]) -> nodes.section:
         """A function and its formulas."""
         anchor = "code-" + code.replace(".", "-").replace("_", "-").lower()
-        section = nodes.section("", nodes.title("", "", self.name(code)), ids=[anchor])
+        section = nodes.section("", nodes.title("", "", self.named(code)), ids=[anchor])
         for row in rows:
             section += list(self.row(row))
         return section
@@ -113,7 +113,7 @@ class WithoutFormula(CodePart):
     def items(self, reasons: Iterable[tuple[str, str]]) -> Iterator[nodes.list_item]:
         """One name each."""
         for code, reason in reasons:
-            text = [self.name(code), nodes.Text(f" ({code.split('.')[0]}): "), *self.words(reason)]
+            text = [self.named(code), nodes.Text(f" ({code.split('.')[0]}): "), *self.words(reason)]
             yield nodes.list_item("", nodes.paragraph("", "", *text))
 
 

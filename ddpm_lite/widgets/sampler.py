@@ -116,7 +116,7 @@ class Sampler(Widget):
         """As an anywidget whose network is the kernel's: it asks, and `answer` answers."""
         made = super().live()
         made.kernel = True
-        made.on_msg(partial(answer, shipped()))
+        made.on_msg(partial(reply, shipped()))
         return made
 
     def _repr_mimebundle_(self, **_: Any) -> Any:
@@ -146,7 +146,7 @@ def shipped() -> DiffusionModel:
     return DiffusionModel.load()
 
 
-def answer(
+def reply(
     model: DiffusionModel, live: "anywidget.AnyWidget", question: dict[str, Any], raw: list[bytes]
 ) -> None:
     """Evaluate the network for the widget in the notebook: one image, one time, some labels.
@@ -156,14 +156,14 @@ def answer(
     """
     reply: dict[str, Any] = {"id": question.get("id")}
     try:
-        outputs = [evaluated(model, raw[0], question["t"], question["labels"])]
+        outputs = [network_output(model, raw[0], question["t"], question["labels"])]
     except Exception as error:
         live.send(reply | {"error": f"{type(error).__name__}: {error}"})
     else:
         live.send(reply, outputs)
 
 
-def evaluated(model: DiffusionModel, raw: bytes, t: int, labels: list[int]) -> bytes:
+def network_output(model: DiffusionModel, raw: bytes, t: int, labels: list[int]) -> bytes:
     """The network's output for one image with each of the labels, one after another."""
     x = torch.frombuffer(bytearray(raw), dtype=torch.float32).reshape(1, *model.config.image_shape)
     label = torch.tensor(labels)
