@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ddpm_lite.data import mnist, to_float, to_uint8
-from ddpm_lite.draw import DrawConfig, make_denoiser
-from ddpm_lite.draw import Sampler as SamplerName
+from ddpm_lite.draw import DrawConfig, SamplerName, make_denoiser
 from ddpm_lite.model import PRETRAINED, DiffusionModel
 from ddpm_lite.sample import Denoiser, State, ddim, ddim_step, dpm_solver, timesteps
 from ddpm_lite.schedule import NoiseSchedule
