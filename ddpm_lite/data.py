@@ -31,6 +31,8 @@ from tqdm import tqdm
 from ddpm_lite.colouring import paint
 from ddpm_lite.devices import to_device
 
+__all__ = ["Images", "folder", "load", "mnist", "to_float", "to_uint8"]
+
 MNIST_FILE = Path(__file__).parent / "assets" / "mnist.npz"
 """MNIST as it comes with the package (Yann LeCun and Corinna Cortes, CC BY-SA 3.0)."""
 

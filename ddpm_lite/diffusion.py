@@ -17,6 +17,24 @@ from torch import Tensor
 from ddpm_lite.devices import to_device
 from ddpm_lite.schedule import NoiseSchedule
 
+__all__ = [
+    "Gaussian",
+    "Prediction",
+    "bits_per_dim",
+    "bound_term",
+    "elbo",
+    "loss_weight",
+    "p_step",
+    "predict",
+    "prior_term",
+    "q_marginal",
+    "q_posterior",
+    "q_sample",
+    "q_step",
+    "target_of",
+    "training_loss",
+]
+
 Target = Literal["eps", "x_0", "v"]
 """What the network is trained to predict."""
 Weighting = Literal["simple", "min_snr", "bound"]
@@ -50,24 +68,30 @@ class Gaussian(NamedTuple):
     """A normal law with independent coordinates: mean (B, C, H, W), variance broadcast to it."""
 
     mean: Tensor
+    """Of each coordinate, (B, C, H, W)."""
     variance: Tensor
+    """Of each coordinate, or one number for an image or for all: (B, 1, 1, 1), (1, 1, 1, 1)."""
 
 
 class Prediction(NamedTuple):
     """What the network says, in both languages, each of x_t's shape."""
 
     x_0: Tensor
+    """The clean image."""
     eps: Tensor
+    """The noise in it."""
 
 
 def q_step(schedule: NoiseSchedule, x_prev: Tensor, t: Tensor | int) -> Gaussian:
     """q(x_t | x_{t-1}) = N(sqrt(1 - beta_t) x_{t-1}, beta_t I); DDPM equation 2."""
+    # a table (T,) becomes (B, 1, 1, 1) for the times of the batch, so that it multiplies x_prev
     mean = schedule.at(schedule.alpha.sqrt(), t, x_prev) * x_prev
     return Gaussian(mean, schedule.at(schedule.beta, t, x_prev))
 
 
 def q_marginal(schedule: NoiseSchedule, x_0: Tensor, t: Tensor | int) -> Gaussian:
     """q(x_t | x_0) = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I); DDPM equation 4."""
+    # t steps in one: no need to go through them, for a sum of normal noises is normal noise
     mean = schedule.at(schedule.alpha_bar.sqrt(), t, x_0) * x_0
     return Gaussian(mean, schedule.at(schedule.one_minus_alpha_bar, t, x_0))
 
@@ -76,14 +100,16 @@ def q_sample(schedule: NoiseSchedule, x_0: Tensor, t: Tensor | int, eps: Tensor)
     """x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, in one jump from x_0."""
     signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_0)
     noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_0)
+    # two (B, 1, 1, 1) whose squares add up to 1: the variance of the pixels stays what it was
     return signal * x_0 + noise * eps
 
 
 def q_posterior(schedule: NoiseSchedule, x_0: Tensor, x_t: Tensor, t: Tensor | int) -> Gaussian:
     """q(x_{t-1} | x_t, x_0) = N(mu_tilde_t, beta_tilde_t I); DDPM equations 6 and 7."""
+    # the mean lies between what x_0 and what x_t say of x_{t-1}; three (B, 1, 1, 1)
     of_x_0 = schedule.at(schedule.posterior_mean_x_0, t, x_t)
     of_x_t = schedule.at(schedule.posterior_mean_x_t, t, x_t)
-    variance = schedule.at(schedule.posterior_variance, t, x_t)
+    variance = schedule.at(schedule.posterior_variance, t, x_t)  # known without either of them
     return Gaussian(of_x_0 * x_0 + of_x_t * x_t, variance)
 
 
@@ -91,28 +117,28 @@ def x_0_from_eps(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, eps: Ten
     """x_0 = (x_t - sqrt(1 - alpha_bar_t) eps) / sqrt(alpha_bar_t)."""
     signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_t)
     noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_t)
-    return (x_t - noise * eps) / signal
+    return (x_t - noise * eps) / signal  # signal is near 0 at T: errors of eps grow large there
 
 
 def eps_from_x_0(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, x_0: Tensor) -> Tensor:
     """The noise eps = (x_t - sqrt(alpha_bar_t) x_0) / sqrt(1 - alpha_bar_t)."""
     signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_t)
     noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_t)
-    return (x_t - signal * x_0) / noise
+    return (x_t - signal * x_0) / noise  # noise is near 0 at t = 1: errors of x_0 grow there
 
 
 def velocity(schedule: NoiseSchedule, x_0: Tensor, t: Tensor | int, eps: Tensor) -> Tensor:
     """The velocity v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0."""
     signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_0)
     noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_0)
-    return signal * eps - noise * x_0
+    return signal * eps - noise * x_0  # x_t turned by a right angle, in the plane of x_0 and eps
 
 
 def x_0_from_v(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, v: Tensor) -> Tensor:
     """x_0 = sqrt(alpha_bar_t) x_t - sqrt(1 - alpha_bar_t) v."""
     signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_t)
     noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_t)
-    return signal * x_t - noise * v
+    return signal * x_t - noise * v  # turned back by the angle of t: no division, no growth
 
 
 def eps_from_v(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, v: Tensor) -> Tensor:
@@ -127,7 +153,7 @@ def predict(
 ) -> Prediction:
     """x_0 and eps from what a network trained on `target` put out for (x_t, t)."""
     check_name(Target, target)
-    if target == "v":
+    if target == "v":  # output, x_t and both parts of the answer: all (B, C, H, W)
         return Prediction(
             x_0_from_v(schedule, x_t, t, output), eps_from_v(schedule, x_t, t, output)
         )
@@ -164,10 +190,12 @@ def loss_weight(
     if not 0 < gamma < math.inf:
         raise ValueError(f"gamma must be a finite number above 0, not {gamma}")
     if weighting == "simple":
-        return torch.ones_like(schedule.snr)
+        return torch.ones_like(schedule.snr)  # (T,), as every weighting
+    # first the weight of an error in x_0, then that of the target's own error
     if weighting == "min_snr":
         of_x_0 = schedule.snr.clamp(max=gamma)
     else:
+        # SNR_{t-1} for t = 1..T; SNR_0 would be infinite, so t = 1 gets SNR_1 + 1 / beta_1
         before = torch.cat([schedule.snr[:1] + 1 / schedule.beta[:1], schedule.snr[:-1]])
         of_x_0 = (before - schedule.snr) / 2
     per_x_0 = {"x_0": torch.ones_like(schedule.snr), "eps": schedule.snr, "v": schedule.snr + 1}
@@ -187,8 +215,11 @@ def training_loss(
 
     t may stay on the CPU, which spares a GPU one stop a step; the model gets it where x_0 is.
     """
+    # x_t (B, C, H, W) and t (B,) go in, the network's guess (B, C, H, W) comes out
     output = model(q_sample(schedule, x_0, t, eps), to_device(t, x_0.device)).to(x_0.dtype)
+    # squares (B, C, H, W), one row for each image (B, C H W), and their mean (B,)
     error = (output - target_of(schedule, x_0, t, eps, target)).square().flatten(1).mean(1)
+    # the weight of each image's own t, (B,) as the error
     return schedule.at(loss_weight(schedule, target, weighting), t, error) * error
 
 
@@ -197,8 +228,8 @@ def gaussian_kl(q: Gaussian, p: Gaussian) -> Tensor:
 
     Half of log(p.variance / q.variance) + (q.variance + (q.mean - p.mean)^2) / p.variance - 1.
     """
-    square = (q.mean - p.mean).square()
-    ratio = q.variance / p.variance
+    square = (q.mean - p.mean).square()  # (B, C, H, W)
+    ratio = q.variance / p.variance  # 1 where both are equally sure: then only the means count
     return (ratio - 1 - ratio.log() + square / p.variance) / 2
 
 
@@ -208,6 +239,7 @@ def discretised_log_likelihood(x_0: Tensor, p: Gaussian) -> Tensor:
     x_0 holds k / 127.5 - 1 for k in 0..255; a level reaches 1/255 to both sides, the outermost two
     reach to infinity. DDPM equation 13.
     """
+    # the two edges of the grey level, measured in deviations from the mean: (B, C, H, W) each
     deviation = p.variance.sqrt()
     upper = ((x_0 + 1 / 255 - p.mean) / deviation).masked_fill(x_0 > 0.999, math.inf)
     lower = ((x_0 - 1 / 255 - p.mean) / deviation).masked_fill(x_0 < -0.999, -math.inf)
@@ -218,6 +250,7 @@ def log_normal_mass(lower: Tensor, upper: Tensor) -> Tensor:
     """log(Phi(upper) - Phi(lower)), accurate in both tails; lower < upper, infinities allowed."""
     flip = lower > 0  # in the right tail both Phi are near 1: use Phi(-x) = 1 - Phi(x)
     lower, upper = torch.where(flip, -upper, lower), torch.where(flip, -lower, upper)
+    # log(a - b) = log a + log(1 - b/a), which needs neither a nor b themselves, as they may be 0
     log_upper, log_lower = torch.special.log_ndtr(upper), torch.special.log_ndtr(lower)
     mass: Tensor = log_upper + torch.log1p(-torch.exp(log_lower - log_upper))
     return mass
@@ -232,8 +265,8 @@ def p_step(
     authors' code, so that the decoder has a density.
     """
     check_name(Variance, variance)
-    mean = q_posterior(schedule, x_0, x_t, t).mean
-    table = schedule.beta
+    mean = q_posterior(schedule, x_0, x_t, t).mean  # (B, C, H, W)
+    table = schedule.beta  # (T,): one variance for all pixels, and not learnt
     if variance == "posterior":
         table = schedule.posterior_variance.clone()
         table[0] = table[1] if schedule.T > 1 else schedule.beta[0]
@@ -242,9 +275,10 @@ def p_step(
 
 def prior_term(schedule: NoiseSchedule, x_0: Tensor) -> Tensor:
     """L_T = KL(q(x_T | x_0) || N(0, I)) of each image in nats, shape (B,); DDPM equation 5."""
+    # nearly 0 where the schedule ends in noise; no network can change it
     q = q_marginal(schedule, x_0, schedule.T)
     standard = Gaussian(torch.zeros_like(x_0), torch.ones_like(q.variance))
-    return gaussian_kl(q, standard).flatten(1).sum(1)
+    return gaussian_kl(q, standard).flatten(1).sum(1)  # pixels are independent: a sum, (B,)
 
 
 def bound_term(
@@ -262,8 +296,9 @@ def bound_term(
     log-likelihood of the discretised decoder. The predicted x_0 is clipped to [-1, 1]. The sum over
     t and `prior_term` is an upper bound of -log p(x_0), x_0 being one of the 256^n images.
     """
-    x_t = q_sample(schedule, x_0, t, eps)
+    x_t = q_sample(schedule, x_0, t, eps)  # (B, C, H, W), each image at its own time
     output = model(x_t, to_device(t, x_t.device)).to(x_t.dtype)
+    # what q says of x_{t-1} knowing x_0, against what p says with the guess in its place
     x_0_hat = predict(schedule, output, x_t, t, target).x_0.clamp(-1, 1)
     p = p_step(schedule, x_0_hat, x_t, t, variance)
     q = q_posterior(schedule, x_0, x_t, t)
@@ -272,12 +307,12 @@ def bound_term(
     q_variance = q.variance.masked_fill(q.variance == 0, 1.0)
     kl = gaussian_kl(Gaussian(q.mean, q_variance), p).flatten(1).sum(1)
     decoder = -discretised_log_likelihood(x_0, p).flatten(1).sum(1)
-    return torch.where(first, decoder, kl)
+    return torch.where(first, decoder, kl)  # (B,)
 
 
 def bits_per_dim(nats: Tensor, x_0: Tensor) -> Tensor:
     """Nats of whole images (B,) as bits for each of their numbers, x_0 (B, C, H, W)."""
-    return nats / (math.log(2) * x_0[0].numel())
+    return nats / (math.log(2) * x_0[0].numel())  # C H W numbers in an image
 
 
 def elbo(
@@ -297,6 +332,6 @@ def elbo(
     for step in range(1, schedule.T + 1):
         noise = torch.randn(x_0.shape, generator=generator, dtype=x_0.dtype, device="cpu")
         eps, t = noise.to(x_0.device), torch.full((len(x_0),), step, device="cpu")
-        terms.append(bound_term(schedule, model, x_0, t, eps, target, variance))
+        terms.append(bound_term(schedule, model, x_0, t, eps, target, variance))  # L_{t-1}, (B,)
     terms.append(prior_term(schedule, x_0))
     return bits_per_dim(torch.stack(terms), x_0)

@@ -22,14 +22,16 @@ from ddpm_lite.sample import (
     last,
 )
 
-Sampler = Literal["ancestral", "ddim", "dpm_solver"]
+__all__ = ["DrawConfig", "draw"]
+
+SamplerName = Literal["ancestral", "ddim", "dpm_solver"]
 
 
 @dataclass(frozen=True)
 class DrawConfig:
     """How to draw."""
 
-    sampler: Sampler = "ddim"
+    sampler: SamplerName = "ddim"
     """ancestral (all T steps), ddim or dpm_solver."""
     steps: int = 50
     """Steps of ddim and dpm_solver."""
@@ -49,7 +51,7 @@ class DrawConfig:
     """Numbers in the network: auto, float32 or bfloat16."""
 
     def __post_init__(self) -> None:
-        check_name(Sampler, self.sampler)
+        check_name(SamplerName, self.sampler)
         check_name(Variance, self.variance)
         check_name(Precision, self.precision)
         if self.steps < 1 or self.batch_size < 1:

@@ -23,6 +23,8 @@ from ddpm_lite.judges import Judge, digits
 from ddpm_lite.precision_recall import NEIGHBOURS, precision_recall
 from ddpm_lite.schedule import NoiseSchedule
 
+__all__ = ["Likelihood", "SampleQuality", "frechet_distance", "likelihood", "sample_quality"]
+
 FLOOR_DRAWS = 20
 """How often the real images are parted for a floor."""
 

@@ -1,6 +1,6 @@
 """Marks for a reader's own code: each check compares it with the package on small random inputs.
 
-A check raises AssertionError with a sentence that helps, or returns a Mark that shows a tick. The
+A check raises AssertionError with a sentence that helps, or returns a Passed that shows a tick. The
 functions have the package's signatures; `x` stands for images (B, C, H, W), in float64.
 """
 
@@ -22,7 +22,7 @@ SCHEDULE = linear(100)
 
 
 @dataclass(frozen=True)
-class Mark:
+class Passed:
     """What was right; a notebook shows it as a line with a tick."""
 
     text: str
@@ -31,7 +31,7 @@ class Mark:
         return f'<div class="proof-line answer-right">✓ {self.text}</div>'
 
 
-def check_q_sample(function: Callable[..., Tensor]) -> Mark:
+def check_q_sample(function: Callable[..., Tensor]) -> Passed:
     """`function(schedule, x_0, t, eps)` jumps from x_0 to x_t; t runs from 1 to T."""
     x_0, eps = _images(1), _images(2)
     for t in (1, 2, 50, 100):
@@ -42,7 +42,7 @@ def check_q_sample(function: Callable[..., Tensor]) -> Mark:
         if _close(mine, _variance_for_deviation(x_0, t, eps)):
             raise AssertionError("noise is scaled by its standard deviation: take the root")
         _same(mine, right, f"x_t at t = {t}")
-    return Mark("q_sample draws x_t as the package does")
+    return Passed("q_sample draws x_t as the package does")
 
 
 def _variance_for_deviation(x_0: Tensor, t: int, eps: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def _variance_for_deviation(x_0: Tensor, t: int, eps: Tensor) -> Tensor:
     return bar.sqrt() * x_0 + (1 - bar) * eps
 
 
-def check_posterior(function: Callable[..., Any]) -> Mark:
+def check_posterior(function: Callable[..., Any]) -> Passed:
     """`function(schedule, x_0, x_t, t)` gives mean and variance of q(x_{t-1} | x_t, x_0)."""
     x_0, x_t = _images(1), _images(2)
     for t in (2, 50, 100):
@@ -62,10 +62,10 @@ def check_posterior(function: Callable[..., Any]) -> Mark:
         if (_tensor(variance).double() - beta).abs().max() < (beta - beta_tilde) / 2:
             raise AssertionError("this is beta_t; the posterior is narrower: beta_tilde_t")
         _same(variance, beta_tilde, f"the variance at t = {t}")
-    return Mark("mean and variance of the posterior are right")
+    return Passed("mean and variance of the posterior are right")
 
 
-def check_time_embedding(function: Callable[..., Tensor]) -> Mark:
+def check_time_embedding(function: Callable[..., Tensor]) -> Passed:
     """`function(t, width)` maps times (B,) to sines and cosines (B, width)."""
     t = torch.tensor([1, 2, 500, 1000])
     mine = _called(function, t, 16)
@@ -75,10 +75,10 @@ def check_time_embedding(function: Callable[..., Tensor]) -> Mark:
         raise AssertionError("sines and cosines have changed places: the package puts sines first")
     # in float32 an angle of 1000 is rounded by 6e-5, in another order of the same operations too
     _same(mine, right, "the embedding", tolerance=1e-4)
-    return Mark("the time embedding is right")
+    return Passed("the time embedding is right")
 
 
-def check_residual_block(make: Callable[..., nn.Module]) -> Mark:
+def check_residual_block(make: Callable[..., nn.Module]) -> Passed:
     """`make(inputs, outputs, time)` builds a block of the package's shapes.
 
     It maps x (B, inputs, H, W) and time (B, time) to (B, outputs, H, W). It must start as the
@@ -97,10 +97,10 @@ def check_residual_block(make: Callable[..., nn.Module]) -> Mark:
         raise AssertionError("the output does not depend on the time")
     if make(8, 16, 12)(x, time).shape != (2, 16, *x.shape[2:]):
         raise AssertionError("with other outputs than inputs the skip needs a 1x1 convolution")
-    return Mark("the residual block starts as the identity and uses the time")
+    return Passed("the residual block starts as the identity and uses the time")
 
 
-def check_attention(function: Callable[..., Tensor]) -> Mark:
+def check_attention(function: Callable[..., Tensor]) -> Passed:
     """`function(q, k, v)` is softmax(q k^T / sqrt(width)) v, each (B, heads, pixels, width)."""
     q, k, v = (_images(seed, channels=2) for seed in (1, 2, 3))
     mine = _called(function, q, k, v)
@@ -110,10 +110,10 @@ def check_attention(function: Callable[..., Tensor]) -> Mark:
     if _close(mine, (weights * q.shape[-1] ** -0.5).softmax(-2) @ v):
         raise AssertionError("the softmax runs over the keys, the last dimension")
     _same(mine, attend(q, k, v), "attention")
-    return Mark("attention is right")
+    return Passed("attention is right")
 
 
-def check_ddim_step(function: Callable[..., Any]) -> Mark:
+def check_ddim_step(function: Callable[..., Any]) -> Passed:
     """`function(schedule, x_0, x_t, t, before, eta)` gives mean and variance of x_before."""
     x_0, x_t = _images(1), _images(2)
     for t, before, eta in ((100, 50, 0.0), (50, 49, 1.0), (50, 20, 0.5), (10, 0, 0.0)):
@@ -122,10 +122,10 @@ def check_ddim_step(function: Callable[..., Any]) -> Mark:
         place = f"from t = {t} to {before} with eta = {eta}"
         _same(variance, right.variance.flatten()[0], f"the variance {place}")
         _same(mean, right.mean, f"the mean {place}")
-    return Mark("the DDIM step is right, and with eta = 1 it is the DDPM step")
+    return Passed("the DDIM step is right, and with eta = 1 it is the DDPM step")
 
 
-def check_guidance(function: Callable[..., Tensor]) -> Mark:
+def check_guidance(function: Callable[..., Tensor]) -> Passed:
     """`function(with_label, without, scale)` is guidance; scale 1 is the label alone."""
     one, other = _images(1), _images(2)
     if _close(_called(function, one, other, 1.0), 2 * one - other):
@@ -133,10 +133,10 @@ def check_guidance(function: Callable[..., Tensor]) -> Mark:
     for scale in (0.0, 1.0, 2.5):
         right = other + scale * (one - other)
         _same(_called(function, one, other, scale), right, f"guidance with scale {scale}")
-    return Mark("guidance is right")
+    return Passed("guidance is right")
 
 
-def check_frechet(function: Callable[..., float]) -> Mark:
+def check_frechet(function: Callable[..., float]) -> Passed:
     """`function(a, b)` is the squared Frechet distance of features (n, d) and (m, d)."""
     generator = torch.Generator().manual_seed(0)
     a = torch.randn(200, 5, generator=generator, dtype=torch.float64)
@@ -148,7 +148,7 @@ def check_frechet(function: Callable[..., float]) -> Mark:
         raise AssertionError("this is the root: the distance is given squared")
     if abs(mine - right) > 0.02 * right:
         raise AssertionError(f"it should be {right:.4f}, and yours is {mine:.4f}")
-    return Mark("the Frechet distance is right")
+    return Passed("the Frechet distance is right")
 
 
 def small_config() -> UNetConfig:

@@ -17,6 +17,8 @@ from ddpm_lite.diffusion import Model, Target
 from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, check_steps, shifted
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 
+__all__ = ["DiffusionModel", "ModelConfig"]
+
 PRETRAINED = Path(__file__).parent / "assets" / "mnist.safetensors"
 """The weights that come with the package: the `mnist` preset, trained on MNIST."""
 

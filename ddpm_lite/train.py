@@ -37,6 +37,8 @@ from ddpm_lite.model import (
 from ddpm_lite.processes import all_or_none, gather, world
 from ddpm_lite.resume import SavedTraining, Wanted, read_training
 
+__all__ = ["TrainConfig", "TrainState", "Trainer"]
+
 
 class TrainingError(Exception):
     """A training that cannot go on; the text is one line."""
@@ -122,7 +124,9 @@ class TrainState:
 
 def learning_rate_at(config: TrainConfig, step: int) -> float:
     """The learning rate of update `step`, 1..steps: up, flat, and linearly down to 0."""
+    # small steps first: AdamW measures by averages of gradients, and these are of few as yet
     rise = step / max(1, config.warmup_steps)
+    # small steps at the end, so that the weights come to rest in the middle of what they wander
     fall = (config.steps - step + 1) / max(1.0, config.cooldown * config.steps)
     return config.learning_rate * min(1.0, rise, fall)
 
@@ -134,11 +138,11 @@ def draw_times(T: int, n: int, law: TimeLaw, generator: torch.Generator, first: 
     of the first image among all that are trained on, from 0: those of odd number are the second
     ones, so that half of them are whatever the size of the parts that times are drawn for.
     """
-    t = torch.randint(1, T + 1, (n,), generator=generator, device="cpu")
+    t = torch.randint(1, T + 1, (n,), generator=generator, device="cpu")  # (n,), 1..T
     if law == "half_log":
-        second = t[1 - first % 2 :: 2]
+        second = t[1 - first % 2 :: 2]  # a view, (n / 2,): what is written into it stands in t
         u = torch.rand(len(second), generator=generator, dtype=torch.float32, device="cpu")
-        second.copy_((T**u).long())
+        second.copy_((T**u).long())  # each power of ten has the same chance
     return t
 
 
@@ -166,11 +170,13 @@ class Trainer:
         self._build_randomness(images.split(config.holdout)[0])
 
     def _build_network(self) -> None:
-        torch.manual_seed(self.config.seed)
+        torch.manual_seed(self.config.seed)  # every process begins with the same weights
         self.net = new_net(self.model_config.unet)
         self.net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # the weights that will draw: those of the last step alone still tremble from batch to batch
         self.average = copy.deepcopy(self.net)
         self._move_average = get_ema_multi_avg_fn(self.config.ema_decay)
+        # lr is set anew at every step
         self.optimizer = torch.optim.AdamW(
             self.net.parameters(), lr=0.0, weight_decay=self.config.weight_decay, fused=True
         )
@@ -183,6 +189,7 @@ class Trainer:
 
     def _build_randomness(self, images: Images) -> None:
         """Every process draws its own share of each batch, its own times and its own noise."""
+        # images of one process in one pass through the network
         share, rest = divmod(self.config.batch_size, self.processes * self.config.accumulate)
         if rest:
             raise ValueError(
@@ -193,6 +200,7 @@ class Trainer:
             images, share * self.config.accumulate, self.device, self.config.seed,
             flip=self.config.flip, rank=self.rank, world_size=self.processes,
         )  # fmt: skip
+        # times are drawn where they are looked up, noise where the images are
         self.times, self.noise = torch.Generator(), torch.Generator(self.device)
         self._seed()
 
@@ -208,15 +216,16 @@ class Trainer:
 
         Raises TrainingError, before the weights are touched, if the loss is not finite.
         """
-        self.net.train()
+        self.net.train()  # dropout on; `model` hands out the average, which never has it
         while self.step < self.config.steps:
             yield self._update()
 
     def _update(self) -> TrainState:
-        rate = learning_rate_at(self.config, self.step + 1)
-        for group in self.optimizer.param_groups:
+        rate = learning_rate_at(self.config, self.step + 1)  # steps count from 1
+        for group in self.optimizer.param_groups:  # there is one
             group["lr"] = rate
-        mean = self._backward()
+        mean = self._backward()  # (), and a gradient of each weight's own shape in its .grad
+        # now and then a batch has a huge gradient; shortened it keeps its direction
         length = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip_norm)
         loss, norm = torch.stack([mean, length]).tolist()  # the only time that a GPU is waited for
         if not math.isfinite(loss) or not math.isfinite(norm):
@@ -238,37 +247,40 @@ class Trainer:
         """
         average: list[Tensor] = [*self.average.parameters()]
         weights: list[Tensor] = [*self.net.parameters()]
-        if self.step == 0:
+        if self.step == 0:  # an average with the random start would remember it for long
             torch._foreach_copy_(average, weights)
         else:
             self._move_average(average, weights, self.step)
 
     def _backward(self) -> Tensor:
         """Puts the gradient of one batch's mean loss into the weights; returns that loss, ()."""
-        x_0, labels = next(self.batches)
+        x_0, labels = next(self.batches)  # (B, C, H, W) in [-1, 1], and (B,)
         parts = self.config.accumulate
+        size = len(x_0) // parts  # images in one pass: fewer need less memory
         total = torch.zeros((), dtype=torch.float32, device=self.device)
+        # the number of this process's first image among all that were ever trained on
         self._first = self.config.batch_size * self.step + len(x_0) * self.rank
-        for part, (x, label) in enumerate(
-            zip(x_0.chunk(parts), labels.chunk(parts), strict=True), 1
-        ):
-            if self.shared is not None:
-                self.shared.require_backward_grad_sync = part == parts
-            loss = self._loss(x, label).mean() / parts
-            loss.backward()
+        for part in range(parts):
+            these = slice(part * size, (part + 1) * size)
+            x, label = x_0[these], labels[these]
+            if self.shared is not None:  # the processes share their gradients once, at the end
+                self.shared.require_backward_grad_sync = part == parts - 1
+            loss = self._loss(x, label).mean() / parts  # (size,) to ()
+            loss.backward()  # adds to the gradients of the parts before
             total += loss.detach()
             self._first += len(x)
-        if self.processes > 1:
+        if self.processes > 1:  # each has the mean of its own images; the same number of them
             dist.all_reduce(total)
             total /= self.processes
         return total
 
     def _loss(self, x_0: Tensor, label: Tensor) -> Tensor:
         t = draw_times(self.schedule.T, len(x_0), self.config.times, self.times, self._first)
-        eps = self._draw_noise(x_0)
-        net_label = self._drop(label) if self.model_config.unet.classes else None
+        eps = self._draw_noise(x_0)  # (B, C, H, W), beside the times (B,)
+        net_label = self._drop(label) if self.model_config.unet.classes else None  # (B,)
 
         def model(x_t: Tensor, t: Tensor) -> Tensor:
+            # the channels of a pixel side by side in memory: convolutions are faster so
             x_t = x_t.contiguous(memory_format=torch.channels_last)
             with autocast(self.device, self.config.precision):
                 out: Tensor = self.parallel(x_t, t, net_label)
@@ -283,6 +295,7 @@ class Trainer:
     def _drop(self, label: Tensor) -> Tensor:
         """Some labels replaced by the label that means none."""
         u = torch.rand(len(label), generator=self.times, dtype=torch.float32, device="cpu")
+        # so one network learns both: images of a class, and images of any
         dropped = to_device(u < self.config.label_dropout, label.device)
         return label.masked_fill(dropped, self.model_config.unet.classes)
 
@@ -355,6 +368,7 @@ class Trainer:
         has changed nothing, if the file is unreadable or holds another network, other data (told by
         `Images.digest`), another batch size, or no training.
         """
+        # all of the file is read and compared first: nothing here has changed if that fails
         images = self.batches.images
         wanted = Wanted(self.net, self.model_config, images, self.config.batch_size)
         saved = read_training(path, wanted)
@@ -365,6 +379,7 @@ class Trainer:
         load_weights(self.net, saved.weights, path)
         load_weights(self.average, saved.average, path)
         load_optimizer(self.optimizer, saved.moments)
+        # an epoch's order of the images follows from its random state; so the place in it is enough
         place = [saved.seen // self.processes, self.batches.batch_size, len(images)]
         self.batches.load_state_dict(
             {"generator": saved.epoch, "place": torch.tensor(place, device="cpu")}
@@ -382,6 +397,7 @@ class Trainer:
                 f"random numbers begin anew: the checkpoint was written by {before}, this run has "
                 f"{self.processes} on {self.device.type}; it goes on, but not bit for bit"
             ]
+        # a row for each process, (processes, bytes); this one takes its own
         mine = {name: rows[self.rank].clone() for name, rows in saved.random.items()}
         self.times.set_state(mine["times"])
         self.noise.set_state(mine["noise"])
@@ -392,7 +408,7 @@ class Trainer:
 
 
 def _check_images(model: ModelConfig, images: Images) -> None:
-    shape = tuple(images.pixels.shape[1:])
+    shape = tuple(images.pixels.shape[1:])  # (C, H, W)
     if shape != model.image_shape:
         raise ValueError(f"the images are {shape} but the network is made for {model.image_shape}")
     classes = model.unet.classes

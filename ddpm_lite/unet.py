@@ -22,10 +22,12 @@ from torch import Tensor, nn
 
 from ddpm_lite.fused_norm import norm_only, norm_silu
 
+__all__ = ["PRESETS", "UNet", "UNetConfig"]
+
 Downsample = Literal["all_sides", "right_below"]
 """Where zeros are put around an image before a 3x3 convolution with stride 2 halves its side."""
 
-MOST = {
+LARGEST = {
     "levels": 13,
     "blocks": 100,
     "the widest level": 65_536,
@@ -110,8 +112,8 @@ class UNetConfig:
             "classes": self.classes,
         }
         for name, size in sizes.items():
-            if size > MOST[name]:
-                raise ValueError(f"a U-Net may have {name} up to {MOST[name]}, not {size}")
+            if size > LARGEST[name]:
+                raise ValueError(f"a U-Net may have {name} up to {LARGEST[name]}, not {size}")
 
     @property
     def side_multiple(self) -> int:
@@ -143,9 +145,9 @@ def frequencies(width: int, device: torch.device | str = "cpu") -> Tensor:
 
     At t = 1000 the last bit of a frequency counts: diffusers rounds in this order too.
     """
-    half = width // 2
+    half = width // 2  # one frequency for a sine and a cosine
     exponent = -math.log(10_000.0) * torch.arange(half, device=device, dtype=torch.float32)
-    return torch.exp(exponent / (half - 1))
+    return torch.exp(exponent / (half - 1))  # (half,), from 1 to 1/10000, each a factor smaller
 
 
 def sinusoidal_embedding(t: Tensor, width: int) -> Tensor:
@@ -153,8 +155,9 @@ def sinusoidal_embedding(t: Tensor, width: int) -> Tensor:
 
     Source: Vaswani et al., "Attention is all you need" (arXiv:1706.03762, section 3.5).
     """
+    # the fast waves tell t from t + 1, the slow ones t = 10 from t = 900: (B, 1) by (half,)
     angle = t.float()[:, None] * frequencies(width, t.device)
-    return torch.cat([angle.sin(), angle.cos()], dim=1)
+    return torch.cat([angle.sin(), angle.cos()], dim=1)  # two (B, half) to (B, width)
 
 
 class TimeAndLabel(nn.Module):
@@ -166,14 +169,17 @@ class TimeAndLabel(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, 4 * width)
         )
+        # one row more than there are classes: "none", for images that are shown without a label
         self.label = nn.Embedding(classes + 1, 4 * width) if classes else None
 
     def forward(self, t: Tensor, label: Tensor | None) -> Tensor:
         dtype: torch.dtype = self.mlp[0].weight.dtype  # type: ignore[assignment]
+        # (B,) to (B, width) to (B, 4 width): what the network should make of a time is learnt
         embedding: Tensor = self.mlp(sinusoidal_embedding(t, self.width).to(dtype))
         if self.label is None:
             return F.silu(embedding)
-        none = torch.full_like(t, self.label.num_embeddings - 1)
+        none = torch.full_like(t, self.label.num_embeddings - 1)  # (B,)
+        # a label's row (B, 4 width) is added: every block then hears of both in one vector
         return F.silu(embedding + self.label(none if label is None else label))
 
 
@@ -190,18 +196,21 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, time: int, config: UNetConfig) -> None:
         super().__init__()
+        # groups of channels are normalised, not the batch: an image must not depend on the others
         self.norm1 = nn.GroupNorm(config.groups, inputs, eps=1e-6)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.time = nn.Linear(time, outputs)
+        self.time = nn.Linear(time, outputs)  # each block makes its own use of the time
         self.norm2 = nn.GroupNorm(config.groups, outputs, eps=1e-6)
         self.dropout = nn.Dropout(config.dropout)
         self.conv2 = zero(nn.Conv2d(outputs, outputs, 3, padding=1))
+        # where the width changes, the input is brought to it before it is added
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         h = self.conv1(norm_silu(self.norm1, x))  # (B, inputs, H, W) to (B, outputs, H, W)
         shift = self.time(time)  # (B, time) to (B, outputs): one number a channel
         h = self.conv2(self.dropout(norm_silu(self.norm2, h, shift)))  # (B, outputs, H, W)
+        # conv2 starts as 0: a new block only hands its input on, so that a deep stack can learn
         out: Tensor = self.skip(x) + h
         return out
 
@@ -214,8 +223,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """
     if q.device.type != "cpu":
         return F.scaled_dot_product_attention(q, k, v)
+    # (B, heads, pixels, pixels): how much each pixel looks at each; a row adds up to 1
     weights: Tensor = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(dim=-1)
-    return weights @ v
+    return weights @ v  # for each pixel the mean of all v, so weighted: (B, heads, pixels, width)
 
 
 class Attention(nn.Module):
@@ -225,6 +235,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = config.heads
         self.norm = nn.GroupNorm(config.groups, channels, eps=1e-6)
+        # a 1x1 convolution is the same linear layer at every pixel; three of them in one
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = zero(nn.Conv2d(channels, channels, 1))
 
@@ -234,6 +245,7 @@ class Attention(nn.Module):
         qkv = qkv.reshape(batch, 3, self.heads, channels // self.heads, -1)  # pixels last
         q, k, v = qkv.transpose(-1, -2).unbind(1)  # each (B, heads, H W, C / heads)
         h = attend(q, k, v).transpose(-1, -2)  # (B, heads, C / heads, H W)
+        # back to an image, and added to what was there, like the block's own result
         out: Tensor = x + self.out(h.reshape(batch, channels, height, width))
         return out
 
@@ -249,6 +261,7 @@ class Stage(nn.Module):
         self.attention = Attention(outputs, config) if attention else nn.Identity()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        # (B, inputs, h, w) to (B, outputs, h, w); attention keeps the shape
         out: Tensor = self.attention(self.block(x, time))
         return out
 
@@ -278,6 +291,7 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        # (B, C, h, w) to (B, C, 2 h, 2 w); without the convolution the squares would be seen
         out: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
         return out
 
@@ -295,26 +309,29 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         first, last = config.channels[0], config.channels[-1]
+        # how many numbers a folded pixel has, and how many the embedded time
         pixels, time = config.image_channels * config.patch**2, 4 * first
         self.embed = TimeAndLabel(first, config.classes)
         self.stem = nn.Conv2d(pixels, first, 3, padding=1)
         self.down, skips = self._way_down(config, time)
+        # at the smallest side every pixel may look at all others: that is cheap there
         self.middle = nn.ModuleList(
             [Stage(last, last, time, config, True), Stage(last, last, time, config, False)]
         )
         self.up = self._way_up(config, time, skips)
         self.norm = nn.GroupNorm(config.groups, first, eps=1e-6)
+        # it puts out 0 before training, the mean of all noise
         self.head = zero(nn.Conv2d(first, pixels, 3, padding=1))
 
     @staticmethod
     def _way_down(config: UNetConfig, time: int) -> tuple[nn.ModuleList, list[int]]:
         """The layers of the way down and the width that each of them, and the stem, hands over."""
-        layers, skips = nn.ModuleList(), [config.channels[0]]
+        layers, skips = nn.ModuleList(), [config.channels[0]]  # the stem hands over the first
         for level, width in enumerate(config.channels):
             for _ in range(config.blocks):
                 layers.append(Stage(skips[-1], width, time, config, level in config.attention))
                 skips.append(width)
-            if level < len(config.channels) - 1:
+            if level < len(config.channels) - 1:  # the last level stays as small as it is
                 layers.append(halving(width, config.downsample))
                 skips.append(width)
         return layers, skips
@@ -323,9 +340,10 @@ class UNet(nn.Module):
     def _way_up(config: UNetConfig, time: int, skips: list[int]) -> nn.ModuleList:
         """The layers of the way up; each stage takes one skip, the last one first."""
         layers, current = nn.ModuleList(), config.channels[-1]
-        for level, width in reversed(list(enumerate(config.channels))):
-            for _ in range(config.blocks + 1):
-                inputs = current + skips.pop()
+        for level in range(len(config.channels) - 1, -1, -1):
+            width = config.channels[level]
+            for _ in range(config.blocks + 1):  # one more: the halving left a skip as well
+                inputs = current + skips.pop()  # what comes from below and what comes from the left
                 layers.append(Stage(inputs, width, time, config, level in config.attention))
                 current = width
             if level > 0:
@@ -335,8 +353,10 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         height, width = x.shape[-2:]
         multiple = self.config.side_multiple
+        # zeros on the right and below, up to a side that can be halved at every level
         x = F.pad(x, (0, -width % multiple, 0, -height % multiple))
-        time = self.embed(t + (self.config.times_from - 1), label)
+        time = self.embed(t + (self.config.times_from - 1), label)  # (B,) to (B, 4 c_0)
+        # squares of pixels into channels, and back at the end, where the padding is cut off again
         h = self._body(F.pixel_unshuffle(x, self.config.patch), time)
         return F.pixel_shuffle(h, self.config.patch)[..., :height, :width]
 
@@ -346,7 +366,7 @@ class UNet(nn.Module):
         c_0, c_1, ... are the widths of the levels; level l has the side h / 2^l.
         """
         h = self.stem(x)  # (B, c_0, h, w)
-        skips = [h]
+        skips = [h]  # kept for the way up: fine detail that the small sides cannot hold
         for layer in self.down:  # a stage ends with c_l channels; a convolution halves the side
             h = layer(h, time) if isinstance(layer, Stage) else layer(h)
             skips.append(h)

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from ddpm_lite import draw as module
 from ddpm_lite.data import to_uint8
 from ddpm_lite.diffusion import Variance
-from ddpm_lite.draw import DrawConfig, Sampler, balanced_labels, draw, make_denoiser, states
+from ddpm_lite.draw import DrawConfig, SamplerName, balanced_labels, draw, make_denoiser, states
 from ddpm_lite.model import DiffusionModel, ModelConfig
 from ddpm_lite.sample import ancestral, ddim, dpm_solver, initial_noise, last
 from ddpm_lite.unet import UNetConfig
 
-SAMPLERS: list[Sampler] = ["ancestral", "ddim", "dpm_solver"]
+SAMPLERS: list[SamplerName] = ["ancestral", "ddim", "dpm_solver"]
 FAST = DrawConfig(steps=3, precision="float32", guidance_scale=1.0)
 
 
@@ -55,7 +55,7 @@ def brightness(images: Tensor) -> list[int]:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_every_class_is_drawn_equally_often(sampler: Sampler) -> None:
+def test_every_class_is_drawn_equally_often(sampler: SamplerName) -> None:
     images = draw(model(), 30, replace(FAST, sampler=sampler))
     assert images.shape == (30, 1, 4, 4)
     assert images.dtype == torch.uint8
@@ -205,7 +205,7 @@ class Broken(Painter):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_numbers_that_are_none_do_not_become_pixels(sampler: Sampler, value: float) -> None:
+def test_numbers_that_are_none_do_not_become_pixels(sampler: SamplerName, value: float) -> None:
     config = replace(FAST, sampler=sampler, clip=False)
     with pytest.raises(ValueError, match="not finite"):
         draw(model(Broken(value)), 3, config)

@@ -37,11 +37,11 @@ RIGHT = [
 
 
 @pytest.mark.parametrize(("check", "function"), RIGHT)
-def test_right_code_gets_a_tick(check: Callable[..., ex.Mark], function: Any) -> None:
+def test_right_code_gets_a_tick(check: Callable[..., ex.Passed], function: Any) -> None:
     assert "✓" in check(function)._repr_html_()
 
 
-def as_floats(check: Callable[..., ex.Mark]) -> Callable[..., Any]:
+def as_floats(check: Callable[..., ex.Passed]) -> Callable[..., Any]:
     """The package's function of two results, with the variance as a number of Python's."""
     function: Any = dict(RIGHT)[check]
 
@@ -53,14 +53,14 @@ def as_floats(check: Callable[..., ex.Mark]) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("check", [ex.check_posterior, ex.check_ddim_step])
-def test_a_number_of_pythons_is_as_good_as_a_tensor(check: Callable[..., ex.Mark]) -> None:
+def test_a_number_of_pythons_is_as_good_as_a_tensor(check: Callable[..., ex.Passed]) -> None:
     assert "✓" in check(as_floats(check))._repr_html_()
 
 
 @pytest.mark.parametrize(
     "check", [ex.check_q_sample, ex.check_posterior, ex.check_ddim_step, ex.check_guidance]
 )
-def test_right_answers_in_float32_are_right(check: Callable[..., ex.Mark]) -> None:
+def test_right_answers_in_float32_are_right(check: Callable[..., ex.Passed]) -> None:
     function: Any = dict(RIGHT)[check]
 
     def rounded(*arguments: Any) -> Any:
@@ -72,7 +72,7 @@ def test_right_answers_in_float32_are_right(check: Callable[..., ex.Mark]) -> No
 
 @pytest.mark.parametrize(("check", "function"), RIGHT)
 def test_right_code_gets_a_tick_in_a_session_of_float64(
-    check: Callable[..., ex.Mark], function: Any
+    check: Callable[..., ex.Passed], function: Any
 ) -> None:
     with default(torch.float64):
         assert "✓" in check(function)._repr_html_()
@@ -177,7 +177,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("check", "function", "sentence"), WRONG)
 def test_each_slip_gets_its_sentence(
-    check: Callable[..., ex.Mark], function: Any, sentence: str
+    check: Callable[..., ex.Passed], function: Any, sentence: str
 ) -> None:
     with pytest.raises(AssertionError, match=sentence):
         check(function)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from ddpm_lite.symbolic.inline import KINDS, dead, findings
+from ddpm_lite.symbolic.inline import INLINE_KINDS, dead, findings
 from ddpm_lite.symbolic.page import equations_of
 
 BOOK = Path(__file__).parents[1] / "book"
@@ -33,7 +33,7 @@ def main() -> int:
         for fault in faults:
             print(fault)
         faulty |= bool(faults)
-    print(", ".join(f"{count[kind]:,} {kind}" for kind in KINDS))
+    print(", ".join(f"{count[kind]:,} {kind}" for kind in INLINE_KINDS))
     return int(faulty)
 
 

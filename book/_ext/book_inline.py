@@ -21,7 +21,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from ddpm_lite.symbolic.inline import KINDS, Finding, Listing, dead, findings
+from ddpm_lite.symbolic.inline import INLINE_KINDS, Finding, Listing, dead, findings
 from ddpm_lite.symbolic.page import Equation, equations_of
 from ddpm_lite.symbolic.prose import one_line
 
@@ -131,7 +131,7 @@ class InlineLedger(SphinxDirective):
 def counts(found: Iterable[Finding]) -> list[str]:
     """How many there are, and how many of each kind."""
     count = Counter(one.verdict.kind for one in found)
-    return [f"{count.total():,}", *(f"{count[kind]:,}" for kind in KINDS)]
+    return [f"{count.total():,}", *(f"{count[kind]:,}" for kind in INLINE_KINDS)]
 
 
 def count_table(env: BuildEnvironment, page: str) -> nodes.table:
@@ -139,7 +139,9 @@ def count_table(env: BuildEnvironment, page: str) -> nodes.table:
     names = [name for name in reading_order(env) if kept(env).get(name)]
     rows = [row([[page_link(name, page)], *counts(kept(env)[name])]) for name in names]
     whole = row(["all", *counts(one for name in names for one in kept(env)[name])])
-    return table(["Page", "All", *(HEADS[kind] for kind in KINDS)], [*rows, whole], "book-inline")
+    return table(
+        ["Page", "All", *(HEADS[kind] for kind in INLINE_KINDS)], [*rows, whole], "book-inline"
+    )
 
 
 def unchecked_table(env: BuildEnvironment, page: str) -> nodes.table:

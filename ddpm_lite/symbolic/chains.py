@@ -19,7 +19,7 @@ from ddpm_lite.symbolic.objects import ComparisonError, Density, Span
 
 Limit = tuple[Symbol, Expr, Expr]
 """An index of a sum, its first and its last value."""
-Limits = tuple[Limit, ...]
+Sums = tuple[Limit, ...]
 """The sums around an expression, the outermost first."""
 
 TOP = "T"
@@ -31,7 +31,7 @@ class LawError(ComparisonError):
 
 
 @lru_cache(maxsize=10_000)
-def least(expression: Expr, limits: Limits) -> Expr:
+def least(expression: Expr, limits: Sums) -> Expr:
     """The least value of a linear expression; minus infinity where it has none."""
     value = sp.expand(expression)
     for symbol, low, high in reversed(limits):
@@ -60,7 +60,7 @@ class Piece:
     base: str
     lo: Expr
     hi: Expr
-    limits: Limits = ()
+    limits: Sums = ()
 
     def before(self, other: "Piece", gap: int = 1) -> bool:
         """Whether it surely ends `gap` or more steps before the other begins."""
@@ -133,20 +133,20 @@ def in_order(pieces: Iterable[Piece]) -> list[Piece]:
         later = [i for i, other in enumerate(ordered) if piece.before(other)]
         place = later[0] if later else len(ordered)
         if not all(other.before(piece) for other in ordered[:place]):
-            raise LawError(f"{names(ordered)} and {names([piece])} overlap, or may overlap")
+            raise LawError(f"{named(ordered)} and {named([piece])} overlap, or may overlap")
         ordered.insert(place, piece)
     return ordered
 
 
-def names(pieces: Iterable[Piece]) -> str:
+def named(pieces: Iterable[Piece]) -> str:
     """The variables as they are written, for a message."""
     return ", ".join(map(_name, pieces)) or "nothing"
 
 
 def text_of(density: Density) -> str:
     """A density as it is written, for a message."""
-    given = f" | {names(pieces_of(density.given))}" if density.given else ""
-    return f"{density.name}({names(pieces_of(density.variables))}{given})"
+    given = f" | {named(pieces_of(density.given))}" if density.given else ""
+    return f"{density.name}({named(pieces_of(density.variables))}{given})"
 
 
 def _name(piece: Piece) -> str:
@@ -158,7 +158,7 @@ def _name(piece: Piece) -> str:
 
 
 @lru_cache(maxsize=10_000)
-def piece_of(variable: Expr, limits: Limits = ()) -> Piece:
+def piece_of(variable: Expr, limits: Sums = ()) -> Piece:
     """The piece of a variable of a density: x_t, x_{1:T}, or an x of its own, in no chain."""
     if isinstance(variable, Span):
         first, last = variable.args
@@ -168,7 +168,7 @@ def piece_of(variable: Expr, limits: Limits = ()) -> Piece:
     return Piece(f"({variable})", sp.Integer(0), sp.Integer(0), limits)
 
 
-def pieces_of(variables: Iterable[Expr], limits: Limits = ()) -> list[Piece]:
+def pieces_of(variables: Iterable[Expr], limits: Sums = ()) -> list[Piece]:
     """The pieces of several variables."""
     return [piece_of(variable, limits) for variable in variables]
 

@@ -17,7 +17,7 @@ from sympy import Expr
 from sympy.core.function import AppliedUndef
 
 from ddpm_lite.symbolic.algebra import put
-from ddpm_lite.symbolic.display import show
+from ddpm_lite.symbolic.display import show_line
 from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference, equal
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.notation import Entry as Row
@@ -81,7 +81,7 @@ def _differ(label: str, found: Disagreement) -> CheckError:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """One line of the ledger."""
 
     label: str
@@ -119,7 +119,7 @@ class Ledger:
 
     def __init__(self, page: Page | None = None):
         self._page = page
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, LedgerEntry] = {}
         self.results: dict[str, tuple[Any, ...]] = {}
         self.witnesses: dict[str, list[Witness]] = {}
         self.read: list[str] = []
@@ -154,13 +154,13 @@ class Ledger:
         self.read.append(label)
         return self.claims(label, *kinds)
 
-    def note(self, label: str, method: str, seconds: float, verdict: str = "") -> Entry:
+    def note(self, label: str, method: str, seconds: float, verdict: str = "") -> LedgerEntry:
         """Enter a line, and show it."""
         equation = self.page[label]
         latex = _one_line(equation.latex)
-        entry = Entry(label, str(equation.kind), method, seconds, latex, verdict)
+        entry = LedgerEntry(label, str(equation.kind), method, seconds, latex, verdict)
         self.entries[label] = entry
-        show(entry)
+        show_line(entry)
         return entry
 
 
@@ -392,10 +392,10 @@ def answer(exercise: str, expression: Any, solution: Any, hint: str = "") -> "Ma
         given, right = marked(expression, solution)
     except (ReadError, ComparisonError) as error:
         text = f"{exercise}: not yet. {error} {hint}".rstrip()
-        show(Line(text, False))
+        show_line(Line(text, False))
         return Mark(False)
     text = f"{exercise}: right" if right else _not_yet(exercise, given, solution, hint)
-    show(Line(text, right))
+    show_line(Line(text, right))
     return Mark(right)
 
 

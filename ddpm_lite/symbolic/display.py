@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def show(line: Any) -> None:
+def show_line(line: Any) -> None:
     """Show it beside the cell that is running."""
     hook(line)
 
@@ -23,4 +23,4 @@ def in_notebook_or_print(line: Any) -> None:
 
 
 hook: Callable[[Any], None] = in_notebook_or_print
-"""What `show` calls; a page that runs cells by itself puts its own function here."""
+"""What `show_line` calls; a page that runs cells by itself puts its own function here."""

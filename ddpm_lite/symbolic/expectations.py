@@ -32,14 +32,14 @@ from ddpm_lite.symbolic.algebra import is_positive, put
 from ddpm_lite.symbolic.chains import (
     TOP,
     LawError,
-    Limits,
     Piece,
+    Sums,
     densities,
     in_order,
     joined,
     least,
     minus,
-    names,
+    named,
     piece_of,
     pieces_of,
     separated,
@@ -193,7 +193,7 @@ class _Scope:
     def known(self) -> tuple[Piece, ...]:
         return self.bound + self.free
 
-    def under(self, laws: Iterable[Density], limits: Limits) -> "_Scope":
+    def under(self, laws: Iterable[Density], limits: Sums) -> "_Scope":
         """The scope with the laws multiplied to it, in whichever order they can be."""
         waiting = list(laws)
         new = [piece for law in waiting for piece in pieces_of(law.variables, limits)]
@@ -205,28 +205,28 @@ class _Scope:
             waiting.remove(law)
         return scope
 
-    def _opened(self, laws: list[Density], new: list[Piece], limits: Limits) -> "_Scope":
+    def _opened(self, laws: list[Density], new: list[Piece], limits: Sums) -> "_Scope":
         given = [piece for law in laws for piece in pieces_of(law.given, limits)]
         return _Scope(free=tuple(_distinct(minus_same(given, new))))
 
-    def lacks(self, law: Density, limits: Limits) -> list[Piece]:
+    def lacks(self, law: Density, limits: Sums) -> list[Piece]:
         """What the law is given, but the scope does not know."""
         return minus(pieces_of(law.given, limits), self.known)
 
-    def times(self, law: Density, limits: Limits) -> "_Scope":
+    def times(self, law: Density, limits: Sums) -> "_Scope":
         """The scope with one more law. Raises LawError if the product is not the joint law."""
         new, given = pieces_of(law.variables, limits), pieces_of(law.given, limits)
         if self.name not in (None, law.name):
             raise LawError(f"the laws {self.name} and {law.name} are not one")
         if missing := self.lacks(law, limits):
             raise LawError(
-                f"{text_of(law)} is given {names(missing)}, which is not integrated over"
+                f"{text_of(law)} is given {named(missing)}, which is not integrated over"
             )
         for i, piece in enumerate(new):
             if not all(piece.apart(old) for old in (*self.bound, *new[:i])):
-                raise LawError(f"{names([piece])} is integrated over twice")
+                raise LawError(f"{named([piece])} is integrated over twice")
             if not all(piece.apart(old, 0) for old in self.free):
-                raise LawError(f"{names([piece])} is integrated over and given")
+                raise LawError(f"{named([piece])} is integrated over and given")
         self._check_independent(law, new, given)
         return _Scope(law.name, self.bound + tuple(new), self.free)
 
@@ -236,8 +236,8 @@ class _Scope:
                 use("eq-markov-property")
                 if not separated(piece, other, given):
                     raise LawError(
-                        f"{text_of(law)} is not the law of {names([piece])} here: "
-                        f"{names([other])} is known as well, and it tells something about it"
+                        f"{text_of(law)} is not the law of {named([piece])} here: "
+                        f"{named([other])} is known as well, and it tells something about it"
                     )
 
 
@@ -271,7 +271,7 @@ def _check_one_law(leaves: list[_Leaf]) -> None:
         for piece in scope.bound:
             for other in minus_same(free, list(scope.free)):
                 if not separated(piece, other, scope.free):
-                    raise LawError(f"{names([other])} is free, and {names([piece])} is not: "
+                    raise LawError(f"{named([other])} is free, and {named([piece])} is not: "
                                    "the terms are not expectations under one law")  # fmt: skip
 
 
@@ -282,7 +282,7 @@ class _Term(NamedTuple):
     """A summand and the sums it stands under."""
 
     body: Expr
-    limits: Limits = ()
+    limits: Sums = ()
 
 
 @dataclass
@@ -292,7 +292,7 @@ class _Walk:
     variables: list[Expr]
     leaves: list[_Leaf] = field(default_factory=list)
 
-    def terms(self, expression: Expr, scope: _Scope, limits: Limits) -> list[_Term]:
+    def terms(self, expression: Expr, scope: _Scope, limits: Sums) -> list[_Term]:
         """The terms of an expression under a law."""
         if isinstance(expression, Add):
             return [t for part in expression.args for t in self.terms(part, scope, limits)]
@@ -308,7 +308,7 @@ class _Walk:
             return self._logarithm(expression.args[0], scope, limits)
         return [self._leaf(expression, scope, limits)]
 
-    def _product(self, product: Expr, scope: _Scope, limits: Limits) -> list[_Term]:
+    def _product(self, product: Expr, scope: _Scope, limits: Sums) -> list[_Term]:
         expanded = sp.expand_mul(product, deep=False)
         if not isinstance(expanded, Mul):
             return self.terms(expanded, scope, limits)
@@ -322,7 +322,7 @@ class _Walk:
         parts = self.terms(taken[0], scope, limits)
         return [_Term(sp.expand_mul(factor * part.body), part.limits) for part in parts]
 
-    def _sum(self, series: Sum, scope: _Scope, limits: Limits) -> list[_Term]:
+    def _sum(self, series: Sum, scope: _Scope, limits: Sums) -> list[_Term]:
         body, inner = series.function, limits
         for index, low, high in reversed(series.limits):
             fresh = sp.Dummy(index.name, integer=True, positive=True)
@@ -330,7 +330,7 @@ class _Walk:
             inner = (*inner, (fresh, low.xreplace(dict(_pairs(inner))), high))
         return self.terms(body, scope, inner)
 
-    def _divergence(self, kl: Expr, scope: _Scope, limits: Limits) -> list[_Term]:
+    def _divergence(self, kl: Expr, scope: _Scope, limits: Sums) -> list[_Term]:
         q, p = kl.args
         laws = densities(q)
         if not laws:
@@ -340,7 +340,7 @@ class _Walk:
         difference = [self._logarithm(q, inner, limits), self._logarithm(p, inner, limits)]
         return difference[0] + [t._replace(body=-t.body) for t in difference[1]]
 
-    def _logarithm(self, inside: Expr, scope: _Scope, limits: Limits) -> list[_Term]:
+    def _logarithm(self, inside: Expr, scope: _Scope, limits: Sums) -> list[_Term]:
         """Logs of the factors that are surely positive, and one log of all others together."""
         self._note(inside, scope, limits, _used(inside, self.variables, limits))
         terms, others = [], sp.Integer(1)
@@ -350,7 +350,7 @@ class _Walk:
             others *= 1 if parts is not None else factor
         return [*terms, *([self._leaf(sp.log(others), scope, limits)] if others != 1 else [])]
 
-    def _log_of_factor(self, factor: Expr, scope: _Scope, limits: Limits) -> list[_Term] | None:
+    def _log_of_factor(self, factor: Expr, scope: _Scope, limits: Sums) -> list[_Term] | None:
         """None where the factor may be negative, or nothing is to be taken apart."""
         base, power = factor.as_base_exp()
         if isinstance(factor, sp.exp):
@@ -366,7 +366,7 @@ class _Walk:
             return self._sum(Sum(_log(factor.function), *factor.limits), scope, limits)
         return [self._leaf(sp.log(factor), scope, limits)] if is_positive(factor) else None
 
-    def _leaf(self, expression: Expr, scope: _Scope, limits: Limits) -> _Term:
+    def _leaf(self, expression: Expr, scope: _Scope, limits: Sums) -> _Term:
         """What is not taken apart; its variables must be bound or given, also in sums within it."""
         used = _used(expression, self.variables, limits)
         for series, inner in _series_in(expression, limits):
@@ -375,14 +375,14 @@ class _Walk:
                 _check_fixed(series, self.variables)
         return self._note(expression, scope, limits, used)
 
-    def _note(self, expression: Expr, scope: _Scope, limits: Limits, used: list[Piece]) -> _Term:
+    def _note(self, expression: Expr, scope: _Scope, limits: Sums, used: list[Piece]) -> _Term:
         if expression.has(KL) or any(_has_law(e) for e in expression.atoms(Expectation)):
             raise LawError(f"{expression} is not linear in its expectations")
         if scope.known:
             _check_fixed(expression, self.variables)
         unknown = minus(used, scope.known) if scope.known else []
         if unknown:
-            raise LawError(f"{names(unknown)} is free in the expectation of {expression}")
+            raise LawError(f"{named(unknown)} is free in the expectation of {expression}")
         self.leaves.append(_Leaf(scope, [] if scope.known else used))
         return _Term(expression, limits)
 
@@ -396,7 +396,7 @@ def _check_fixed(expression: Expr, variables: list[Expr]) -> None:
             raise LawError(f"{name} may depend on what is averaged in {expression}")
 
 
-def _used(expression: Expr, variables: list[Expr], limits: Limits) -> list[Piece]:
+def _used(expression: Expr, variables: list[Expr], limits: Sums) -> list[Piece]:
     """The variables of an expression but those in sums, which are looked at by themselves."""
     return pieces_of(variables_in(_without_series(expression), variables), limits)
 
@@ -405,7 +405,7 @@ def _without_series(expression: Expr) -> Expr:
     return expression.xreplace({s: sp.Integer(1) for s in expression.atoms(Product, Sum)})
 
 
-def _series_in(expression: Expr, limits: Limits) -> Iterator[tuple[Expr, Limits]]:
+def _series_in(expression: Expr, limits: Sums) -> Iterator[tuple[Expr, Sums]]:
     """What sums and products within an expression add up, each under its range."""
     if isinstance(expression, (Sum, Product)):
         body, inner = expression.function, limits
@@ -419,7 +419,7 @@ def _series_in(expression: Expr, limits: Limits) -> Iterator[tuple[Expr, Limits]
             yield from _series_in(part, limits)
 
 
-def _pairs(limits: Limits) -> list[tuple[Symbol, Symbol]]:
+def _pairs(limits: Sums) -> list[tuple[Symbol, Symbol]]:
     return [(Symbol(s.name, integer=True, positive=True), s) for s, _, _ in limits]
 
 
@@ -451,7 +451,7 @@ def _log(product: Expr) -> Expr:
     return sp.log(product, evaluate=False)
 
 
-def _log_density(density: Density, limits: Limits) -> list[_Term]:
+def _log_density(density: Density, limits: Sums) -> list[_Term]:
     """Log n(A | B) = log n(A, B) - log n(B), each along the chain."""
     given = pieces_of(density.given, limits)
     both = pieces_of(density.variables, limits) + given
@@ -461,7 +461,7 @@ def _log_density(density: Density, limits: Limits) -> list[_Term]:
     return _log_joint(density, both, limits) + taken
 
 
-def _log_joint(density: Density, pieces: list[Piece], limits: Limits) -> list[_Term]:
+def _log_joint(density: Density, pieces: list[Piece], limits: Sums) -> list[_Term]:
     """The logarithm of a joint density as logs of single and of conditional densities."""
     variables = (*density.variables, *density.given)
     bases = {piece_of(v).base: v for v in variables}
@@ -483,7 +483,7 @@ def _log_joint(density: Density, pieces: list[Piece], limits: Limits) -> list[_T
     return terms
 
 
-def _inside(density: Density, piece: Piece, bases: dict[str, Expr], limits: Limits) -> list[_Term]:
+def _inside(density: Density, piece: Piece, bases: dict[str, Expr], limits: Sums) -> list[_Term]:
     """The steps within x_{lo:hi}, a sum from lo + 1 to hi."""
     if piece.lo == piece.hi:
         return []

@@ -28,19 +28,19 @@ from ddpm_lite.symbolic.prose import formulas_in
 from ddpm_lite.symbolic.reader import Claim, read_claims
 from ddpm_lite.symbolic.tokens import ReadError, tokens_of
 
-Kind = Literal["term", "numbers", "follows", "given", "notation", "wrong", "unchecked"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-LISTED: tuple[Kind, ...] = ("given", "notation", "wrong", "unchecked")
+InlineKind = Literal["term", "numbers", "follows", "given", "notation", "wrong", "unchecked"]
+INLINE_KINDS: tuple[InlineKind, ...] = get_args(InlineKind)
+LISTED: tuple[InlineKind, ...] = ("given", "notation", "wrong", "unchecked")
 Listing: TypeAlias = Mapping[str, Any]
 """One page of the list: for each kind the formulas, or the formulas by reason."""
 Members: TypeAlias = tuple[tuple[Token, ...], ...]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class InlineVerdict:
     """What a formula is, how that was seen, and what is wrong with it, if anything."""
 
-    kind: Kind | None
+    kind: InlineKind | None
     how: str = ""
     fault: str = ""
 
@@ -51,7 +51,7 @@ class Finding:
 
     latex: str
     line: int
-    verdict: Verdict
+    verdict: InlineVerdict
 
 
 # --- Reading --------------------------------------------------------------------------------------
@@ -154,21 +154,21 @@ class Known:
         self.supposed, self.values = [], {}
 
 
-def listed_in(listing: Listing) -> dict[str, Verdict]:
+def listed_in(listing: Listing) -> dict[str, InlineVerdict]:
     """What the list says of each formula that it names. Raises ValueError for an unknown kind."""
     unknown = set(listing) - set(LISTED)
     if unknown:
         raise ValueError(f"{', '.join(sorted(unknown))}: no kind; write {', '.join(LISTED)}")
-    found: dict[str, Verdict] = {}
+    found: dict[str, InlineVerdict] = {}
     for kind in LISTED:
         formulas = listing.get(kind) or {}
         by_reason = formulas if isinstance(formulas, Mapping) else {"": formulas}
         for reason, group in by_reason.items():
-            found |= {str(latex): Verdict(kind, reason) for latex in group}
+            found |= {str(latex): InlineVerdict(kind, reason) for latex in group}
     return found
 
 
-def judge(latex: str, known: Known, listed: Verdict | None = None) -> Verdict:
+def judge(latex: str, known: Known, listed: InlineVerdict | None = None) -> InlineVerdict:
     """The verdict on one formula of a page. What the list says never excuses a false number."""
     try:
         reading = reading_of(latex)
@@ -176,7 +176,7 @@ def judge(latex: str, known: Known, listed: Verdict | None = None) -> Verdict:
         if listed and listed.kind != "given":
             return listed
         place = "is listed as given" if listed else "is not listed"
-        return Verdict(None, fault=f"${latex}$ cannot be read, and {place}: {error.reason}")
+        return InlineVerdict(None, fault=f"${latex}$ cannot be read, and {place}: {error.reason}")
     found = [
         _judge_relation(claim, members, place, known, listed)
         for claim, members in zip(reading.claims, reading.tokens, strict=True)
@@ -185,14 +185,14 @@ def judge(latex: str, known: Known, listed: Verdict | None = None) -> Verdict:
     return _worst(found)
 
 
-def _worst(found: Sequence[Verdict]) -> Verdict:
+def _worst(found: Sequence[InlineVerdict]) -> InlineVerdict:
     """A chain is as good as its weakest relation."""
     faulty = next((verdict for verdict in found if verdict.fault), None)
     if faulty:
         return faulty
-    kinds: list[Kind] = [v.kind for v in found if v.kind]
+    kinds: list[InlineKind] = [v.kind for v in found if v.kind]
     reasons = ", ".join(dict.fromkeys(v.how for v in found if v.how))
-    return Verdict(max(kinds, key=KINDS.index, default="term"), reasons)
+    return InlineVerdict(max(kinds, key=INLINE_KINDS.index, default="term"), reasons)
 
 
 def _judge_relation(
@@ -200,25 +200,25 @@ def _judge_relation(
     members: Members,
     place: int,
     known: Known,
-    listed: Verdict | None,
-) -> Verdict:
+    listed: InlineVerdict | None,
+) -> InlineVerdict:
     left, right = claim.members[place : place + 2]
     relation, words = claim.relations[place], members[place : place + 2]
     told = f"${_text(words[0])} {relation} {_text(words[1])}$"
     if printed.is_number(left) and printed.is_number(right):
         units = [printed.last_digit(member) for member in words]
         true = printed.holds(left, relation, right, units)
-        return Verdict("numbers", fault="" if true else f"{told} is false")
+        return InlineVerdict("numbers", fault="" if true else f"{told} is false")
     if relation == r"\approx" and printed.coefficients_agree(left, right):
-        return Verdict("numbers")
+        return InlineVerdict("numbers")
     if listed:
         false = follows.contradicts(left, relation, right)
-        return Verdict(None, fault=f"{told} contradicts the definitions") if false else listed
+        return InlineVerdict(None, fault=f"{told} contradicts the definitions") if false else listed
     premises = [*known.supposed, *known.displays]
     how = follows.why(left, relation, right, premises, known.values)
     how = how or follows.stated(left, relation, right, known.elsewhere)
     fault = "" if how else f"{told} does not follow from the page, and is not listed"
-    return Verdict("follows" if how else None, how or "", fault)
+    return InlineVerdict("follows" if how else None, how or "", fault)
 
 
 def _text(tokens: Iterable[Token]) -> str:
@@ -230,7 +230,7 @@ def _text(tokens: Iterable[Token]) -> str:
 
 def findings(text: str, listing: Listing, others: Mapping[str, Equation]) -> list[Finding]:
     """The verdict on each formula in a page's running text; `others`: displays by label."""
-    known = Known(*premises_of(text, others))
+    known = Known(*premises_around(text, others))
     listed = listed_in(listing)
     found, section = [], 0
     for formula in formulas_in(text):
@@ -244,7 +244,7 @@ def findings(text: str, listing: Listing, others: Mapping[str, Equation]) -> lis
     return found
 
 
-def premises_of(
+def premises_around(
     text: str, others: Mapping[str, Equation]
 ) -> tuple[list[follows.Premise], list[follows.Premise]]:
     """What the page displays or refers to by {eq}; and what other pages display."""

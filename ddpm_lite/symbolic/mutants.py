@@ -33,7 +33,7 @@ from ddpm_lite.symbolic.slips import Slip, slips
 from ddpm_lite.symbolic.tokens import ReadError
 from ddpm_lite.symbolic.trials import in_child, try_premises
 
-SECONDS = 60
+MUTANT_SECONDS = 60
 """A mutant that is not decided by then counts as not caught."""
 
 
@@ -94,7 +94,7 @@ def mutants_of(equation: Equation) -> Iterator[Slip]:
 def is_caught(label: str, slip: Slip, results: tuple[Any, ...]) -> bool:
     """Whether the build would fail with this formula on the page."""
     try:
-        with _limit(SECONDS):
+        with _limit(MUTANT_SECONDS):
             checks.compare(label, read_claims(slip.latex), results)
     except TimeoutError:
         return False
@@ -156,7 +156,7 @@ def _flat(latex: str) -> str:
     return " ".join(latex.split())
 
 
-def report(outcomes: list[Outcome], reasons: dict[str, str]) -> dict[str, Any]:
+def summary_of(outcomes: list[Outcome], reasons: dict[str, str]) -> dict[str, Any]:
     """All pages together, each survivor with its reason."""
     by_slip: Counter[str] = Counter()
     for outcome in outcomes:
@@ -190,7 +190,7 @@ def _explained(survivors: Iterable[Survivor], reasons: dict[str, str]) -> list[d
     return rows
 
 
-def show(whole: dict[str, Any], seconds: float) -> None:
+def print_summary(whole: dict[str, Any], seconds: float) -> None:
     """The tables, the survivors, and one JSON line."""
     for page, row in whole["pages"].items():
         print(f"{page:28} {row['mutants']:5} mutants {row['caught']:5} caught")
@@ -227,10 +227,10 @@ def main(arguments: list[str] | None = None) -> int:
     reasons = json.loads(options.reasons.read_text()) if options.reasons else {}
     with Pool(min(len(pages), os.cpu_count() or 1), maxtasksperchild=1) as pool:
         outcomes = sorted(pool.map(try_page, pages, chunksize=1), key=lambda outcome: outcome.page)
-    whole = report(outcomes, reasons)
+    whole = summary_of(outcomes, reasons)
     if options.output:
         options.output.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
-    show(whole, time.perf_counter() - start)
+    print_summary(whole, time.perf_counter() - start)
     return int(not is_good(whole))
 
 

@@ -14,7 +14,7 @@ import io
 from typing import Any
 
 from ddpm_lite.symbolic import display
-from ddpm_lite.symbolic.checks import Entry, Line, Mark
+from ddpm_lite.symbolic.checks import LedgerEntry, Line, Mark
 
 MOST_PRINTED = 100_000
 """Characters; a cell that prints for ever would fill the memory."""
@@ -68,7 +68,7 @@ class Output:
 
 
 def _part(value: Any) -> list[str]:
-    if isinstance(value, Entry):
+    if isinstance(value, LedgerEntry):
         return ["line", value.mark, value.latex, value.method]
     if isinstance(value, Line):
         return ["answer", str(value)]

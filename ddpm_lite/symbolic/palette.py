@@ -11,7 +11,7 @@ from ddpm_lite.symbolic.page import Page
 from ddpm_lite.symbolic.plain import names, to_latex
 from ddpm_lite.symbolic.tokens import ReadError, tokens_of
 
-MOST = 12
+MOST_SYMBOLS = 12
 """More would be a keyboard, and no list."""
 
 
@@ -27,7 +27,7 @@ def palette(page: Page) -> list[tuple[str, str]]:
     for name in order:
         with suppress(ReadError):  # x_{1:T} has no other way of writing
             found.append((to_latex(name), name))
-    return found[:MOST]
+    return found[:MOST_SYMBOLS]
 
 
 def _typed(tokens: list[Token]) -> Iterator[str]:

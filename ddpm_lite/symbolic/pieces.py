@@ -1,7 +1,7 @@
 r"""The marks of a formula that a reader can point at: letters, numbers, signs, names.
 
-Brackets, roots and bars of fractions are no pieces: what stands in them is. `marked` writes the
-formula anew with each piece in \class{piece-3}{...}, which MathJax hands on to the page.
+Brackets, roots and bars of fractions are no pieces: what stands in them is. `with_classes` writes
+the formula anew with each piece in \class{piece-3}{...}, which MathJax hands on to the page.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _OTHERS = (r"\top", r"\in", r"\cdots", r"\dots", r"\ldots")
 _COMMANDS = frozenset(_RELATIONS + _NAMES + _OTHERS)
 
 
-class Piece(NamedTuple):
+class LatexPiece(NamedTuple):
     """Where a mark stands in the LaTeX."""
 
     start: int
@@ -28,7 +28,7 @@ class Piece(NamedTuple):
     """Whether it stands behind _ or ^ without braces; TeX then takes one mark only."""
 
 
-def pieces_of(latex: str) -> Iterator[Piece]:
+def latex_pieces(latex: str) -> Iterator[LatexPiece]:
     r"""All pieces, in order. Raises ReadError. The 1 and 2 of \frac12 stand too close for it."""
     words = braced(list(words_of(latex)))
     for before, word, after in zip([None, *words], words, [*words[1:], None], strict=False):
@@ -36,7 +36,7 @@ def pieces_of(latex: str) -> Iterator[Piece]:
         end = start + len(word)
         loose = after == "}" and after.start_pos is None  # an argument without braces
         if _is_piece(word) and not loose and latex[start:end] == word:
-            yield Piece(start, end, before in ("_", "^"))
+            yield LatexPiece(start, end, before in ("_", "^"))
 
 
 def _is_piece(word: Token) -> bool:
@@ -45,10 +45,10 @@ def _is_piece(word: Token) -> bool:
     return word in _SIGNS or word in _COMMANDS or word in TABLE
 
 
-def marked(latex: str) -> str:
+def with_classes(latex: str) -> str:
     """The same formula, in which each piece can be found on the page."""
     out, done = "", 0
-    for number, (start, end, is_index) in enumerate(pieces_of(latex)):
+    for number, (start, end, is_index) in enumerate(latex_pieces(latex)):
         piece = rf"\class{{piece-{number}}}{{{latex[start:end]}}}"
         out += latex[done:start] + (f"{{{piece}}}" if is_index else piece)
         done = end

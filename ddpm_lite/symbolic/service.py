@@ -34,13 +34,13 @@ import sympy as sp
 
 from ddpm_lite.symbolic import checks, display
 from ddpm_lite.symbolic.cells import Cell, cells_of
-from ddpm_lite.symbolic.checks import CheckError, Disagreement, Entry, Ledger, Mark, ledger
+from ddpm_lite.symbolic.checks import CheckError, Disagreement, Ledger, LedgerEntry, Mark, ledger
 from ddpm_lite.symbolic.derivations import Derivations
 from ddpm_lite.symbolic.equality import counterexample
 from ddpm_lite.symbolic.outputs import Output
 from ddpm_lite.symbolic.page import Page, PageError
 from ddpm_lite.symbolic.palette import palette
-from ddpm_lite.symbolic.pieces import marked, pieces_of, place_of
+from ddpm_lite.symbolic.pieces import latex_pieces, place_of, with_classes
 from ddpm_lite.symbolic.plain import to_latex
 from ddpm_lite.symbolic.reader import read_claims
 from ddpm_lite.symbolic.sheet import LET, Sheet, SheetError
@@ -170,11 +170,11 @@ def run_to(label: str) -> Answer:
     return {"label": label, "mark": entry.mark, "method": entry.method, "seconds": entry.seconds}
 
 
-def _derive(chapter: Chapter, label: str) -> Entry:
+def _derive(chapter: Chapter, label: str) -> LedgerEntry:
     if label not in chapter.derivations.checks:
         raise ServiceError(f"no cell checks {label}")
     chapter.run(chapter.derivations.checks[label])
-    entry: Entry = chapter.noted["entries"][label]
+    entry: LedgerEntry = chapter.noted["entries"][label]
     return entry
 
 
@@ -197,7 +197,7 @@ def try_formula(label: str, latex: str) -> Answer:
     def verdict() -> Answer:
         claims = read_claims(latex)
         kind = checks.verdict_of(label, claims, results, entry.method, witnesses)
-        mark = checks.Entry(label, "derived", entry.method, 0.0, latex, kind).mark
+        mark = checks.LedgerEntry(label, "derived", entry.method, 0.0, latex, kind).mark
         return {"verdict": "compared" if kind == "compared" else "equal", "mark": mark}
 
     with chapter.in_use():
@@ -343,7 +343,8 @@ def slip(label: str, seed: int) -> Answer:
     for one in order:
         if try_formula(label, one.latex)["verdict"] == "different":
             return {"label": label, "name": one.name, "latex": one.latex,
-                    "marked": marked(one.latex), "pieces": [p[:2] for p in pieces_of(one.latex)],
+                    "marked": with_classes(one.latex),
+                    "pieces": [piece[:2] for piece in latex_pieces(one.latex)],
                     **place_of(original, one.latex)}  # fmt: skip
     raise ServiceError(f"no slip in {label} is one that can be seen")
 

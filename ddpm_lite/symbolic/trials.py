@@ -25,12 +25,12 @@ from ddpm_lite.symbolic.reader import read_claims
 from ddpm_lite.symbolic.slips import Slip, slips, stronger
 from ddpm_lite.symbolic.tokens import ReadError
 
-SECONDS = 300
+CHILD_SECONDS = 300
 """So much of its own computing time a child has to fail, or to come to the end. A machine that is
 busy with something else takes nothing from it. A child that needs more stops the run."""
 AFTER = 30
 """So much of it to go on once something has failed, to see what else does."""
-MOST = 6
+MOST_CHANGES = 6
 """Changes of one premise, first one of each kind, then the second of each, and so on."""
 WHOLE = 2
 """So many changes of each premise are followed to the end of the page, to see all that fails, and
@@ -75,14 +75,14 @@ class Trials:
 
 
 def changes_of(page: Page, label: str) -> list[Change]:
-    """Changes of a premise that do not read as the very same formula: at most MOST, all kinds."""
+    """At most MOST_CHANGES of a premise, of all kinds, that do not read as the same formula."""
     latex, original = page[label].latex, read_claims(page[label].latex)
     made = [s for s in (*stronger(latex), *slips(latex)) if _claims(s) != original]
     kinds: dict[str, list[Slip]] = {}
     for slip in made:
         kinds.setdefault(slip.name, []).append(slip)
     rounds = (slip for row in zip_longest(*kinds.values()) for slip in row if slip is not None)
-    return [Change(label, slip.name, slip.latex) for slip in islice(rounds, MOST)]
+    return [Change(label, slip.name, slip.latex) for slip in islice(rounds, MOST_CHANGES)]
 
 
 def _claims(slip: Slip | Change) -> Any:
@@ -287,11 +287,11 @@ def _without(run: _Run, start: int, label: str) -> list[str] | None:
 
 
 def _answer(what: str, work: Callable[[], Any], times: int = 1) -> Any:
-    """What a child returns within so many times SECONDS.
+    """What a child returns within so many times CHILD_SECONDS.
 
     Raises PageError, which stops the run, where there is no answer.
     """
-    answer = in_child(work, times * SECONDS)
+    answer = in_child(work, times * CHILD_SECONDS)
     if isinstance(answer, str):
         raise PageError(f"{what}: {answer}")
     return answer

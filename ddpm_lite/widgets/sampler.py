@@ -15,8 +15,7 @@ from torch import Tensor
 
 from ddpm_lite.checkpoint import read
 from ddpm_lite.data import mnist, to_float, to_uint8
-from ddpm_lite.draw import DrawConfig, make_denoiser
-from ddpm_lite.draw import Sampler as SamplerName
+from ddpm_lite.draw import DrawConfig, SamplerName, make_denoiser
 from ddpm_lite.labels import class_names, class_number
 from ddpm_lite.model import MODELS, DiffusionModel
 from ddpm_lite.sample import Denoiser, State, ddim, ddim_step, dpm_solver, timesteps
@@ -125,7 +124,7 @@ class Sampler(Widget):
         """As an anywidget whose network is the kernel's: it asks, and `answer` answers."""
         made = super().live()
         made.kernel = True
-        made.on_msg(partial(answer, shipped(self.model)))
+        made.on_msg(partial(reply, shipped(self.model)))
         return made
 
     def _repr_mimebundle_(self, **_: Any) -> Any:
@@ -163,7 +162,7 @@ def shipped_names(name: str) -> tuple[str, ...]:
     return class_names(read(MODELS[name], only="nothing")[1], classes)
 
 
-def answer(
+def reply(
     model: DiffusionModel, live: "anywidget.AnyWidget", question: dict[str, Any], raw: list[bytes]
 ) -> None:
     """Evaluate the network for the widget in the notebook: one image, one time, some labels.
@@ -173,14 +172,14 @@ def answer(
     """
     reply: dict[str, Any] = {"id": question.get("id")}
     try:
-        outputs = [evaluated(model, raw[0], question["t"], question["labels"])]
+        outputs = [network_output(model, raw[0], question["t"], question["labels"])]
     except Exception as error:
         live.send(reply | {"error": f"{type(error).__name__}: {error}"})
     else:
         live.send(reply, outputs)
 
 
-def evaluated(model: DiffusionModel, raw: bytes, t: int, labels: list[int]) -> bytes:
+def network_output(model: DiffusionModel, raw: bytes, t: int, labels: list[int]) -> bytes:
     """The network's output for one image with each of the labels, one after another."""
     x = torch.frombuffer(bytearray(raw), dtype=torch.float32).reshape(1, *model.config.image_shape)
     label = torch.tensor(labels)

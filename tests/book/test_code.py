@@ -1,132 +1,103 @@
-"""The code runs the formula on the page: every coefficient, every t, every schedule.
+"""The code runs the formula on the page: every row of the table, every t of every schedule.
 
-The LaTeX is read from the chapters under its label, where a cell proves it, and worked out with 40
-digits from the schedule's betas. What the package computes in float64 must agree to 1e-10 relative.
+The table is `book_formulas`, from which the page "From formula to code" is drawn. Each formula is
+read from its chapter under its label, and worked out with 40 digits from the schedule's betas; what
+the package computes in float64 must agree to 1e-10 relative.
 """
 
-from functools import cache
-from pathlib import Path
+import ast
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
 
-import mpmath
+import book_formulas
 import pytest
-import sympy as sp
 import torch
+from book_formulas import PACKAGE, ROWS, WITHOUT, Row, line_number, pages, worked_out
 
-from ddpm_lite.diffusion import (
-    eps_from_x_0,
-    q_marginal,
-    q_posterior,
-    q_sample,
-    q_step,
-    x_0_from_eps,
-)  # fmt: skip
-from ddpm_lite.schedule import SCHEDULES, linear
-from ddpm_lite.symbolic.objects import Gaussian
-from ddpm_lite.symbolic.page import Page
-from ddpm_lite.symbolic.reader import read_claims, symbols
+from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, cosine, linear
 
-BOOK = Path(__file__).parents[2] / "book"
-NAMES = symbols(
-    r"\alpha_t, \beta_t, \bar\alpha_t, \bar\alpha_{t-1}, x_t, x_{t-1}, x_0, \epsilon, I"
-)
-X_T, X_PREV, X_0, EPS = 0.7, -0.4, 0.3, 1.1
-TOLERANCE = 1e-10
+TABLE = [row for rows in ROWS.values() for row in rows]
+WHOLE = {name: make(1000) for name, make in SCHEDULES.items()} | {"few": linear(100)}
 
 
-@cache
-def rhs(page: str, label: str, claim: int = 0) -> sp.Expr:
-    """The last member of a claim, as it stands on the page; it must be a derived equation there."""
-    equation = Page(BOOK / page)[label]
-    assert equation.kind in ("derived", "definition")
-    return read_claims(equation.latex)[claim].rhs
-
-
-@cache
-def numbers(name: str) -> list[tuple[mpmath.mpf, ...]]:
-    """alpha, beta, alpha_bar and alpha_bar of the step before, for each t, with 40 digits."""
-    with mpmath.workdps(40):
-        rows, bar = [], mpmath.mpf(1)
-        for beta in SCHEDULES[name](1000).beta.tolist():
-            alpha = 1 - mpmath.mpf(beta)
-            rows.append((alpha, mpmath.mpf(beta), bar * alpha, bar))
-            bar *= alpha
-        return rows
-
-
-def evaluate(expression: sp.Expr, name: str, first: int = 1) -> list[float]:
-    """The expression at every t >= first."""
-    plain = [sp.Dummy(f"a{k}") for k in range(len(NAMES))]
-    ready = expression.xreplace(dict(zip(NAMES, plain, strict=True)))
-    assert ready.free_symbols <= set(plain), ready.free_symbols
-    function = sp.lambdify(plain, ready, "mpmath")
-    rest = [mpmath.mpf(v) for v in (X_T, X_PREV, X_0, EPS)] + [mpmath.mpf(1)]
-    with mpmath.workdps(40):
-        return [float(function(*row, *rest)) for row in numbers(name)[first - 1 :]]
-
-
-def agree(code: torch.Tensor, page: list[float]) -> None:
+def difference(code: torch.Tensor, page: torch.Tensor) -> float:
+    """The largest relative difference; where the formula is 0, so must the code be."""
     assert code.dtype == torch.float64
-    proved = torch.tensor(page, dtype=torch.float64)
-    worst = ((code[-len(page) :] - proved).abs() / proved.abs()).max().item()
-    assert worst < TOLERANCE
+    assert code.shape == page.shape
+    scale = torch.where(page == 0, torch.finfo(torch.float64).tiny, page.abs())
+    return float(((code - page).abs() / scale).max())
 
 
-def tensor(value: float) -> torch.Tensor:
-    return torch.full((1000, 1), value, dtype=torch.float64)
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_the_code_runs_the_formula(row: Row) -> None:
+    for name, schedule in WHOLE.items():
+        assert difference(row.run(schedule), row.proved(schedule)) < row.within, name
 
 
-T = torch.arange(1, 1001)
-schedules = pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_a_formula_a_little_off_is_found(row: Row) -> None:
+    schedule = cosine(40)
+    times = row.times(schedule.T)
+    off = row.expression() * (1 + 10 * row.within) + int(row.expression() == 0)
+    found = worked_out(off, schedule, row.given(schedule), times)
+    page = torch.tensor(found, dtype=torch.float64)
+    assert difference(row.run(schedule), page) > row.within
 
 
-@schedules
-def test_the_step(name: str) -> None:
-    schedule, law = SCHEDULES[name](1000), rhs("04_forward_closed_form.md", "eq-q-step")
-    assert isinstance(law, Gaussian)
-    step = q_step(schedule, tensor(X_PREV), T)
-    agree(step.mean[:, 0], evaluate(law.mean, name))
-    agree(step.variance[:, 0], evaluate(law.variance, name))
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_the_line_is_one_that_runs(row: Row) -> None:
+    assert line_number(row) in lines_run(row, cosine(40).beta)
 
 
-@schedules
-def test_the_jump(name: str) -> None:
-    schedule, law = SCHEDULES[name](1000), rhs("04_forward_closed_form.md", "eq-q-marginal")
-    jump = q_marginal(schedule, tensor(X_0), T)
-    agree(jump.mean[:, 0], evaluate(law.mean, name))
-    agree(jump.variance[:, 0], evaluate(law.variance, name))
-    drawn = q_sample(schedule, tensor(X_0), T, tensor(EPS))
-    agree(drawn[:, 0], evaluate(rhs("04_forward_closed_form.md", "eq-closed-form"), name))
+def lines_run(row: Row, beta: torch.Tensor) -> set[int]:
+    """The lines of the row's file that run, from the making of the schedule on."""
+    seen: set[int] = set()
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code.co_filename != str(row.file):
+            return None
+        seen.add(frame.f_lineno)
+        return trace
+
+    forget()
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        row.run(NoiseSchedule(beta))
+    finally:
+        sys.settrace(before)
+    return seen
 
 
-@schedules
-def test_signal_to_noise(name: str) -> None:
-    agree(SCHEDULES[name](1000).snr, evaluate(rhs("04_forward_closed_form.md", "eq-snr"), name))
+def forget() -> None:
+    """What other rows have made the code compute."""
+    for kept in (book_formulas._likelihood, book_formulas._few):
+        kept.cache_clear()
 
 
-@schedules
-def test_the_posterior(name: str) -> None:
-    schedule = SCHEDULES[name](1000)
-    law = q_posterior(schedule, tensor(X_0), tensor(X_T), T)
-    agree(law.mean[:, 0], evaluate(rhs("05_bayes_posterior.md", "eq-posterior-mean"), name))
-    variance = rhs("05_bayes_posterior.md", "eq-posterior-variance")
-    agree(schedule.posterior_variance, evaluate(variance, name, first=2))
-    assert schedule.posterior_variance[0] == 0  # where the formula has 1 - alpha_bar_0 = 0
+def test_every_label_is_a_formula_that_a_chapter_proves_or_defines() -> None:
+    for row in TABLE:
+        for label in row.labels.split():
+            assert pages()[label][label].kind in ("derived", "definition"), label
 
 
-@schedules
-def test_the_posterior_mean_by_the_noise(name: str) -> None:
-    schedule = SCHEDULES[name](1000)
-    eps = eps_from_x_0(schedule, tensor(X_T), T, tensor(X_0))
-    x_0 = x_0_from_eps(schedule, tensor(X_T), T, tensor(EPS))
-    law = q_posterior(schedule, x_0, tensor(X_T), T)
-    agree(law.mean[:, 0], evaluate(rhs("05_bayes_posterior.md", "eq-posterior-eps"), name))
-    back = (x_0_from_eps(schedule, tensor(X_T), T, eps) - X_0).abs().max()
-    assert back < 1e-8  # 1 / sqrt(alpha_bar_T) magnifies rounding
+def public(module: str) -> Iterator[str]:
+    """The functions and classes of a module, and the methods of the schedule."""
+    tree = ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield f"{module}.{node.name}"
+        if isinstance(node, ast.ClassDef) and node.name == "NoiseSchedule":
+            inner = [part.name for part in node.body if isinstance(part, ast.FunctionDef)]
+            yield from (f"{module}.{node.name}.{name}" for name in inner)
 
 
-@pytest.mark.parametrize("T", [100, 1000, 4000])
-def test_the_scaled_schedule(T: int) -> None:
-    expression = rhs("04_forward_closed_form.md", "eq-scaled-linear")
-    t, steps = symbols("t, T")
-    page = [float(expression.subs({t: k, steps: T})) for k in range(1, T + 1)]
-    agree(linear(T).beta, page)
+@pytest.mark.parametrize("module", ROWS)
+def test_every_function_has_its_formula_or_a_reason_to_have_none(module: str) -> None:
+    rows, reasons = {row.code for row in ROWS[module]}, set(WITHOUT)
+    names = {name for name in public(module) if not name.split(".")[-1].startswith("_")}
+    names.discard("schedule.NoiseSchedule")
+    assert names - rows - reasons == set()
+    assert {name for name in reasons if name.startswith(f"{module}.")} <= names - rows

@@ -9,7 +9,7 @@ from book_proofs import Page, ProofLine, Shown, faults, lines_in
 from bs4 import BeautifulSoup
 from small_book import HEADER, SmallBook
 
-from ddpm_lite.symbolic.checks import Entry
+from ddpm_lite.symbolic.checks import LedgerEntry
 from ddpm_lite.symbolic.page import equations_of
 
 DEFINITION = "% definition\n$$\n\\alpha_t = 1 - \\beta_t\n$$ (eq-a)\n"
@@ -66,7 +66,7 @@ def test_the_gate_names_the_line() -> None:
 
 
 def test_a_line_of_the_engine_is_read_as_it_was_written() -> None:
-    entry = Entry("eq-x", "derived", "a < b & c", 0.125, r"a < b \text{ ``c''}")
+    entry = LedgerEntry("eq-x", "derived", "a < b & c", 0.125, r"a < b \text{ ``c''}")
     found = lines_in(f"<p>before</p>{entry._repr_html_()}")
     assert found == [ProofLine("eq-x", "derived", "a < b & c", 0.125, entry.latex)]
 
@@ -84,7 +84,7 @@ def book(tmp_path: Path) -> SmallBook:
     return SmallBook(tmp_path, "book_ledger")
 
 
-LINE = Entry("eq-b", "derived", "by hand", 0.0, r"\beta_t = 1 - \alpha_t")._repr_html_()
+LINE = LedgerEntry("eq-b", "derived", "by hand", 0.0, r"\beta_t = 1 - \alpha_t")._repr_html_()
 FAULTY = {
     "unchecked": (DERIVED, "no cell has run check"),
     "unread": (DEFINITION, "no cell has run definition"),

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from ddpm_lite.symbolic.page import Page as Chapter
-from ddpm_lite.symbolic.pieces import marked, pieces_of
+from ddpm_lite.symbolic.pieces import latex_pieces, with_classes
 
 from .chromium import Log
 from .conftest import PHONE, ROOT, SITE, SLOW, missing
@@ -380,7 +380,7 @@ def test_every_formula_of_the_book_can_be_pointed_at(page: Page, site_url: str) 
     """MathJax sets each formula with its marks, and each mark is on the page."""
     page.goto(f"{site_url}/{CHAPTER}")
     formulas = [
-        (equation.label, marked(equation.latex), len(list(pieces_of(equation.latex))))
+        (equation.label, with_classes(equation.latex), len(list(latex_pieces(equation.latex))))
         for path in sorted((ROOT / "book").glob("[01]*.md"))
         for equation in Chapter(path).equations.values()
     ]

@@ -13,7 +13,7 @@ from ddpm_lite.draw import DrawConfig, make_denoiser
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import last
 from ddpm_lite.widgets.modules import module_text
-from ddpm_lite.widgets.sampler import Sampler, answer, page_noise, page_states
+from ddpm_lite.widgets.sampler import Sampler, page_noise, page_states, reply
 
 from .chromium import Log
 
@@ -48,7 +48,7 @@ NOTEBOOK = """async ({ module, state }) => {
 
 
 class Kernel:
-    """What the widget manager has in Python: it keeps what `answer` sends."""
+    """What the widget manager has in Python: it keeps what `reply` sends."""
 
     def __init__(self) -> None:
         self.model = DiffusionModel.load()
@@ -64,7 +64,7 @@ class Kernel:
         """One question and its answer; on a wire that loses bytes, an error."""
         self.questions.append(question)
         image = b"lost" if self.loses else base64.b64decode(raw)
-        answer(self.model, self, question, [image])  # type: ignore[arg-type]
+        reply(self.model, self, question, [image])  # type: ignore[arg-type]
         return self.sent
 
 

@@ -17,8 +17,7 @@ from torch import Tensor
 from ddpm_lite.classifier import load_classifier
 from ddpm_lite.data import to_uint8
 from ddpm_lite.diffusion import q_sample
-from ddpm_lite.draw import DrawConfig, make_denoiser
-from ddpm_lite.draw import Sampler as SamplerName
+from ddpm_lite.draw import DrawConfig, SamplerName, make_denoiser
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import Denoiser, ddim_step, denoiser, last, timesteps
 from ddpm_lite.schedule import SCHEDULES, linear

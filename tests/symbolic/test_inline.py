@@ -4,7 +4,15 @@ import pytest
 import sympy as sp
 
 from ddpm_lite.symbolic.follows import premises_of, why
-from ddpm_lite.symbolic.inline import Known, Listing, Verdict, dead, findings, judge, listed_in
+from ddpm_lite.symbolic.inline import (
+    InlineVerdict,
+    Known,
+    Listing,
+    dead,
+    findings,
+    judge,
+    listed_in,
+)
 from ddpm_lite.symbolic.printed import holds
 from ddpm_lite.symbolic.prose import formulas_in
 from ddpm_lite.symbolic.reader import read, read_claims
@@ -72,7 +80,7 @@ def test_formulas_are_found_where_readers_see_them() -> None:
 # --- Numbers --------------------------------------------------------------------------------------
 
 
-def verdict(latex: str, listed: Verdict | None = None) -> Verdict:
+def verdict(latex: str, listed: InlineVerdict | None = None) -> InlineVerdict:
     return judge(latex, Known(), listed)
 
 
@@ -94,7 +102,7 @@ def verdict(latex: str, listed: Verdict | None = None) -> Verdict:
     ],
 )
 def test_true_numbers_hold(latex: str) -> None:
-    assert verdict(latex) == Verdict("numbers")
+    assert verdict(latex) == InlineVerdict("numbers")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +124,7 @@ def test_true_numbers_hold(latex: str) -> None:
 def test_false_numbers_are_refused_even_if_listed(latex: str) -> None:
     assert verdict(latex).fault
     if "z" not in latex:
-        assert "is false" in verdict(latex, Verdict("given")).fault
+        assert "is false" in verdict(latex, InlineVerdict("given")).fault
 
 
 def test_a_tie_rounds_either_way_and_no_digit_is_no_claim() -> None:
@@ -134,14 +142,14 @@ def test_a_tie_rounds_either_way_and_no_digit_is_no_claim() -> None:
     "latex", [r"\alpha_t", r"x_1, \dots, x_T", "(x_0, x_t)", "[-1, 1]", "|a|", r"10{,}000"]
 )
 def test_what_claims_nothing_has_but_to_be_read(latex: str) -> None:
-    assert verdict(latex) == Verdict("term")
+    assert verdict(latex) == InlineVerdict("term")
 
 
 @pytest.mark.parametrize("latex", [r"\square", r"x \oplus y", r"\sum_i x_i", "(x_0, ?)"])
 def test_what_cannot_be_read_has_to_be_listed(latex: str) -> None:
     assert "cannot be read, and is not listed" in verdict(latex).fault
-    assert verdict(latex, Verdict("notation", "for the test")).kind == "notation"
-    assert "cannot be read, and is listed as given" in verdict(latex, Verdict("given")).fault
+    assert verdict(latex, InlineVerdict("notation", "for the test")).kind == "notation"
+    assert "cannot be read, and is listed as given" in verdict(latex, InlineVerdict("given")).fault
 
 
 # --- What follows ---------------------------------------------------------------------------------
@@ -249,8 +257,8 @@ def test_what_a_section_supposes_ends_with_it() -> None:
 def test_the_list_names_kinds_reasons_and_nothing_in_vain() -> None:
     listing = {"given": ["t = 1"], "notation": {"a sign": [r"\square"]}}
     assert listed_in(listing) == {
-        "t = 1": Verdict("given"),
-        r"\square": Verdict("notation", "a sign"),
+        "t = 1": InlineVerdict("given"),
+        r"\square": InlineVerdict("notation", "a sign"),
     }
     assert list(dead(listing, ["t = 1"])) == [
         r"$\square$ is listed as notation, and stands nowhere on the page"
@@ -260,5 +268,5 @@ def test_the_list_names_kinds_reasons_and_nothing_in_vain() -> None:
 
 
 def test_the_list_cannot_contradict_the_definitions() -> None:
-    assert "contradicts" in verdict(r"\bar\alpha_0 = 0", Verdict("given")).fault
-    assert verdict(r"\bar\alpha_3 = 0.5", Verdict("given")).kind == "given"
+    assert "contradicts" in verdict(r"\bar\alpha_0 = 0", InlineVerdict("given")).fault
+    assert verdict(r"\bar\alpha_3 = 0.5", InlineVerdict("given")).kind == "given"

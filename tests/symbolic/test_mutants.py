@@ -80,7 +80,7 @@ def test_a_hole_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_report_counts_and_wants_reasons(tmp_path: Path) -> None:
     survivor = mutants.Survivor("page", "eq-one", "a sign", "x = y")
     outcome = mutants.Outcome("page", "0", {"a sign": 50}, 49, [survivor])
-    whole = mutants.report([outcome], {"eq-one: x = y": "the same"})
+    whole = mutants.summary_of([outcome], {"eq-one: x = y": "the same"})
     assert (whole["mutants"], whole["caught"]) == (50, 49)
     assert whole["survivors"][0]["reason"] == "the same"
     json.dumps(whole)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ddpm_lite.symbolic.page import Page
-from ddpm_lite.symbolic.palette import MOST, palette
+from ddpm_lite.symbolic.palette import MOST_SYMBOLS, palette
 from ddpm_lite.symbolic.plain import to_latex
 from ddpm_lite.symbolic.reader import read
 
@@ -21,6 +21,6 @@ def test_what_is_used_most_comes_first() -> None:
 @pytest.mark.parametrize("path", sorted(BOOK.glob("[01]*.md")), ids=lambda p: p.stem)
 def test_both_ways_of_writing_mean_the_same(path: Path) -> None:
     found = palette(Page(path))
-    assert 4 <= len(found) <= MOST
+    assert 4 <= len(found) <= MOST_SYMBOLS
     for latex, typed in found:
         assert read(latex) == read(to_latex(typed))

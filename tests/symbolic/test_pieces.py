@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ddpm_lite.symbolic.page import Page
-from ddpm_lite.symbolic.pieces import marked, pieces_of, place_of
+from ddpm_lite.symbolic.pieces import latex_pieces, place_of, with_classes
 from ddpm_lite.symbolic.slips import slips
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -24,19 +24,21 @@ BOOK = Path(__file__).parents[2] / "book"
     ],
 )
 def test_pieces(latex: str, pieces: list[str]) -> None:
-    assert [latex[p.start : p.end] for p in pieces_of(latex)] == pieces
+    assert [latex[p.start : p.end] for p in latex_pieces(latex)] == pieces
 
 
 def test_an_index_without_braces_gets_some() -> None:
-    assert marked("x_t") == r"\class{piece-0}{x}_{\class{piece-1}{t}}"
-    assert marked("x_{t}") == r"\class{piece-0}{x}_{\class{piece-1}{t}}"
+    assert with_classes("x_t") == r"\class{piece-0}{x}_{\class{piece-1}{t}}"
+    assert with_classes("x_{t}") == r"\class{piece-0}{x}_{\class{piece-1}{t}}"
 
 
 @pytest.mark.parametrize("path", sorted(BOOK.glob("[01]*.md")), ids=lambda p: p.stem)
 def test_without_its_marks_it_is_the_formula_again(path: Path) -> None:
     for equation in Page(path).equations.values():
         plain = re.sub(r"\{?\\class\{piece-\d+\}\{((?:[^{}]|\{[^{}]*\})*)\}", r"\1", equation.latex)
-        again = re.sub(r"\\class\{piece-\d+\}\{((?:[^{}]|\{[^{}]*\})*)\}", r"\1", marked(plain))
+        again = re.sub(
+            r"\\class\{piece-\d+\}\{((?:[^{}]|\{[^{}]*\})*)\}", r"\1", with_classes(plain)
+        )
         assert re.sub(r"[{}\s]", "", again) == re.sub(r"[{}\s]", "", equation.latex)
 
 

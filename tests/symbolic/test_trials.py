@@ -85,7 +85,7 @@ def test_a_definition_that_nothing_reads_survives(page: Path) -> None:
 
 
 def test_what_is_only_typed_is_groundless_and_not_good(page: Path) -> None:
-    whole = mutants.report([mutants.try_page(page)], {})
+    whole = mutants.summary_of([mutants.try_page(page)], {})
     assert whole["groundless"] == ["eq-typed"]
     assert whole["rests_on"]["eq-more"] == ["eq-square"]
     assert whole["premise_mutants"] > whole["premise_caught"] > 0
@@ -128,7 +128,7 @@ def test_what_is_derived_from_the_text_of_a_rule_rests_on_it(page: Path) -> None
     found = try_premises(page)
     assert found.rests_on == {"eq-read": {"eq-gauss-density"}}
     assert found.survivors == []
-    assert found.caught == trials.MOST
+    assert found.caught == trials.MOST_CHANGES
 
 
 WITNESSED = r"""
@@ -234,7 +234,7 @@ check("eq-second", Eq(one.lhs + 2, one.rhs + 2), method="two added")
 def test_a_trial_without_an_answer_stops_the_run(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "SECONDS", 1)
+    monkeypatch.setattr(trials, "CHILD_SECONDS", 1)
     page.write_text(ENDLESS.replace(FIRST, "").replace(CHECK_FIRST, ""))
     with pytest.raises(PageError, match=r"eq-one with .*OutOfTime"):
         try_premises(page)
@@ -243,7 +243,7 @@ def test_a_trial_without_an_answer_stops_the_run(
 def test_what_has_failed_before_the_time_is_over_is_kept(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "SECONDS", 1)
+    monkeypatch.setattr(trials, "CHILD_SECONDS", 1)
     page.write_text(ENDLESS)
     found = try_premises(page)
     assert found.rests_on == {"eq-first": {"eq-one"}}

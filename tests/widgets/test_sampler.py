@@ -19,7 +19,7 @@ from ddpm_lite.model import MODELS, DiffusionModel, ModelConfig
 from ddpm_lite.sample import ancestral_step, last
 from ddpm_lite.schedule import linear
 from ddpm_lite.unet import UNet, UNetConfig
-from ddpm_lite.widgets.sampler import PAGES, Sampler, answer, page_noise, page_states
+from ddpm_lite.widgets.sampler import PAGES, Sampler, page_noise, page_states, reply
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ class Wire:
 def test_the_kernel_answers_with_the_networks_output_for_each_label() -> None:
     model, wire, x = DiffusionModel.load(), Wire(), page_noise(0, (1, 28, 28))
     question = {"id": "a 1", "t": 500, "labels": [3, 10]}
-    answer(model, wire, question, [x.numpy().tobytes()])  # type: ignore[arg-type]
+    reply(model, wire, question, [x.numpy().tobytes()])  # type: ignore[arg-type]
     content, (raw,) = wire.sent
     assert content == {"id": "a 1"}
     outputs = torch.frombuffer(bytearray(raw), dtype=torch.float32).reshape(2, 1, 28, 28)
@@ -185,7 +185,7 @@ def test_the_kernel_answers_with_the_networks_output_for_each_label() -> None:
 def test_the_kernel_tells_what_it_cannot_do() -> None:
     wire = Wire()
     question = {"id": "a 2", "t": 500, "labels": [3]}
-    answer(DiffusionModel.load(), wire, question, [b"1234"])  # type: ignore[arg-type]
+    reply(DiffusionModel.load(), wire, question, [b"1234"])  # type: ignore[arg-type]
     (content,) = wire.sent
     assert content["id"] == "a 2"
     assert "shape" in content["error"]
@@ -202,7 +202,7 @@ def test_the_kernel_tells_what_it_cannot_do() -> None:
 )
 def test_every_question_gets_an_answer(question: dict[str, Any], raw: list[bytes]) -> None:
     wire = Wire()
-    answer(DiffusionModel.load(), wire, question, raw)  # type: ignore[arg-type]
+    reply(DiffusionModel.load(), wire, question, raw)  # type: ignore[arg-type]
     (content,) = wire.sent
     assert content["id"] == "a 3"
     assert "Error" in content["error"]
