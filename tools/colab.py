@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,13 @@ def address() -> tuple[str, str]:
 
 @cache
 def numbers() -> dict[str, str]:
-    """The number of each labelled equation, figure and exercise, as in the book: chapter.count."""
+    """The number of each labelled equation, figure and exercise, as in the book: chapter.count.
+
+    The pages of chapter 0 are counted through.
+    """
     found: dict[str, str] = {}
-    for page in chapters():
-        text, chapter = page.read_text(), int(page.name[:2])
+    for chapter, pages in groupby(chapters(), key=lambda page: int(page.name[:2])):
+        text = "\n".join(page.read_text() for page in pages)
         labels = [e.label for e in equations_of(text)]
         figures = re.findall(r"^ *name: (fig-\S+)$", text, re.M)
         exercises = re.findall(r"^:label: (ex-\S+)$", text, re.M)
