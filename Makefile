@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: book test serve train bench mutants adversary colab pictures clean
+.PHONY: book test serve train bench mutants adversary faults fuzz colab pictures clean
 
 .venv/installed: requirements.txt pyproject.toml ddpm_lite/fused_norm.cpp
 	$(PYTHON) -m venv .venv
@@ -55,6 +55,14 @@ mutants: .venv/installed
 # 100,000 pairs of formulas: is anything false called equal?
 adversary: .venv/installed
 	$(BIN)/python tools/adversary
+
+# 72 trainings to which something happens: kills, a full disk, damaged files, a second run.
+faults: .venv/tested
+	$(BIN)/python tests/faults
+
+# 100,000 hostile inputs for each reader, 20 minutes for each at the most.
+fuzz: .venv/tested
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz
 
 clean:
 	rm -rf .venv _build build dist *.egg-info ddpm_lite/*.so

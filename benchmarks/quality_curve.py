@@ -5,8 +5,8 @@ A training that keeps its averaged weights each time its steps have doubled:
     ddpm-lite train cifar10_small --data cifar10/train --keep-doublings
     python benchmarks/quality_curve.py runs/cifar10_small cifar10/test
 
-Each of these weights draws the same noises without guidance, which nobody has tuned, and is judged as
-`ddpm-lite evaluate` does.
+Each of these weights draws from the same noises without guidance, which nobody has tuned, and is
+judged as `ddpm-lite evaluate` does.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from ddpm_lite.run import KEPT
 OUT = Path(__file__).parents[1] / "book" / "data" / "quality_curve.json"
 DRAW = DrawConfig(sampler="dpm_solver", steps=20, guidance_scale=1.0)
 BOUND = LikelihoodConfig(likelihood_images=200)
-SHOWN = ("frechet", "frechet_floor", "precision", "recall", "label_accuracy", "bits_per_dim",
+SHOWN = ("frechet", "frechet_floor", "knn_precision", "knn_recall", "label_accuracy", "bits_per_dim",
          "bits_per_dim_stderr")  # fmt: skip
 
 

@@ -1,9 +1,11 @@
 """Checkpoints: one .safetensors file for tensors and, in its header, one JSON text for the rest.
 
-No pickle: reading a file that somebody else made cannot run their code.
+No pickle: reading a file that somebody else made cannot run their code. The header holds a SHA-256
+of the text and of each tensor too, so that a byte that a disk has changed is noticed.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -25,16 +27,37 @@ class CheckpointError(Exception):
     """A file that cannot be read or written; the text is one line."""
 
 
-def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+class DamagedError(CheckpointError):
+    """A file that is missing, truncated, changed or foreign; an older one may still be good."""
+
+
+def write(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], keep: str = ""
+) -> None:
     """Writes tensors and metadata to `path`: whole, or not at all.
 
-    Only tensors that are not contiguous or not on the CPU are copied. Raises CheckpointError if
-    the file cannot be written.
+    With `keep` the file that was there stays beside it under that name. Only tensors that are not
+    contiguous or not on the CPU are copied. Raises CheckpointError if the file cannot be written.
     """
-    header = {"format": FORMAT, "json": json.dumps(metadata)}
+    text = json.dumps(metadata)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
-        save_file(plain, temporary, header)
+    sums = json.dumps({"json": _sum(text.encode()), "tensors": _sums(plain)})
+    with replacing(path, keep) as temporary:
+        save_file(plain, temporary, {"format": FORMAT, "json": text, "sha256": sums})
+
+
+def _sum(content: Any) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _sums(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """A SHA-256 of each tensor: of its bytes as they lie in the file, its type and its shape."""
+    sums = {}
+    for name, tensor in tensors.items():
+        sha = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+        sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        sums[name] = sha.hexdigest()
+    return sums
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -44,10 +67,11 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, keep: str = "") -> Iterator[Path]:
     """A file to write, beside `path`, that takes its place in one step when the body is done.
 
-    A full disk, an error or a kill leaves the old file as it was. A link stays, and what it points
+    A full disk, an error or a kill leaves the old file as it was; with `keep` it gets that name
+    first, and a kill right then leaves nothing under the old one. A link stays, and what it points
     to is replaced. Raises CheckpointError if `path` cannot be written.
     """
     place = check_writable(path)
@@ -59,6 +83,8 @@ def replacing(path: Path) -> Iterator[Path]:
         _sync(temporary)
         if place.exists():
             shutil.copymode(place, temporary)
+            if keep:
+                place.replace(place.with_name(keep))
         temporary.replace(place)
         _sync_names(place.parent)
     except (OSError, SafetensorError) as error:
@@ -160,22 +186,28 @@ def _reason(error: Exception) -> str:
 def read(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors whose names begin with `only`, and the metadata.
 
-    Raises CheckpointError if the file is missing, truncated, or not one of ours.
+    What is read is compared with its SHA-256; files from before there were any are taken as they
+    are. Raises DamagedError if the file is missing, truncated, changed or not one of ours, and
+    CheckpointError if the system does not let it be read.
     """
     tensors, header = read_tensors(path, only)
     if header.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: a safetensors file, but not a checkpoint of ddpm_lite")
+        raise DamagedError(f"{path}: a safetensors file, but not a checkpoint of ddpm_lite")
+    if not _unchanged(tensors, header, only):
+        raise DamagedError(f"{path}: damaged (some of its bytes are not those that were written)")
     return tensors, _metadata(path, header)
 
 
 def read_tensors(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors of any safetensors file whose names begin with `only`, and its header's texts.
 
-    Raises CheckpointError if the file is missing, truncated, or of another kind.
+    Raises DamagedError if the file is missing, truncated, or of another kind, and CheckpointError
+    if the system does not let it be read.
     """
     if not path.is_file():  # a pipe would be waited for
-        reason = "no file" if os.path.lexists(path) else "no such file"
-        raise CheckpointError(f"{path}: not a readable checkpoint ({reason})")
+        if os.path.lexists(path):
+            raise CheckpointError(f"{path}: not a readable checkpoint (no file)")
+        raise DamagedError(f"{path}: not a readable checkpoint (no such file)")
     try:
         with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
@@ -184,10 +216,22 @@ def read_tensors(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[st
     except MemoryError:
         raise
     except Exception as error:  # foreign bytes can break a reader in any way
-        known = isinstance(error, OSError) and error.strerror
-        reason = _reason(error) if known else "truncated or foreign"
-        raise CheckpointError(f"{path}: not a readable checkpoint ({reason})") from None
+        if isinstance(error, OSError) and error.strerror:
+            raise CheckpointError(f"{path}: not a readable checkpoint ({_reason(error)})") from None
+        raise DamagedError(f"{path}: not a readable checkpoint (truncated or foreign)") from None
     return tensors, header
+
+
+def _unchanged(tensors: Mapping[str, Tensor], header: Mapping[str, str], only: str) -> bool:
+    """Whether tensors and description have the sums that the header holds, if it holds any."""
+    if header.keys() <= {"format", "json"}:
+        return True
+    try:
+        sums = json.loads(header["sha256"])
+        wanted = {name: v for name, v in sums["tensors"].items() if name.startswith(only)}
+        return bool(sums["json"] == _sum(header["json"].encode()) and wanted == _sums(tensors))
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return False
 
 
 def _metadata(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
@@ -196,7 +240,7 @@ def _metadata(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
         if not isinstance(metadata, dict):
             raise TypeError
     except (KeyError, TypeError, ValueError, RecursionError):
-        raise CheckpointError(
+        raise DamagedError(
             f"{path}: not a readable checkpoint (its description is missing or damaged)"
         ) from None
     return metadata

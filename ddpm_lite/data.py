@@ -317,13 +317,30 @@ def _read_idx(path: Path) -> _Bytes:
     Raises DataError if it is none or is cut short.
     """
     try:
-        raw = gzip.decompress(path.read_bytes())
-        if raw[:3] != b"\x00\x00\x08":
+        raw = _unzipped(path)
+        if raw[:3] != b"\x00\x00\x08" or len(raw) < 4:
             raise ValueError("no IDX file of bytes")
         sides = np.frombuffer(raw, dtype=">u4", count=raw[3], offset=4).tolist()
         return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(sides)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{path}: damaged ({error}); delete it, it is fetched again") from None
+
+
+_LARGEST = 2**28
+"""The most bytes that a file is unpacked to; CIFAR-10's archive has 184 million."""
+
+
+def _unzipped(path: Path) -> bytes:
+    """What a gzipped file holds.
+
+    Raises ValueError if that is more than it can be in honesty, and has then made no room for it.
+    """
+    most = min(_LARGEST, 2**11 * path.stat().st_size)  # deflate saves 1032 to 1 and no more
+    with gzip.open(path) as file:
+        raw = file.read(most + 1)
+    if len(raw) > most:
+        raise ValueError("unpacks to more than any of these files")
+    return raw
 
 
 def cifar10(train: bool = True) -> Images:
@@ -352,12 +369,18 @@ def _read_cifar(path: Path, members: Sequence[str]) -> tuple[_Bytes, _Bytes]:
 
 
 def _read_members(path: Path, names: Sequence[str]) -> dict[str, bytes]:
-    """Files of an archive by their last name, in one pass, as gzip cannot jump back cheaply."""
+    """Files of an archive by their last name.
+
+    The archive is unpacked in memory first: sizes that its entries claim, and what they link to,
+    are then held against what is there.
+    """
     found = {}
-    with tarfile.open(path, "r:gz") as archive:
+    with tarfile.open(fileobj=io.BytesIO(_unzipped(path)), mode="r:") as archive:
         for member in archive:
-            name, file = Path(member.name).name, archive.extractfile(member)
-            if name in names and file is not None:
+            name, file = Path(member.name).name, None
+            if name in names and member.isreg() and not member.issparse():
+                file = archive.extractfile(member)
+            if file is not None:
                 found[name] = file.read()
     return found
 
@@ -500,7 +523,8 @@ def _class_of(file: Path, root: Path) -> str:
 def _read_image(file: Path, side: int, channels: int) -> _Bytes:
     """One image as (channels, side, side). Raises DataError that names the file."""
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=_FORMATS) as image:
+            _check_claim(file, image)
             if image.mode[0] in "IF":  # Pillow would cut these off at 255
                 raise DataError(f"{file}: more than 8 bits a channel; save it with 8, or remove it")
             profile = image.info.get("icc_profile")
@@ -523,6 +547,24 @@ def _read_image(file: Path, side: int, channels: int) -> _Bytes:
         reason = getattr(error, "strerror", None) or "no image, or damaged"
         raise DataError(f"{file}: {reason}; repair it or remove it") from None
     return np.asarray(square).reshape(side, side, channels).transpose(2, 0, 1)
+
+
+_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM")
+"""Pillow's names of what IMAGE_SUFFIXES stand for. It knows others, whatever a file is called, and
+some of them start other programs."""
+
+_SURELY_FINE, _PIXELS_A_BYTE = 2**24, 10_000
+"""Pixels of an image that are never doubted, and those that a byte of a larger one can hold."""
+
+
+def _check_claim(file: Path, image: Image.Image) -> None:
+    """Refuses a few bytes that say they are a huge picture, before there is room made for it."""
+    pixels, size = image.width * image.height, file.stat().st_size
+    if pixels > max(_SURELY_FINE, _PIXELS_A_BYTE * size):
+        raise DataError(
+            f"{file}: says that it has {image.width} x {image.height} pixels, and is {size} bytes "
+            "long; repair it or remove it"
+        )
 
 
 _TURNS = {

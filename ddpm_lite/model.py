@@ -109,8 +109,10 @@ class DiffusionModel:
             schedule = config.build_schedule()
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: its model cannot be built: {error}") from None
+        weights = {k.removeprefix("ema."): v for k, v in tensors.items()}
+        weights = checked_weights(_sizeless_net(config.unet), weights, path)
         net = new_net(config.unet)
-        load_weights(net, {k.removeprefix("ema."): v for k, v in tensors.items()}, path)
+        net.load_state_dict(weights)
         net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(net.eval().requires_grad_(False), config, schedule)
 
@@ -142,6 +144,12 @@ class DiffusionModel:
 def new_net(config: UNetConfig) -> UNet:
     """A network with random weights: float32 on the CPU, whatever the session's defaults."""
     with plain_defaults():
+        return UNet(config)
+
+
+def _sizeless_net(config: UNetConfig) -> UNet:
+    """A network with shapes and no numbers, to hold a file against before there is room made."""
+    with plain_defaults(), torch.device("meta"):
         return UNet(config)
 
 

@@ -127,8 +127,8 @@ def _quality(quality: SampleQuality) -> dict[str, Any]:
         "reference": quality.reference,
         "features": quality.features,
         "seed": quality.seed,
-        "precision": _rounded(quality.precision),
-        "recall": _rounded(quality.recall),
+        "knn_precision": _rounded(quality.precision),  # `precision` is that of the numbers
+        "knn_recall": _rounded(quality.recall),
         "confidence": round(quality.confidence, 4),
         "confident_share": round(quality.confident_share, 4),
         "label_accuracy": _rounded(quality.label_accuracy),

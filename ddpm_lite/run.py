@@ -16,16 +16,22 @@ from typing import Any
 from tqdm.auto import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ddpm_lite.checkpoint import CheckpointError, check_writable, write_whole
+from ddpm_lite.checkpoint import CheckpointError, DamagedError, check_writable, write_whole
 from ddpm_lite.diffusion import check_numbers
 from ddpm_lite.draw import DrawConfig, draw
+from ddpm_lite.lock import in_use, locked
 from ddpm_lite.pictures import save_grid
 from ddpm_lite.processes import agreed, all_or_none, world
 from ddpm_lite.train import Trainer, TrainingError, TrainState
 
 METRICS = "metrics.jsonl"
 CHECKPOINT = "checkpoint.safetensors"
+BEFORE = "checkpoint_before.safetensors"
+"""The checkpoint before the newest, for when that one is damaged."""
 WEIGHTS = "model.safetensors"
+KEPT = "kept"
+"""Folder of the weights at doubled numbers of steps."""
+FIRST_KEPT = 250
 LOG_EVERY = 50
 """Steps between two lines of the metrics file; checkpoints are written at such a line only, so that
 a run that was killed writes the same lines when it is resumed. A run that is asked to stop writes a
@@ -57,6 +63,8 @@ class RunConfig:
     """Minutes between two checkpoints."""
     picture_steps: int = 1000
     """Steps between two grids of samples."""
+    keep_doublings: bool = False
+    """Whether to keep the averaged weights at 250, 500, 1000, 2000, ... steps too."""
 
     def __post_init__(self) -> None:
         check_numbers(self)
@@ -67,25 +75,60 @@ class RunConfig:
 def run(trainer: Trainer, config: RunConfig) -> Path:
     """Trains to the end and returns the file with the running average of the weights.
 
-    Writes into the folder: metrics.jsonl, samples/*.png, checkpoint.safetensors every few minutes,
-    and at the end model.safetensors. A line or a picture that cannot be written is told, and the
-    training goes on. SIGINT, SIGTERM and SIGHUP end the step, save, and raise Stopped.
+    Writes into the folder: metrics.jsonl, samples/*.png, every few minutes checkpoint.safetensors,
+    of which the one before is kept, and at the end model.safetensors. A line or a picture that
+    cannot be written is told, and the training goes on. SIGINT, SIGTERM and SIGHUP end the step,
+    save, and raise Stopped.
 
-    Raises what `check_folder` does, TrainingError if the loss is NaN (the last checkpoint is then
-    still good), and CheckpointError if at the end something cannot be written.
+    Raises what `check_folder` does, TrainingError if the loss or a weight is NaN (the last
+    checkpoint is then still good), and CheckpointError if at the end something cannot be written.
     """
     check_folder(config)
-    if config.resume:
-        _resume(trainer, config.folder)
+    with _alone(config.folder):
+        _check_files(config)  # once more: a run may have ended in between
+        if config.resume:
+            _resume(trainer, config.folder)
+        with _telling_what_is_kept(config.folder):
+            _train_and_save(trainer, config)
+        _draw_samples(trainer, config.folder)
+    return config.folder / WEIGHTS
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other run writes into the folder during the body. Raises TrainingError if one does."""
+    with contextlib.ExitStack() as held:
+        with all_or_none():
+            if world()[0] == 0 and not held.enter_context(locked(folder)):
+                raise _in_use(folder)
+        yield
+
+
+def _in_use(folder: Path) -> TrainingError:
+    return TrainingError(
+        f"another run is writing into {folder} at this moment; wait for its end, stop it, or "
+        "choose another --folder"
+    )
+
+
+@contextlib.contextmanager
+def _telling_what_is_kept(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except TrainingError as error:
+        kept = "the last checkpoint is as it was, and --resume goes on from it"
+        kept = kept if _holds(folder / CHECKPOINT) else "there is no checkpoint yet"
+        raise TrainingError(f"{error}; {kept}") from None
+
+
+def _train_and_save(trainer: Trainer, config: RunConfig) -> None:
     with stop_signals() as asked, logging_redirect_tqdm([logger]):
         with contextlib.closing(Log(trainer, config.folder / METRICS)) as log:
             _train(trainer, config, log, asked)
-        trainer.save(config.folder / CHECKPOINT)
+        trainer.save(config.folder / CHECKPOINT, keep=BEFORE)
         if trainer.step < trainer.config.steps:
             raise Stopped(trainer, asked[0] if asked else signal.SIGTERM)
         trainer.save_weights(config.folder / WEIGHTS)
-    _draw_samples(trainer, config.folder)
-    return config.folder / WEIGHTS
 
 
 def _train(trainer: Trainer, config: RunConfig, log: "Log", asked: list[int]) -> None:
@@ -93,33 +136,51 @@ def _train(trainer: Trainer, config: RunConfig, log: "Log", asked: list[int]) ->
     for state in trainer.steps():
         stop = agreed(bool(asked))
         log.add(state, stop)
-        if stop:
-            break
-        if state.step % config.picture_steps == 0 and state.step < trainer.config.steps:
+        if stop or state.step == trainer.config.steps:
+            break  # what is left to be written comes after the loop
+        if state.step % config.picture_steps == 0:
             _draw_samples(trainer, config.folder)
+        if config.keep_doublings and is_doubling(state.step):
+            with _going_on("weights are not kept"):
+                trainer.save_weights(config.folder / KEPT / f"step_{state.step:06d}.safetensors")
         minutes = (time.perf_counter() - saved) / 60
         if state.step % LOG_EVERY == 0 and agreed(minutes >= config.save_minutes):
             with _going_on("no checkpoint"):
-                trainer.save(config.folder / CHECKPOINT)
+                trainer.save(config.folder / CHECKPOINT, keep=BEFORE)
             saved = time.perf_counter()
+
+
+def is_doubling(step: int) -> bool:
+    """Whether this is one of the steps 250, 500, 1000, 2000, ..."""
+    doublings, rest = divmod(step, FIRST_KEPT)
+    return rest == 0 and doublings > 0 and doublings & (doublings - 1) == 0
 
 
 def check_folder(config: RunConfig) -> None:
     """Looks, before anything is loaded or computed, whether the run can use its folder.
 
-    Raises TrainingError if the folder holds a run or weights and `resume` is not set, or holds
-    nothing to resume and it is; CheckpointError if its files cannot be written.
+    Raises TrainingError if another run is at work there, if the folder holds a run or weights and
+    `resume` is not set, or holds nothing to resume and it is; CheckpointError if its files cannot
+    be written.
     """
-    names, folder = (CHECKPOINT, WEIGHTS, METRICS), config.folder
+    if agreed(in_use(config.folder)):
+        raise _in_use(config.folder)
+    _check_files(config)
+
+
+def _check_files(config: RunConfig) -> None:
+    names, folder = (CHECKPOINT, BEFORE, WEIGHTS, METRICS), config.folder
     # the first process looks for all: it may write before the others have looked
     held = [name for name in names if agreed(_holds(folder / name))]
-    if config.resume and CHECKPOINT not in held:
+    saved = CHECKPOINT in held or BEFORE in held
+    if config.resume and not saved:
+        begin = "choose another --folder" if held else "leave out --resume"
         raise TrainingError(
             f"{folder} holds no {CHECKPOINT}, so there is nothing to resume; mend --folder, or "
-            "leave out --resume to begin"
+            f"{begin} to begin"
         )
     if held and not config.resume:
-        go_on = "add --resume, or " if CHECKPOINT in held else ""
+        go_on = "add --resume, or " if saved else ""
         raise TrainingError(
             f"{folder} already holds a run ({', '.join(held)}); {go_on}choose another --folder"
         )
@@ -132,12 +193,33 @@ def _holds(path: Path) -> bool:
 
 
 def _resume(trainer: Trainer, folder: Path) -> None:
-    notes, metrics = trainer.resume(folder / CHECKPOINT), folder / METRICS
+    notes, metrics = _take_up(trainer, folder), folder / METRICS
     for note in notes if trainer.rank == 0 else []:
         logger.warning("resumed otherwise than it was begun: %s", note)
     with all_or_none():
         if trainer.rank == 0 and metrics.exists():
             write_whole(metrics, b"".join(_lines_until(metrics, trainer.step)))
+
+
+def _take_up(trainer: Trainer, folder: Path) -> list[str]:
+    """Goes on from the newest checkpoint, or from the one before if that is damaged or gone.
+
+    The one before is then the newest again: a damaged one must not push it out.
+    """
+    newest = folder / CHECKPOINT
+    before = Path(os.path.realpath(newest)).with_name(BEFORE)  # a link may lead elsewhere
+    try:
+        return trainer.resume(newest)
+    except DamagedError as damage:
+        if not before.is_file():
+            raise
+        with all_or_none():
+            notes = trainer.resume(before)
+        logger.warning("%s; goes on from the one before it, at step %d", damage, trainer.step)
+    with all_or_none():  # all have read it
+        if trainer.rank == 0:
+            before.replace(newest.resolve())
+    return notes
 
 
 def _lines_until(metrics: Path, step: int) -> list[bytes]:
@@ -177,6 +259,8 @@ def _going_on(what: str) -> Iterator[None]:
     """Tells of an error in the body, and goes on: it must not cost the training."""
     try:
         yield
+    except TrainingError:  # the training itself cannot go on
+        raise
     except Exception as error:
         logger.warning("%s, the training goes on: %s", what, " ".join(str(error).split()))
 

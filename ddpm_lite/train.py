@@ -44,6 +44,9 @@ class TrainingError(Exception):
     """A training that cannot go on; the text is one line."""
 
 
+ADVICE = "lower --learning-rate, or use --precision float32"
+"""What to try when numbers are no longer finite."""
+
 TimeLaw = Literal["uniform", "half_log"]
 """How times are drawn: uniformly, or every second one log-uniformly, small ones more often."""
 
@@ -230,8 +233,7 @@ class Trainer:
         loss, norm = torch.stack([mean, length]).tolist()  # the only time that a GPU is waited for
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise TrainingError(
-                f"the loss is {loss:.4g}, its gradient {norm:.4g} at step {self.step + 1}: "
-                "lower --learning-rate, or use --precision float32"
+                f"the loss is {loss:.4g}, its gradient {norm:.4g} at step {self.step + 1}: {ADVICE}"
             )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -303,15 +305,18 @@ class Trainer:
         """The running average of the weights, ready to draw; it goes on changing with training."""
         return DiffusionModel(self.average.eval(), self.model_config, self.schedule)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, keep: str = "") -> None:
         """Writes everything that `resume` needs; every process calls it, the first one writes.
 
-        Raises CheckpointError if the file cannot be written, and ProcessError in the others then.
+        With `keep` the file that was there stays beside it under that name. Raises TrainingError if
+        something is not finite, CheckpointError if the file cannot be written, and ProcessError in
+        the others then.
         """
+        tensors = self._finite(self._tensors())
         random = {f"rng.{k}": gather(v) for k, v in self._random_states().items()}
         with all_or_none():
             if self.rank == 0:
-                write(path, self._tensors() | random, self._metadata())
+                write(path, tensors | random, self._metadata(), keep)
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"model.{k}": v for k, v in self.net.state_dict().items()}
@@ -325,9 +330,23 @@ class Trainer:
         Every process calls it, the first one writes; it raises what `save` does.
         """
         weights = {f"ema.{k}": v.half() for k, v in self.average.state_dict().items()}
+        self._finite(weights)
         with all_or_none():
             if self.rank == 0:
                 write(path, weights, self._metadata())
+
+    def _finite(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors. Raises TrainingError, in every process, if a number is NaN or infinite.
+
+        A step can have a finite loss and leave such weights or moments behind.
+        """
+        broken = [k for k, v in tensors.items() if not bool(v.isfinite().all())]
+        if broken:
+            raise TrainingError(
+                f"NaN or infinite numbers at step {self.step} in {len(broken)} of {len(tensors)} "
+                f"tensors, {min(broken)} first, which are not saved: {ADVICE}"
+            )
+        return tensors
 
     def _metadata(self) -> dict[str, Any]:
         images = self.batches.images

@@ -11,6 +11,7 @@ from ddpm_lite import checkpoint
 from ddpm_lite.checkpoint import (
     FORMAT,
     CheckpointError,
+    DamagedError,
     check_writable,
     load_optimizer,
     optimizer_tensors,
@@ -52,6 +53,97 @@ def test_truncated_file_is_refused_in_one_line(tmp_path: Path, kept: int) -> Non
     with pytest.raises(CheckpointError, match="truncated or foreign") as error:
         read(path)
     assert "\n" not in str(error.value)
+
+
+def test_every_changed_byte_is_noticed(tmp_path: Path) -> None:
+    """But for spaces between the header and the data, and in the header's JSON, that mean nothing.
+
+    What is read then is what was written.
+    """
+    path, metadata = tmp_path / "x.safetensors", {"step": 3, "name": "abc"}
+    write(path, TENSORS, metadata)
+    good, harmless = path.read_bytes(), 0
+    for place in range(len(good)):
+        for bit in (0, 3, 5, 7):
+            path.write_bytes(good[:place] + bytes([good[place] ^ 1 << bit]) + good[place + 1 :])
+            try:
+                tensors, described = read(path)
+            except DamagedError:
+                continue
+            harmless += 1
+            assert described == metadata
+            assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
+    assert harmless < 40
+
+
+def test_a_changed_byte_is_noticed_where_only_a_part_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    write(path, {"ema.a": torch.zeros(4), "model.a": torch.zeros(4)}, {})
+    good = path.read_bytes()
+    path.write_bytes(good[:-1] + b"\x01")  # in model.a, as tensors lie in the order of their names
+    assert read(path, only="ema.")[0].keys() == {"ema.a"}
+    for only in ("", "model."):
+        with pytest.raises(DamagedError, match="not those that were written"):
+            read(path, only)
+
+
+def test_a_file_without_sums_is_read_as_ever(tmp_path: Path) -> None:
+    save_file({"a": torch.ones(2)}, tmp_path / "x", {"format": FORMAT, "json": '{"step": 1}'})
+    tensors, metadata = read(tmp_path / "x")
+    assert (tensors["a"].tolist(), metadata) == ([1.0, 1.0], {"step": 1})
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"sha256": ""},
+        {"sha256": "[1]"},
+        {"sha256": "{}"},
+        {"sha256": '{"json": 1, "tensors": 2}'},
+        {"sha256": '{"json": 1, "tensors": {}}'},
+        {"sha256": "[" * 100_000},
+        {"sha257": "another name"},
+    ],
+)
+def test_damaged_sums_are_noticed(tmp_path: Path, header: dict[str, str]) -> None:
+    known = {"format": FORMAT, "json": "{}"}
+    save_file({"a": torch.zeros(2)}, tmp_path / "x", known | header)
+    with pytest.raises(DamagedError, match="damaged"):
+        read(tmp_path / "x")
+
+
+def test_what_was_there_is_kept_under_another_name(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        write(tmp_path / "x", TENSORS, {"step": step}, keep="y")
+    assert [read(tmp_path / name)[1]["step"] for name in "xy"] == [3, 2]
+    assert {path.name for path in tmp_path.iterdir()} == {"x", "y"}
+
+
+def test_a_write_that_fails_keeps_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for step in (1, 2):
+        write(tmp_path / "x", TENSORS, {"step": step}, keep="y")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CheckpointError, match="No space left"):
+        write(tmp_path / "x", TENSORS, {"step": 3}, keep="y")
+    assert [read(tmp_path / name)[1]["step"] for name in "xy"] == [2, 1]
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "x", TENSORS, {})
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(checkpoint, "safe_open", forbidden)
+    with pytest.raises(CheckpointError, match="Permission denied") as error:
+        read(tmp_path / "x")
+    assert not isinstance(error.value, DamagedError)
 
 
 def test_foreign_files_are_refused(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import io
 import os
 import struct
 import tarfile
+import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -339,6 +340,71 @@ def test_rows_of_cifar10_stay_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(data, "_fetch", lambda _: path)
     pixels = data.cifar10(train=False).pixels
     assert pixels[0, 1, :, 5].tolist() == list(range(32))
+
+
+def test_a_truncated_idx_is_refused_at_every_length(tmp_path: Path) -> None:
+    path, whole = tmp_path / "x.gz", idx(np.zeros((2, 3, 4)))
+    for length in range(len(whole)):
+        path.write_bytes(gzip.compress(whole[:length]))
+        with pytest.raises(DataError, match="damaged"):
+            data._read_idx(path)
+    path.write_bytes(gzip.compress(whole))
+    assert data._read_idx(path).shape == (2, 3, 4)
+
+
+def peak(of: Callable[[], object]) -> int:
+    """The most bytes that Python held meanwhile."""
+    tracemalloc.start()
+    try:
+        of()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("read", [data._read_idx, lambda path: data._read_cifar(path, ["a"])])
+def test_what_unpacks_to_too_much_is_refused_in_little_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object]
+) -> None:
+    monkeypatch.setattr(data, "_LARGEST", 2**20)
+    (tmp_path / "x.gz").write_bytes(gzip.compress(bytes(2**25)))
+
+    def refused() -> None:
+        with pytest.raises(DataError, match="unpacks to more"):
+            read(tmp_path / "x.gz")
+
+    assert peak(refused) < 2**23
+
+
+def entry(name: str, kind: bytes, size: int, link: str = "") -> bytes:
+    """The header of an archive's entry, that may claim anything."""
+    info = tarfile.TarInfo(name)
+    info.type, info.size, info.linkname = kind, size, link
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        entry("a", tarfile.SYMTYPE, 0, link="a"),  # a ring
+        entry("a", tarfile.LNKTYPE, 0, link="b"),
+        entry("a", tarfile.REGTYPE, 2**40),
+        entry("a", tarfile.GNUTYPE_SPARSE, 2**40),
+        entry("a", tarfile.XHDTYPE, 2**40),
+        entry("a", tarfile.GNUTYPE_LONGNAME, 2**40),
+        entry("a", tarfile.DIRTYPE, 0),
+    ],
+)
+def test_what_an_archive_claims_is_held_against_what_is_there(
+    tmp_path: Path, archive: bytes
+) -> None:
+    (tmp_path / "x").write_bytes(gzip.compress(archive + bytes(2048)))
+
+    def refused() -> None:
+        with pytest.raises(DataError, match="damaged"):
+            data._read_cifar(tmp_path / "x", ["a"])
+
+    assert peak(refused) < 2**22
 
 
 @pytest.mark.parametrize("damage", ["cut", "record", "member", "no tar"])
@@ -713,6 +779,33 @@ def test_a_picture_that_is_too_large_is_called_so(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"1\.png: too large, of more than 178,956,970") as error:
         folder(tmp_path, 2)
     assert "make it smaller" in one_line(error)
+
+
+def bitmap(width: int, height: int) -> bytes:
+    """The header of a BMP, and no pixels."""
+    sizes = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + sizes
+
+
+def test_a_few_bytes_that_claim_to_be_a_huge_picture_are_refused_before_room_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.bmp").write_bytes(bitmap(12_000, 12_000))
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("room was made"))
+    with pytest.raises(DataError, match="12000 x 12000 pixels, and is 54 bytes long"):
+        folder(tmp_path, 4)
+
+
+def test_a_large_picture_of_one_colour_is_none_of_these(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", "white", (4200, 4200))
+    assert folder(tmp_path, 1).pixels.flatten().tolist() == [255] * 3
+
+
+def test_other_kinds_of_files_are_not_opened_whatever_they_are_called(tmp_path: Path) -> None:
+    """Pillow would have PostScript run by another program."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png", format="EPS")
+    with pytest.raises(DataError, match="no image, or damaged"):
+        folder(tmp_path, 4)
 
 
 @pytest.mark.parametrize("side", [0, -1, 4097, 100_000, 10**30])

@@ -91,6 +91,9 @@ def test_likelihood_can_be_left_out(tmp_path: Path) -> None:
     assert "bits_per_dim" not in figures
     assert figures["n"] == 4
     assert sum(figures["class_counts"]) == 4
+    assert 0 <= figures["knn_precision"] <= 1
+    assert 0 <= figures["knn_recall"] <= 1
+    assert figures["precision"] == "auto"  # of the numbers in the network
 
 
 @pytest.mark.slow

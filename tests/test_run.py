@@ -1,5 +1,6 @@
 """A training's folder: what is written, what survives a kill, what two processes share."""
 
+import errno
 import json
 import math
 import os
@@ -21,8 +22,21 @@ from small import MODEL, assert_same, config, images, trainer, weights
 from ddpm_lite import run as run_module
 from ddpm_lite.checkpoint import CheckpointError, read
 from ddpm_lite.draw import DrawConfig, draw
+from ddpm_lite.lock import LOCK, in_use, locked
 from ddpm_lite.model import DiffusionModel
-from ddpm_lite.run import CHECKPOINT, METRICS, WEIGHTS, Log, RunConfig, Stopped, run
+from ddpm_lite.run import (
+    BEFORE,
+    CHECKPOINT,
+    KEPT,
+    METRICS,
+    WEIGHTS,
+    Log,
+    RunConfig,
+    Stopped,
+    check_folder,
+    is_doubling,
+    run,
+)
 from ddpm_lite.train import Trainer, TrainingError, TrainState
 
 
@@ -39,7 +53,7 @@ def test_run_writes_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert path == tmp_path / "a" / WEIGHTS
     names = {str(p.relative_to(tmp_path / "a")) for p in (tmp_path / "a").rglob("*") if p.is_file()}
     pictures = {"samples/step_000006.png", "samples/step_000012.png"}
-    assert names == {CHECKPOINT, METRICS, WEIGHTS} | pictures
+    assert names == {CHECKPOINT, METRICS, WEIGHTS, LOCK} | pictures
     model = DiffusionModel.load(path)
     whole = DiffusionModel.load(tmp_path / "a" / CHECKPOINT)
     for name, tensor in model.net.state_dict().items():
@@ -203,11 +217,11 @@ def test_a_line_or_a_checkpoint_that_fails_is_told_and_the_training_goes_on(
     training, save = trainer(steps=100), Trainer.save
     calls = []
 
-    def fail_once(self: Trainer, path: Path) -> None:
+    def fail_once(self: Trainer, path: Path, keep: str) -> None:
         calls.append(self.step)
         if len(calls) == 1:
             raise CheckpointError("the disk is full")
-        save(self, path)
+        save(self, path, keep)
 
     def no_line(path: Path, line: str) -> None:
         raise CheckpointError("no room for a line")
@@ -215,7 +229,7 @@ def test_a_line_or_a_checkpoint_that_fails_is_told_and_the_training_goes_on(
     monkeypatch.setattr(Trainer, "save", fail_once)
     monkeypatch.setattr(run_module, "append_line", no_line)
     run(training, RunConfig(folder=tmp_path, save_minutes=0))
-    assert calls == [50, 100, 100]
+    assert calls == [50, 100]
     assert read(tmp_path / CHECKPOINT)[1]["step"] == 100
     assert "the disk is full" in caplog.text
     assert "no room for a line" in caplog.text
@@ -341,6 +355,227 @@ def test_output_that_is_in_the_way_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be written"):
         run(trainer(), RunConfig(folder=tmp_path / "file"))
     assert (tmp_path / "file").read_text() == "not a folder"
+
+
+# --- Two checkpoints -----------------------------------------------------------------------------
+
+
+def test_weights_are_kept_at_doubled_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "FIRST_KEPT", 2)
+    run(trainer(steps=9), RunConfig(folder=tmp_path, keep_doublings=True))
+    kept = sorted((tmp_path / KEPT).iterdir())
+    assert [read(path, only="nothing")[1]["step"] for path in kept] == [2, 4, 8]
+    tensors = read(kept[0])[0]
+    assert all(name.startswith("ema.") for name in tensors)
+
+
+def test_doublings_begin_at_the_first_and_leave_out_all_else() -> None:
+    assert [step for step in range(5000) if is_doubling(step)] == [250, 500, 1000, 2000, 4000]
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "LOG_EVERY", 4)
+
+
+def two_checkpoints(folder: Path) -> tuple[bytes, bytes]:
+    """A run stopped at step 10 with those of 8 and 10; returns their bytes, newest first."""
+    config = RunConfig(folder=folder, save_minutes=0)
+    with pytest.raises(Stopped):
+        run(signalled(trainer(), signal.SIGTERM, at=10), config)
+    newest = (folder / CHECKPOINT).resolve()
+    return newest.read_bytes(), newest.with_name(BEFORE).read_bytes()
+
+
+@pytest.mark.usefixtures("often")
+def test_the_two_newest_checkpoints_are_kept(tmp_path: Path) -> None:
+    two_checkpoints(tmp_path)
+    assert read(tmp_path / CHECKPOINT)[1]["step"] == 10
+    assert read(tmp_path / BEFORE)[1]["step"] == 8
+    assert "add --resume" in refusal(tmp_path)
+    (tmp_path / CHECKPOINT).unlink()
+    assert "add --resume" in refusal(tmp_path)
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(TrainingError) as error:
+        check_folder(RunConfig(folder=folder))
+    return str(error.value)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    through = trainer()
+    for _ in through.steps():
+        continue
+    return weights(through)
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "gone", "foreign"])
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
+    tmp_path: Path,
+    damage: str,
+    undisturbed: dict[str, torch.Tensor],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    newest, before = two_checkpoints(tmp_path)
+    middle = len(newest) * 3 // 4  # among the tensors
+    flipped = newest[:middle] + bytes([newest[middle] ^ 1]) + newest[middle + 1 :]
+    (tmp_path / CHECKPOINT).write_bytes(
+        {"flipped": flipped, "cut": newest[:-1], "empty": b"", "foreign": b"x" * 999}.get(
+            damage, b""
+        )
+    )
+    if damage == "gone":
+        (tmp_path / CHECKPOINT).unlink()
+    with pytest.raises(Stopped):  # before another checkpoint: the good one is the newest now
+        run(signalled(trainer(), signal.SIGTERM, at=9), RunConfig(folder=tmp_path, resume=True))
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert CHECKPOINT in told
+    assert told.endswith("goes on from the one before it, at step 8")
+    assert (tmp_path / BEFORE).read_bytes() == before
+    last = trainer()
+    run(last, RunConfig(folder=tmp_path, resume=True))
+    assert_same(weights(last), undisturbed)
+
+
+def test_two_damaged_checkpoints_are_refused_and_stay(tmp_path: Path) -> None:
+    for name in (CHECKPOINT, BEFORE):
+        (tmp_path / name).write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=BEFORE):
+        run(trainer(), RunConfig(folder=tmp_path, resume=True))
+    assert (tmp_path / CHECKPOINT).read_bytes() == (tmp_path / BEFORE).read_bytes() == b"damaged"
+
+
+@pytest.mark.usefixtures("often")
+def test_a_sound_checkpoint_of_another_network_is_no_reason_to_fall_back(tmp_path: Path) -> None:
+    newest, before = two_checkpoints(tmp_path)
+    with pytest.raises(CheckpointError, match="batches of 4"):
+        run(trainer(batch_size=4), RunConfig(folder=tmp_path, resume=True))
+    assert (tmp_path / CHECKPOINT).read_bytes() == newest
+    assert (tmp_path / BEFORE).read_bytes() == before
+
+
+@pytest.mark.usefixtures("often")
+def test_both_checkpoints_lie_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / CHECKPOINT).symlink_to("../far/file")
+    two_checkpoints(tmp_path / "run")
+    assert read(tmp_path / "far" / BEFORE)[1]["step"] == 8
+    (tmp_path / "far" / "file").write_bytes(b"damaged")
+    run(trainer(), RunConfig(folder=tmp_path / "run", resume=True))
+    assert (tmp_path / "run" / CHECKPOINT).is_symlink()
+    assert read(tmp_path / "far" / "file")[1]["step"] == 12
+
+
+# --- One run a folder ----------------------------------------------------------------------------
+
+
+def elsewhere(code: str, *words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+HOLD = """
+import os, signal, sys
+from pathlib import Path
+from ddpm_lite.lock import locked
+with locked(Path(sys.argv[1])) as ours:
+    print(ours, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_second_run_in_a_folder_is_refused_and_the_first_one_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = []
+
+    def second(*_: object) -> torch.Tensor:
+        for resume in (False, True):
+            for start in (lambda c: run(trainer(), c), check_folder):
+                with pytest.raises(TrainingError, match="another run is writing into") as error:
+                    start(RunConfig(folder=tmp_path, resume=resume))
+                refused.append(str(error.value))
+        if len(refused) == 4:  # once is enough: it takes long to start
+            assert elsewhere(HOLD, tmp_path).stdout == "False\n"
+        return torch.zeros(64, 1, 8, 8, dtype=torch.uint8)
+
+    monkeypatch.setattr(run_module, "draw", second)
+    assert run(trainer(), RunConfig(folder=tmp_path, picture_steps=6)).exists()
+    assert len(refused) == 8
+    assert not any("\n" in line for line in refused)
+    run(trainer(), RunConfig(folder=tmp_path, resume=True, picture_steps=100))
+
+
+def test_a_killed_run_leaves_no_lock_behind(tmp_path: Path) -> None:
+    killed = elsewhere(HOLD, tmp_path)
+    assert (killed.stdout, killed.returncode) == ("True\n", -signal.SIGKILL)
+    assert (tmp_path / LOCK).exists()
+    run(trainer(), RunConfig(folder=tmp_path))
+
+
+def test_a_system_without_locks_refuses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ddpm_lite.lock.fcntl", None)
+    with locked(tmp_path) as first, locked(tmp_path) as second:
+        assert first
+        assert second
+        assert not in_use(tmp_path)
+
+
+def test_a_file_system_without_locks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    run(trainer(), RunConfig(folder=tmp_path))
+    assert "let only one run write into this folder" in caplog.text
+
+
+# --- Numbers that are none -----------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("part", ["weight", "moment", "average"])
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_weights_that_a_finite_loss_leaves_broken_are_not_saved(
+    tmp_path: Path, part: str, number: float
+) -> None:
+    """Step 8, at whose end a checkpoint is due, goes wrong; the loss of that step was finite."""
+    with pytest.raises(Stopped):
+        run(signalled(trainer(), signal.SIGTERM, at=5), RunConfig(folder=tmp_path))
+    good, broken = (tmp_path / CHECKPOINT).read_bytes(), trainer()
+    update = broken._update
+
+    def breaking() -> TrainState:
+        state = update()
+        if state.step == 8:
+            weight = next(iter(broken.net.parameters()))
+            moment = broken.optimizer.state[weight]["exp_avg_sq"]
+            average = next(iter(broken.average.parameters()))
+            chosen = {"weight": weight, "moment": moment, "average": average}[part]
+            chosen.detach().view(-1)[0] = number
+        return state
+
+    broken._update = breaking  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match=r"at step 8 .*lower --learning-rate.*--resume goes"):
+        run(broken, RunConfig(folder=tmp_path, resume=True, save_minutes=0))
+    assert (tmp_path / CHECKPOINT).read_bytes() == good
+    assert not (tmp_path / BEFORE).exists()
+
+
+def test_nan_before_the_first_checkpoint_promises_none(tmp_path: Path) -> None:
+    broken = trainer()
+    broken._loss = lambda x, y: torch.full((len(x),), math.nan, requires_grad=True)  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match=r"at step 1: .*; there is no checkpoint yet"):
+        run(broken, RunConfig(folder=tmp_path))
+    assert not (tmp_path / CHECKPOINT).exists()
 
 
 def test_nan_stops_before_the_weights_are_touched_and_keeps_the_checkpoint(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""One run a folder: a lock that the system takes away when its process ends, however it ends.
+
+Where the system has no `flock` (Windows), or the folder's file system has none, two runs in one
+folder are not noticed; of a file system without it a warning tells.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ddpm_lite.checkpoint import CheckpointError
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:
+    fcntl = None
+
+LOCK = ".lock"
+"""An empty file in the folder, which stays; that it is there means nothing."""
+
+logger = logging.getLogger("ddpm_lite")
+
+
+def in_use(folder: Path) -> bool:
+    """Whether another process holds the folder's lock. Makes no file."""
+    if fcntl is None or not (folder / LOCK).is_file():
+        return False
+    with contextlib.suppress(OSError), (folder / LOCK).open("rb") as file:
+        return not _lock(file, fcntl.LOCK_SH)
+    return False
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[bool]:
+    """Holds the folder's lock in the body: True, or False where another process has it.
+
+    Makes the folder. Raises CheckpointError if the lock's file cannot be written.
+    """
+    with contextlib.ExitStack() as opened:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = opened.enter_context((folder / LOCK).open("ab"))
+        except OSError as error:
+            raise CheckpointError(
+                f"{folder / LOCK}: cannot be written ({error.strerror})"
+            ) from None
+        yield fcntl is None or _lock(file, fcntl.LOCK_EX)
+
+
+def _lock(file: Any, kind: int) -> bool:
+    """Whether the lock is ours now."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:  # a file system without locks
+        logger.warning(
+            "%s: cannot be locked (%s); let only one run write into this folder",
+            file.name,
+            error.strerror,
+        )
+    return True

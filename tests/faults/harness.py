@@ -1,0 +1,451 @@
+"""Real trainings in processes of their own, that things happen to: nothing may be lost.
+
+A chain is one training that goes on with `--resume` after each fault until it is done. The state
+that each fault leaves is compared, bit for bit, with that of an undisturbed training at the same
+step, and so are the final weights.
+"""
+
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import child
+import torch
+from PIL import Image
+
+from ddpm_lite import cli
+from ddpm_lite.checkpoint import CheckpointError, read
+from ddpm_lite.data import load
+from ddpm_lite.run import BEFORE, CHECKPOINT, LOG_EVERY, METRICS, WEIGHTS
+from ddpm_lite.train import Trainer
+
+STEPS = 600
+PATIENCE = 300
+"""Seconds that a process may take for anything, on a machine that is busy with other things."""
+
+
+class Broken(Exception):  # noqa: N818
+    """What should not have happened."""
+
+
+# --- A training ----------------------------------------------------------------------------------
+
+
+def pictures(folder: Path) -> Path:
+    """Thirty-two small pictures of two kinds."""
+    for kind, levels in (("dark", (0, 60)), ("bright", (180, 250))):
+        (folder / kind).mkdir(parents=True)
+        for number in range(16):
+            picture = Image.linear_gradient("L").rotate(90 * (number % 4)).resize((8, 8))
+            scaled = picture.point(lambda v, a=levels: a[0] + v * (a[1] - a[0]) // 255)
+            scaled.save(folder / kind / f"{number}.png")
+    return folder
+
+
+def words(data: Path, folder: Path) -> list[str]:
+    """A tiny training, without pictures on the way, that saves as often as it can."""
+    return [
+        "train", "tiny", "--data", str(data), "--folder", str(folder), "--steps", str(STEPS),
+        "--batch-size", "8", "--precision", "float32", "--channels", "8", "8", "--groups", "4",
+        "--side", "8", "--save-minutes", "0", "--picture-steps", str(10**9),
+    ]  # fmt: skip
+
+
+class Process:
+    """A `ddpm-lite` with what it has printed; a fresh Python, or the copy of one (quicker)."""
+
+    def __init__(self, log: Path, arguments: list[str], fresh: bool) -> None:
+        self.log, self.fresh = log, fresh
+        log.write_bytes(b"")
+        if fresh:
+            command = [sys.executable, str(Path(child.__file__)), str(log), *arguments]
+            self._started: Any = subprocess.Popen(command)
+        else:
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(["ddpm_lite.cli"])
+            self._started = context.Process(target=child.become, args=(str(log), arguments))
+            self._started.start()
+        self.pid: int = self._started.pid
+
+    def status(self) -> int | None:
+        """The exit status, the negative number of the signal that ended it, or None so far."""
+        return self._started.poll() if self.fresh else self._started.exitcode  # type: ignore[no-any-return]
+
+    def wait(self) -> int:
+        """The exit status, once there is one."""
+        end = time.monotonic() + PATIENCE
+        while (status := self.status()) is None:
+            if time.monotonic() > end:
+                os.kill(self.pid, signal.SIGKILL)
+                raise Broken(f"still at work after {PATIENCE} s")
+            time.sleep(0.005)
+        return status
+
+    def said(self) -> str:
+        """All that it has printed."""
+        return self.log.read_text(errors="replace")
+
+    def step(self) -> int:
+        """The last step that its progress bar has shown."""
+        shown = re.findall(rf"(\d+)/{STEPS} ", self.said())
+        return int(shown[-1]) if shown else 0
+
+    def send(self, number: int) -> bool:
+        """Sends a signal, if it still runs."""
+        if self.status() is None:
+            os.kill(self.pid, number)
+            return True
+        return False
+
+
+# --- What an undisturbed training looks like -----------------------------------------------------
+
+
+def digest(tensors: dict[str, torch.Tensor]) -> str:
+    """One number for all tensors of a checkpoint."""
+    sha = hashlib.sha256()
+    for name in sorted(tensors):
+        sha.update(name.encode())
+        sha.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()
+
+
+def undisturbed(data: Path, at: Path) -> list[str]:
+    """The digest of every step's checkpoint, from step 0; the last one is left in a file."""
+    config = cli.parse_train(words(data, at.parent)[1:])
+    images = load(config.data, True, 8, 1)
+    trainer = Trainer(cli.with_classes(config.model, images), config.train, images, "cpu")
+    digests = [""]
+    for _ in trainer.steps():
+        random_states = {f"rng.{k}": v[None] for k, v in trainer._random_states().items()}
+        digests.append(digest(trainer._tensors() | random_states))
+    trainer.save_weights(at)
+    return digests
+
+
+# --- Places and powers ---------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def small_disk(around: Path) -> Iterator[tuple[Path, bool]]:
+    """A folder of 8 MB, and True; an ordinary one, and False, where none can be mounted."""
+    place = around / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
+    mounted = False
+    if os.geteuid() == 0 and shutil.which("mount"):
+        mounted = subprocess.run(command, check=False, capture_output=True).returncode == 0
+    try:
+        yield place, mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def permissions_bind() -> bool:
+    """Whether a process of the harness can be kept from writing."""
+    code = "import sys, child; sys.exit(not child.obey_permissions())"
+    return subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent).returncode == 0
+
+
+# --- Faults --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Chain:
+    """One training, in as many processes as the faults make of it."""
+
+    data: Path
+    folder: Path
+    logs: Path
+    moments: random.Random
+    fresh: bool
+    tmpfs: bool
+    parts: int = 0
+
+    def saved(self) -> list[Path]:
+        """The checkpoints that there are, the newest first."""
+        return [p for p in (self.folder / CHECKPOINT, self.folder / BEFORE) if p.exists()]
+
+    def start(self, *more: str) -> Process:
+        """Begins, or goes on if there is something to go on from."""
+        if not self.saved():  # ended before the first checkpoint: one begins anew
+            (self.folder / METRICS).unlink(missing_ok=True)
+        go_on = ["--resume"] if self.saved() else []
+        self.parts += 1
+        log = self.logs / f"{self.folder.name}_{self.parts}"
+        return Process(log, [*words(self.data, self.folder), *go_on, *more], self.fresh)
+
+    def wait_for_a_moment(self, process: Process) -> None:
+        """Waits until some step, or now and then for no step at all."""
+        if self.moments.random() < 0.15:
+            time.sleep(self.moments.uniform(0, 4 if self.fresh else 0.5))
+            return
+        end, begin = time.monotonic() + PATIENCE, None
+        ahead = self.moments.randrange(1, 160)
+        while process.status() is None and (begin is None or process.step() < begin + ahead):
+            if begin is None and f"/{STEPS} " in process.said():
+                begin = process.step()
+            if time.monotonic() > end:
+                raise Broken("no step was made")
+            time.sleep(0.002)
+        time.sleep(self.moments.uniform(0, 0.05))
+
+
+def _expect(process: Process, statuses: dict[int, str]) -> None:
+    """How it ended: the line that each status must come with."""
+    status, said = process.wait(), process.said()
+    if status not in statuses or statuses[status] not in said:
+        raise Broken(f"ended with {status} and: {said[-600:]}")
+    if status > 0 and said.count("\nddpm-lite: ") != said.count("asked to stop") + 1:
+        raise Broken(f"not one line: {said[-600:]}")
+
+
+def killed(chain: Chain) -> Process:
+    """SIGKILL."""
+    process = chain.start()
+    chain.wait_for_a_moment(process)
+    process.send(signal.SIGKILL)
+    _expect(process, {-signal.SIGKILL: "", 0: "done: "})
+    return process
+
+
+def _asked(chain: Chain, number: int, status: int) -> Process:
+    """A signal that lets it save; before the first step it ends at once, and there is no more."""
+    process = chain.start()
+    chain.wait_for_a_moment(process)
+    began = f"/{STEPS} " in process.said()
+    sent = process.send(number)
+    ended = process.wait()
+    if ended == status and "stopped at step" in process.said():
+        told = int(re.findall(r"stopped at step (\d+)", process.said())[-1])
+        if "--resume goes on" not in process.said() or read(chain.saved()[0])[1]["step"] != told:
+            raise Broken(f"promises what is not so: {process.said()[-600:]}")
+    elif sent and began and ended != 0:
+        raise Broken(f"ended with {ended} and: {process.said()[-600:]}")
+    return process
+
+
+def terminated(chain: Chain) -> Process:
+    """SIGTERM."""
+    return _asked(chain, signal.SIGTERM, 128 + signal.SIGTERM)
+
+
+def interrupted(chain: Chain) -> Process:
+    """SIGINT."""
+    return _asked(chain, signal.SIGINT, 128 + signal.SIGINT)
+
+
+_NOT_WRITTEN = {
+    -signal.SIGKILL: "",
+    -signal.SIGTERM: "",  # before the first step
+    0: "done: ",
+    1: "cannot be written",
+    128 + signal.SIGTERM: "stopped at step",
+}
+
+
+def _hindered(chain: Chain, hinder: Callable[[Process], None]) -> Process:
+    """Something is in the way of writing, and after a while the process is asked to stop."""
+    process = chain.start()
+    chain.wait_for_a_moment(process)
+    hinder(process)
+    time.sleep(chain.moments.uniform(0, 0.5))
+    process.send(signal.SIGTERM if chain.moments.random() < 0.7 else signal.SIGKILL)
+    _expect(process, _NOT_WRITTEN)
+    return process
+
+
+def disk_full(chain: Chain) -> Process:
+    """No room for another byte; where no small disk can be mounted, a limit on files instead."""
+    filler = chain.folder.parent / "filler"
+
+    def hinder(process: Process) -> None:
+        if not chain.tmpfs:
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (50_000, 50_000))
+            return
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+
+    try:
+        return _hindered(chain, hinder)
+    finally:
+        filler.unlink(missing_ok=True)
+
+
+def read_only(chain: Chain) -> Process:
+    """The folder may no longer be written."""
+
+    def hinder(_: Process) -> None:
+        if chain.folder.exists():
+            chain.folder.chmod(0o555)
+
+    try:
+        return _hindered(chain, hinder)
+    finally:
+        if chain.folder.exists():
+            chain.folder.chmod(0o755)
+
+
+def second_run(chain: Chain) -> Process:
+    """Another one in the same folder: it is refused, and the first one goes on."""
+    process = chain.start()
+    chain.wait_for_a_moment(process)
+    if f"/{STEPS} " in process.said() and process.send(signal.SIGSTOP):
+        second = chain.start(*(["--resume"] if chain.moments.random() < 0.5 else []))
+        try:
+            _expect(second, {1: "another run is writing into"})
+        finally:
+            process.send(signal.SIGCONT)
+    process.send(signal.SIGTERM)
+    process.wait()
+    return process
+
+
+def _damaged(chain: Chain, damage: Callable[[Path], None]) -> Process:
+    """Killed, and then the newest checkpoint is no longer what it was."""
+    process = killed(chain)
+    if len(chain.saved()) == 2:
+        damage(chain.saved()[0])
+    return process
+
+
+def truncated(chain: Chain) -> Process:
+    """Cut off somewhere."""
+    return _damaged(
+        chain, lambda path: os.truncate(path, chain.moments.randrange(path.stat().st_size))
+    )
+
+
+def flipped(chain: Chain) -> Process:
+    """One to four bytes changed."""
+
+    def damage(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        for _ in range(chain.moments.randrange(1, 5)):
+            content[chain.moments.randrange(len(content))] ^= chain.moments.randrange(1, 256)
+        path.write_bytes(content)
+
+    return _damaged(chain, damage)
+
+
+def missing(chain: Chain) -> Process:
+    """Gone."""
+    return _damaged(chain, Path.unlink)
+
+
+FAULTS = (
+    killed, terminated, interrupted, disk_full, read_only, truncated, flipped, missing, second_run
+)  # fmt: skip
+
+
+# --- Rounds --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Outcome:
+    """What came of all rounds."""
+
+    rounds: Counter[str] = field(default_factory=Counter)
+    broken: list[str] = field(default_factory=list)
+    most_lost: int = 0
+    fell_back: int = 0
+
+    def line(self, seed: int, more: dict[str, Any]) -> str:
+        """The JSON line."""
+        rounds = sum(self.rounds.values())
+        counts = {"rounds": rounds, "survived": rounds - len(self.broken)}
+        lost = {"most_steps_lost": self.most_lost, "fell_back": self.fell_back, "seed": seed}
+        return json.dumps(counts | lost | more | {"faults": dict(self.rounds)})
+
+
+class Harness:
+    """Runs chains, one fault a round, and notes what is not as it should be."""
+
+    def __init__(self, around: Path, disk: Path, tmpfs: bool, seed: int, fresh: bool) -> None:
+        self.around, self.disk, self.tmpfs, self.fresh = around, disk, tmpfs, fresh
+        self.moments, self.outcome, self.chains = random.Random(seed), Outcome(), 0
+        torch.set_num_threads(1)
+        self.data = pictures(around / "pictures")
+        self.digests = undisturbed(self.data, around / WEIGHTS)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.chains += 1
+        folder = self.disk / f"chain{self.chains}"
+        self.chain = Chain(
+            self.data, folder, self.around, self.moments, self.fresh, self.tmpfs
+        )  # fmt: skip
+
+    def run(self, faults: list[Callable[[Chain], Process]]) -> Outcome:
+        """One round a fault; at the end the last chain is trained to its end."""
+        for fault in faults:
+            if self._done():
+                self._compare()
+                self._begin()
+            self._round(fault)
+        while not self._done():
+            process = self.chain.start()
+            if process.wait() != 0:
+                self._note("the end", f"ended with {process.said()[-600:]}")
+                break
+        self._compare()
+        return self.outcome
+
+    def _done(self) -> bool:
+        return (self.chain.folder / WEIGHTS).exists()
+
+    def _round(self, fault: Callable[[Chain], Process]) -> None:
+        name = fault.__name__
+        self.outcome.rounds[name] += 1
+        try:
+            process = fault(self.chain)
+            if "goes on from the one before it" in process.said():
+                self.outcome.fell_back += 1
+            self.outcome.most_lost = max(self.outcome.most_lost, process.step() - self._check())
+        except (Broken, CheckpointError) as error:
+            self._note(name, str(error))
+
+    def _check(self) -> int:
+        """The step of the last good state, which must be that of the undisturbed training."""
+        for path in self.chain.saved():
+            with contextlib.suppress(CheckpointError):
+                tensors, metadata = read(path)
+                step: int = metadata["step"]
+                if digest(tensors) != self.digests[step]:
+                    raise Broken(f"{path.name} is not what step {step} should be")
+                return step
+        if self.chain.saved():
+            raise Broken("no checkpoint is good")
+        return 0
+
+    def _compare(self) -> None:
+        """The weights at the end are those of the undisturbed training, byte for byte."""
+        end = self.chain.folder / WEIGHTS
+        if not end.exists() or end.read_bytes() != (self.around / WEIGHTS).read_bytes():
+            self._note("the end", f"{end} differs from the undisturbed one")
+        shutil.rmtree(self.chain.folder, ignore_errors=True)
+
+    def _note(self, fault: str, what: str) -> None:
+        self.outcome.broken.append(f"round {sum(self.outcome.rounds.values())}, {fault}: {what}")
+        print(self.outcome.broken[-1], file=sys.stderr, flush=True)
+
+
+assert LOG_EVERY < STEPS

@@ -1,0 +1,23 @@
+"""A few rounds of each fault; `make faults` has many more."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("resource", reason="this system has no limits on files, and no such signals")
+
+from harness import FAULTS, Harness, permissions_bind, read_only, small_disk
+
+
+@pytest.mark.slow
+def test_what_happens_to_a_training_costs_it_nothing(tmp_path: Path) -> None:
+    kinds = [fault for fault in FAULTS if fault is not read_only or permissions_bind()]
+    faults = 3 * kinds
+    random.Random(0).shuffle(faults)
+    with small_disk(tmp_path) as (disk, tmpfs):
+        outcome = Harness(tmp_path, disk, tmpfs, seed=0, fresh=False).run(faults)
+    assert outcome.broken == []
+    assert sum(outcome.rounds.values()) == len(faults)
+    assert outcome.fell_back >= 2
+    assert 0 < outcome.most_lost < 300

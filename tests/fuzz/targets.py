@@ -1,0 +1,261 @@
+"""What is fuzzed: the inputs of each reader, how it is fed, and the errors that it documents."""
+
+import gzip
+import io
+import re
+import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from mutations import mutated
+from PIL import Image
+
+from ddpm_lite import cli, data
+from ddpm_lite.checkpoint import CheckpointError, read, write
+from ddpm_lite.cli import UsageError
+from ddpm_lite.data import DataError
+from ddpm_lite.model import DiffusionModel, ModelConfig
+from ddpm_lite.symbolic import plain, reader
+from ddpm_lite.symbolic.tokens import ReadError
+from ddpm_lite.unet import UNet, UNetConfig
+
+BOOK = Path(__file__).parents[2] / "book"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader: what it is given, and what it may raise."""
+
+    inputs: st.SearchStrategy[Any]
+    feed: Callable[[Any], None]
+    documented: tuple[type[Exception], ...]
+
+
+# --- Checkpoints ---------------------------------------------------------------------------------
+
+
+def checkpoint(around: Path) -> Target:
+    """`read` of a whole file and of a part, and the network that it describes."""
+    path, model = around / "x.safetensors", ModelConfig(
+        unet=UNetConfig(channels=(4,), groups=1, patch=2), side=4, T=3
+    )  # fmt: skip
+    torch.manual_seed(0)
+    weights = {f"ema.{k}": v for k, v in UNet(model.unet).state_dict().items()}
+    write(path, weights, {"model": model.to_dict(), "step": 1, "class_names": ["a"]})
+    summed = path.read_bytes()
+    size = 8 + int.from_bytes(summed[:8], "little")
+    # without sums, as old ones are: else nothing gets past them
+    header = re.sub(rb',?"sha256":"(\\.|[^"\\])*"', b"", summed[8:size]).replace(b"{,", b"{")
+    plain_file = len(header).to_bytes(8, "little") + header + summed[size:]
+
+    def feed(content: bytes) -> None:
+        path.write_bytes(content)
+        read(path, only="nothing")
+        read(path)
+        DiffusionModel.load(path)
+
+    path.write_bytes(plain_file)
+    DiffusionModel.load(path)  # else nothing is tried
+    return Target(mutated([summed, plain_file, plain_file]), feed, (CheckpointError,))
+
+
+# --- Data sets -----------------------------------------------------------------------------------
+
+
+def _maybe_zipped(contents: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
+    """Most of them packed after they were changed: else gzip's own sum refuses all."""
+    return st.one_of(contents, *[contents.map(lambda raw: gzip.compress(raw, 1))] * 4)
+
+
+def idx(around: Path) -> Target:
+    """`_read_idx` of gzipped and other files."""
+    path = around / "x.gz"
+    good = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4]) + bytes(range(24))
+    label = bytes([0, 0, 8, 1, 0, 0, 0, 9]) + bytes(range(9))
+
+    def feed(content: bytes) -> None:
+        path.write_bytes(content)
+        data._read_idx(path)
+
+    seeds = [good, label, good[:4], gzip.compress(good), gzip.compress(bytes(2_000_000))]
+    return Target(_maybe_zipped(mutated(seeds)), feed, (DataError,))
+
+
+def _tar(members: Sequence[tuple[str, int, bytes, str, bytes]]) -> bytes:
+    """An archive whose entries may claim anything: name, size, type, link and content."""
+    out = io.BytesIO()
+    for name, size, kind, link, content in members:
+        info = tarfile.TarInfo(name)
+        info.size, info.type, info.linkname = size, kind, link
+        out.write(info.tobuf(tarfile.GNU_FORMAT))
+        out.write(content.ljust(-len(content) % 512 + len(content), b"\0"))
+    return out.getvalue() + bytes(1024)
+
+
+def cifar(around: Path) -> Target:
+    """`_read_cifar` of archives."""
+    path, names = around / "x.tar.gz", [f"d/data_batch_{i}.bin" for i in (1, 2)]
+    record = bytes([3]) + bytes(3072)
+    member = st.tuples(
+        st.sampled_from([*names, "d/other", "data_batch_1.bin", "", "pax"]),
+        st.sampled_from([3073, 0, 1, 6146, 2**31, 2**40, 8**11 - 1]),
+        st.sampled_from([b"0", b"0", b"\0", b"1", b"2", b"3", b"5", b"7", b"L", b"K", b"S", b"x",
+                         b"g", b"X"]),
+        st.sampled_from(["", *names, "data_batch_1.bin"]),
+        st.sampled_from([record, b"", record * 2, b"19 path=data_batch_2\n", b"9" * 40]),
+    )  # fmt: skip
+    built = st.builds(_tar, st.lists(member, max_size=4))
+    good = _tar([(name, 3073, b"0", "", record) for name in names])
+
+    def feed(content: bytes) -> None:
+        path.write_bytes(content)
+        data._read_cifar(path, [Path(name).name for name in names])
+
+    return Target(
+        _maybe_zipped(built | mutated([good, gzip.compress(good)])), feed, (DataError,)
+    )  # fmt: skip
+
+
+# --- Recipes -------------------------------------------------------------------------------------
+
+
+def recipe(around: Path) -> Target:
+    """`read_recipe`, and for one in a hundred what parses the options, which is slow."""
+    path = around / "x.toml"
+    shipped = [file.read_bytes() for file in sorted(cli.RECIPES.glob("*.toml"))]
+    keys = st.sampled_from(sorted(cli.options_of(cli.Train())) + ["preset", "flpi", "", "a.b"])
+    values = st.sampled_from(
+        ["1", "-1", "nan", "inf", "true", "''", "'a'", "[]", "[1, 2]", "[[]]", "{}", "{a = 1}",
+         "1979-05-27", "0x10", "1e999", "9" * 30, "'--seed'", "['--seed', 3]", '"\\u0000"', '"\\n"']
+    )  # fmt: skip
+    built = st.lists(st.tuples(keys, values), max_size=5).map(
+        lambda lines: "\n".join(f"{key} = {value}" for key, value in lines).encode()
+    )
+    fed = 0
+
+    def feed(content: bytes) -> None:
+        nonlocal fed
+        fed += 1
+        path.write_bytes(content)
+        start, words = cli.read_recipe(str(path))
+        if fed % 100 == 0:
+            cli.parse(start, [str(path), *words])
+
+    return Target(built | mutated(shipped), feed, (UsageError,))
+
+
+# --- Pictures ------------------------------------------------------------------------------------
+
+
+def _pictures() -> list[tuple[str, bytes]]:
+    """Small good ones of every kind and mode, by their suffix."""
+    grey = Image.linear_gradient("L").resize((9, 7))
+    colour, frames = grey.convert("RGB"), [grey.rotate(90 * i) for i in range(3)]
+    saved: list[tuple[str, Image.Image, dict[str, Any]]] = [
+        (".png", grey, {}),
+        (".png", colour.convert("RGBA"), {}),
+        (".png", grey.convert("P"), {"transparency": 3}),
+        (".png", Image.new("1", (1, 1)), {}),
+        (".png", Image.new("I;16", (3, 3)), {}),
+        (".png", grey, {"save_all": True, "append_images": frames}),
+        (
+            ".jpg",
+            colour,
+            {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"},
+        ),
+        (".jpg", colour.convert("CMYK"), {}),
+        (".jpg", grey, {"progressive": True}),
+        (".gif", grey, {"save_all": True, "append_images": frames}),
+        (".bmp", colour, {}),
+        (".bmp", grey.convert("1"), {}),
+        (".dib", colour, {}),
+        (".tif", colour, {"compression": "tiff_lzw"}),
+        (".tif", grey, {"compression": "packbits"}),
+        (".tif", Image.new("F", (3, 3)), {}),
+        (".webp", colour, {}),
+        (".webp", colour, {"lossless": True}),
+        (".webp", colour, {"save_all": True, "append_images": [colour.rotate(90)]}),
+        (".ppm", colour, {}),
+        (".pgm", grey, {}),
+    ]
+    return [(suffix, _saved(image, suffix, options)) for suffix, image, options in saved]
+
+
+def _saved(image: Image.Image, suffix: str, options: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    image.save(out, format=Image.registered_extensions()[suffix], **options)
+    return out.getvalue()
+
+
+NAMES = ("a", "a\nb", "\x1b[31m", "é", "\udcff\udc80", " ", "a" * 200, "..b", "--seed", "絵")
+"""Names that a file may have; bad UTF-8 among them."""
+
+
+def pictures(around: Path) -> Target:
+    """`folder` of one picture under some name, beside a link now and then."""
+    root = around / "pictures"
+    root.mkdir()
+    (around / "elsewhere").mkdir()
+    one = st.sampled_from(_pictures()).flatmap(
+        lambda each: st.tuples(st.just(each[0]), mutated([each[1]]))
+    )
+    links = st.sampled_from([None] * 8 + ["..", ".", "/nowhere", "../elsewhere", "ring"])
+
+    def feed(drawn: tuple[tuple[str, bytes], str, str | None, int]) -> None:
+        (suffix, content), name, link, channels = drawn
+        file, ring = root / f"{name}{suffix}", root / "ring"
+        file.write_bytes(content)
+        if link is not None:
+            ring.symlink_to(link)
+        try:
+            data.folder(root, 8, channels)
+        except DataError as error:
+            if "too little memory" in str(error):
+                raise MemoryError from error
+            raise
+        finally:
+            file.unlink()
+            ring.unlink(missing_ok=True)
+
+    inputs = st.tuples(one, st.sampled_from(NAMES), links, st.sampled_from([1, 3]))
+    return Target(inputs, feed, (DataError,))
+
+
+# --- Formulas ------------------------------------------------------------------------------------
+
+_LINES = (
+    r"\frac{ } { ( ) [ ] ^ _ + - = < , . \cdot \dots \cdots \sum_{s=1}^t \prod_{s=1}^{t} \int \log",
+    r"\exp \sqrt{ x x_t x_{t-1} x_0 \alpha_t \bar\alpha_t \beta_t \epsilon \mathbb{E} \mathcal{N}",
+    r"\left( \right) \lVert \rVert \| \mid ! 2 10 999 0.5 t T \mathrm{d} \partial \infty \to \lim",
+    r"\, & \\ \begin{pmatrix} \end{pmatrix} % \text{a} ^2 ^{1000} ^{-1} \theta p q \mu \Sigma",
+    r"\langle \rangle",
+)
+WORDS = [word for line in _LINES for word in line.split()]
+
+
+def _formulas() -> list[bytes]:
+    """What stands displayed on the book's pages."""
+    texts = (path.read_text(encoding="utf-8") for path in sorted(BOOK.glob("*.md")))
+    found = [one for text in texts for one in re.findall(r"^\$\$\n(.+?)\n\$\$", text, re.S | re.M)]
+    return [one.encode() for one in found if len(one) < 300]
+
+
+def latex(around: Path) -> Target:
+    """The page's grammar, and the small one for what is typed."""
+    heap = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
+    changed = mutated(_formulas()).map(lambda raw: raw.decode(errors="replace"))
+
+    def feed(text: str) -> None:
+        try:
+            reader.read_claims(text)
+        except ReadError:
+            plain.to_latex(text)
+
+    return Target(heap | changed, feed, (ReadError,))
+
+
+TARGETS = (checkpoint, idx, cifar, recipe, pictures, latex)
