@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ddpm_lite.devices import to_device
 
-__all__ = ["SCHEDULES", "NoiseSchedule", "cosine", "from_alpha_bar", "linear"]
+__all__ = ["SCHEDULES", "NoiseSchedule", "cosine", "from_alpha_bar", "linear", "shifted"]
 
 MAX_FINAL_ALPHA_BAR = 1e-2
 """Above this, x_T still shows the image, and sampling from pure noise starts from the wrong law."""

@@ -389,6 +389,11 @@ SCHEDULE = [
         says=r"for offset 0 and $t<T$, as the code keeps $\beta_T$ below 1",
         times=lambda T: range(1, T),
     ),
+    Row(
+        "schedule.shifted", "return NoiseSchedule(square * schedule.beta / whole)",
+        "eq-colour-beta", side, lambda s: schedule.shifted(s, 3.0).beta,
+        says="for $n = 9$, three times the side", given=lambda s: {"n": 9},
+    ),
 ]  # fmt: skip
 
 
