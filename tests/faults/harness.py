@@ -176,7 +176,7 @@ class Chain:
     moments: random.Random
     fresh: bool
     tmpfs: bool
-    parts: int = 0
+    parts: list[Process] = field(default_factory=list)
 
     def saved(self) -> list[Path]:
         """The checkpoints that there are, the newest first."""
@@ -187,9 +187,16 @@ class Chain:
         if not self.saved():  # ended before the first checkpoint: one begins anew
             (self.folder / METRICS).unlink(missing_ok=True)
         go_on = ["--resume"] if self.saved() else []
-        self.parts += 1
-        log = self.logs / f"{self.folder.name}_{self.parts}"
-        return Process(log, [*words(self.data, self.folder), *go_on, *more], self.fresh)
+        log = self.logs / f"{self.folder.name}_{len(self.parts)}"
+        arguments = [*words(self.data, self.folder), *go_on, *more]
+        self.parts.append(Process(log, arguments, self.fresh))
+        return self.parts[-1]
+
+    def end(self) -> None:
+        """Ends what still runs after something has gone wrong."""
+        for process in self.parts:
+            if process.send(signal.SIGKILL):
+                process.wait()
 
     def wait_for_a_moment(self, process: Process) -> None:
         """Waits until some step, or now and then for no step at all."""
@@ -197,7 +204,7 @@ class Chain:
             time.sleep(self.moments.uniform(0, 4 if self.fresh else 0.5))
             return
         end, begin = time.monotonic() + PATIENCE, None
-        ahead = self.moments.randrange(1, 160)
+        ahead = self.moments.randrange(1, 2 * LOG_EVERY)
         while process.status() is None and (begin is None or process.step() < begin + ahead):
             if begin is None and f"/{STEPS} " in process.said():
                 begin = process.step()
@@ -212,7 +219,8 @@ def _expect(process: Process, statuses: dict[int, str]) -> None:
     status, said = process.wait(), process.said()
     if status not in statuses or statuses[status] not in said:
         raise Broken(f"ended with {status} and: {said[-600:]}")
-    if status > 0 and said.count("\nddpm-lite: ") != said.count("asked to stop") + 1:
+    lines = re.findall(r"^ddpm-lite: (?!asked to stop)", said, re.MULTILINE)
+    if status > 0 and len(lines) != 1:
         raise Broken(f"not one line: {said[-600:]}")
 
 
@@ -236,7 +244,7 @@ def _asked(chain: Chain, number: int, status: int) -> Process:
         told = int(re.findall(r"stopped at step (\d+)", process.said())[-1])
         if "--resume goes on" not in process.said() or read(chain.saved()[0])[1]["step"] != told:
             raise Broken(f"promises what is not so: {process.said()[-600:]}")
-    elif sent and began and ended != 0:
+    elif sent and began and ended != 0 and not (chain.folder / WEIGHTS).exists():
         raise Broken(f"ended with {ended} and: {process.said()[-600:]}")
     return process
 
@@ -390,9 +398,7 @@ class Harness:
     def _begin(self) -> None:
         self.chains += 1
         folder = self.disk / f"chain{self.chains}"
-        self.chain = Chain(
-            self.data, folder, self.around, self.moments, self.fresh, self.tmpfs
-        )  # fmt: skip
+        self.chain = Chain(self.data, folder, self.around, self.moments, self.fresh, self.tmpfs)
 
     def run(self, faults: list[Callable[[Chain], Process]]) -> Outcome:
         """One round a fault; at the end the last chain is trained to its end."""
@@ -422,6 +428,7 @@ class Harness:
             self.outcome.most_lost = max(self.outcome.most_lost, process.step() - self._check())
         except (Broken, CheckpointError) as error:
             self._note(name, str(error))
+            self.chain.end()
 
     def _check(self) -> int:
         """The step of the last good state, which must be that of the undisturbed training."""
@@ -446,6 +453,3 @@ class Harness:
     def _note(self, fault: str, what: str) -> None:
         self.outcome.broken.append(f"round {sum(self.outcome.rounds.values())}, {fault}: {what}")
         print(self.outcome.broken[-1], file=sys.stderr, flush=True)
-
-
-assert LOG_EVERY < STEPS
