@@ -1,9 +1,10 @@
 # make book, make test: everything on a fresh machine, in .venv. The lines work without make too.
 PYTHON ?= python3
 BIN := .venv/bin
+QUICK := not slow and not site and not browser
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: book test serve train bench mutants adversary faults fuzz colab pictures clean
+.PHONY: book page check test serve train bench mutants adversary faults fuzz colab pictures clean
 
 .venv/installed: requirements.txt pyproject.toml ddpm_lite/fused_norm.cpp
 	$(PYTHON) -m venv .venv
@@ -20,6 +21,18 @@ book: .venv/installed
 	$(BIN)/python tools/run_chapters.py
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "Open $(CURDIR)/_build/html/index.html"
+
+# One page of a built book after a change: `make page PAGE=04`.
+page: .venv/installed
+	$(BIN)/python tools/page.py $(PAGE)
+
+# What a contributor runs before each commit: all that needs neither the built book nor a browser,
+# and no training or proof that takes long.
+check: .venv/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "$(QUICK)"
 
 # As many processes as the machine has cores, with one thread each.
 test: .venv/tested

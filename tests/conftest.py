@@ -5,9 +5,19 @@ from collections.abc import Iterator
 
 import pytest
 
+NEEDS = {"browser": "browser", "site": "site", "site_url": "site"}
+"""Fixtures, and what they mark a test with, so that `make check` can leave it out."""
 
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first, so that no process is left alone with it at the end."""
+    """Tests are marked with what they need.
+
+    What takes long begins first, so that no process is left alone with it at the end.
+    """
+    for item in items:
+        for fixture in NEEDS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(NEEDS[fixture])
     items.sort(key=lambda item: "slow" not in item.keywords)
 
 

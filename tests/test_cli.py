@@ -819,6 +819,7 @@ def test_what_cannot_be_printed_ends_no_command(
     assert b"\\u7d75.png" in buffer.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["info"], ["sample", "--help"], []])
 def test_a_closed_pipe_ends_in_silence(words: list[str]) -> None:
     command = [sys.executable, "-m", "ddpm_lite.cli", *words]

@@ -7,6 +7,8 @@ on the pages needs no checkout. Each page has one thread, since threads that wai
 a busy machine are slower than one alone.
 """
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -36,6 +38,44 @@ def pages() -> list[Path]:
     """The pages that have cells, the longest first."""
     found = [page for page in colab.BOOK.glob("*.md") if colab.CELL.search(page.read_text())]
     return sorted(found, key=lambda page: (page.stem != LONGEST, page.name))
+
+
+def fingerprint(page: Path) -> str:
+    """Of all that a page's outputs depend on: its cells, what they read, and the package."""
+    text = page.read_text(encoding="utf-8")
+    cells = [match[0] for match in colab.CELL.finditer(text)]
+    read = [content for _, content in colab.needed_files(page, text)]
+    package = sorted(path for path in (colab.ROOT / "ddpm_lite").rglob("*") if is_source(path))
+    parts = [*map(str.encode, (*cells, *read)), *(path.read_bytes() for path in package)]
+    digests = b"".join(hashlib.sha256(part).digest() for part in parts)
+    return hashlib.sha256(digests).hexdigest()
+
+
+def is_source(path: Path) -> bool:
+    """Whether a file of the package is one that its wheel is made of."""
+    return path.is_file() and path.suffix not in (".pyc", ".so")
+
+
+def ran(page: Path) -> bool:
+    """Whether the page has run as it is now."""
+    file = BUILD / "ran.json"
+    known: dict[str, str] = json.loads(file.read_text()) if file.is_file() else {}
+    return known.get(page.name) == fingerprint(page)
+
+
+def keep(page: Path, notebook: Any, seconds: float) -> None:
+    """Put what a page shows into Jupyter Book's cache."""
+    bundle = CacheBundleIn(notebook, str(page), data={"execution_seconds": seconds})
+    cache = get_cache(BUILD / ".jupyter_cache")
+    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    note(page)
+
+
+def note(page: Path) -> None:
+    """Remember what the page has run with."""
+    file = BUILD / "ran.json"
+    known = json.loads(file.read_text()) if file.is_file() else {}
+    file.write_text(json.dumps(known | {page.name: fingerprint(page)}, indent=1))
 
 
 def install(folder: Path) -> None:
@@ -83,11 +123,9 @@ def run_all(some: list[Path], package: Path) -> Iterator[tuple[Path, Any, float]
 def main() -> int:
     """Run all, and put what they show into Jupyter Book's cache. 1 where a cell fails."""
     install(BUILD / "package")
-    cache = get_cache(BUILD / ".jupyter_cache")
     try:
         for page, notebook, seconds in run_all(pages(), BUILD / "package"):
-            bundle = CacheBundleIn(notebook, str(page), data={"execution_seconds": seconds})
-            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+            keep(page, notebook, seconds)
             print(f"{page.stem:28} {seconds:6.1f} s", flush=True)
     except CellExecutionError as error:
         print(error, file=sys.stderr)

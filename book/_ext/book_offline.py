@@ -8,6 +8,7 @@ both forms would be 15 MB more to download.
 
 import base64
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -55,7 +56,7 @@ def unfolded(page: str) -> str:
 
 
 def write(app: Sphinx, error: Exception | None) -> None:
-    """Both, unless the build failed."""
+    """Both, unless the build failed; `make page` keeps the zip of the last whole build."""
     if error is not None or app.builder.format != "html":
         return
     site = Path(app.outdir)
@@ -64,6 +65,8 @@ def write(app: Sphinx, error: Exception | None) -> None:
     for name in (*RUNTIME_FILES.values(), *models, *machine(static), MACHINE_WORKER):
         if (static / name).is_file():
             wrap(static, name)
+    if "DDPM_LITE_ONE_PAGE" in os.environ:
+        return
     pack(site, site / ARCHIVE, without=[static / name for name in machine(static)])
 
 

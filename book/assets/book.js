@@ -47,6 +47,14 @@ window.addEventListener("load", async () => {
 // The theme names this button "Search", while it reads "Search Ctrl + K": let the words be the name.
 document.querySelectorAll(".search-button-field").forEach((b) => b.removeAttribute("aria-label"));
 
+// The theme's buttons in the header: the page's policy allows no handlers in its text, and so
+// book/_ext/book_policy.py has put names in their place.
+/** @type {NodeListOf<HTMLElement>} */
+const named = document.querySelectorAll("[data-click]");
+for (const button of named) {
+  button.addEventListener("click", () => /** @type {any} */ (globalThis)[button.dataset.click ?? ""]());
+}
+
 // On paper the folded proofs are open.
 window.addEventListener("beforeprint", () => {
   for (const proof of document.querySelectorAll("details.proof-code")) proof.setAttribute("open", "");

@@ -195,6 +195,7 @@ def test_operations_are_those_of_one_picture() -> None:
     assert gpu_speed.count_operations(lambda: net(x, t)) == 3 * gpu_speed.operations(TOY)
 
 
+@pytest.mark.slow
 def test_a_setting_is_compiled_with_its_options() -> None:
     graphs = []
 
@@ -267,6 +268,7 @@ def test_two_processes_that_fail_are_told(
 # --- the training --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_training_stops_in_time_and_goes_on_the_next_time(tmp_path: Path) -> None:
     options = parse_train([recipe(tmp_path, 4)])
     over = gpu.Clock(0)

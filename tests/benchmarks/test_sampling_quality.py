@@ -59,6 +59,7 @@ def test_every_sampler_is_there_at_every_number_of_steps() -> None:
     assert found == [(name, n) for name in script.SAMPLERS for n in script.STEPS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["ancestral, beta", "DPM-Solver++(2M)"])
 def test_the_first_batch_comes_out_again(sampler: str) -> None:
     count, seed = committed()["batch"], script.batch_seeds(script.parse([]))[0]
@@ -69,6 +70,7 @@ def test_the_first_batch_comes_out_again(sampler: str) -> None:
     assert grey == pytest.approx(row(sampler, 5)["grey"][0], abs=0.1)
 
 
+@pytest.mark.slow
 def test_the_floor_comes_out_again() -> None:
     floor = script.floor(committed()["n"])
     assert floor == pytest.approx(committed()["floor"], rel=0.01)

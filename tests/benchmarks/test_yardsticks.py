@@ -70,6 +70,7 @@ def test_the_four_neighbours_by_hand() -> None:
     assert found[1, 1] == ((3 * 6 + 5) * 6 + 1) * 6 + 2  # left, above left, above, above right
 
 
+@pytest.mark.slow
 def test_the_tables_need_what_the_file_tells() -> None:
     train, test = mnist(), mnist(train=False)
     shares = script.counted(script.by_neighbours(train.pixels), train.pixels, script.LEVELS**4)

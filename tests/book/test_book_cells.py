@@ -67,6 +67,7 @@ def cell(page: BeautifulSoup, number: int) -> Tag:
     return found
 
 
+@pytest.mark.slow
 def test_a_proof_is_folded_below_its_ticks(page: BeautifulSoup) -> None:
     proof = cell(page, 2)
     folded = proof.select_one("details.proof-code")
@@ -93,6 +94,7 @@ def test_an_exercise_gets_a_field_for_each_answer(page: BeautifulSoup) -> None:
     assert "the <variance>" in forms[1].text
 
 
+@pytest.mark.slow
 def test_without_a_machine_there_are_no_fields(tmp_path: Path) -> None:
     book = SmallBook(tmp_path, "sphinx_exercise", "book_cells")
     book.page("page", HEADER + CELLS[CELLS.index("```{exercise}") :])

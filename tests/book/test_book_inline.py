@@ -31,6 +31,7 @@ def book(tmp_path: Path) -> SmallBook:
     return SmallBook(tmp_path, "book_inline")
 
 
+@pytest.mark.slow
 def test_the_build_fails(book: SmallBook) -> None:
     for name, (text, _) in FAULTY.items():
         book.page(name, f"# A page\n\nWords.\n\n{text}\n")
@@ -43,6 +44,7 @@ def test_the_build_fails(book: SmallBook) -> None:
     assert "inline.yml names the page absent" in messages
 
 
+@pytest.mark.slow
 def test_what_holds_is_counted(book: SmallBook) -> None:
     text = (
         f"# A page\n\nWith $t = 1$, $\\tilde\\beta_1 = 0$ by\n\n{DISPLAY}\nand $1 + 1 = 2$, where\n"
@@ -64,6 +66,7 @@ def test_what_holds_is_counted(book: SmallBook) -> None:
     assert any(line[1:] == [r"\(x_t = y\)", "for the test"] for line in rows)
 
 
+@pytest.mark.slow
 def test_the_pages_of_the_book() -> None:
     """Each formula is proved, worked out or listed, and the list names nothing else."""
     texts = {page.stem: page.read_text() for page in sorted(BOOK.glob("*.md"))}

@@ -46,6 +46,7 @@ def terms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tag]:
     return dict(zip(names, page.select("dl.book-terms dd"), strict=True))
 
 
+@pytest.mark.slow
 def test_terms_stand_once_and_in_order(terms: dict[str, Tag]) -> None:
     assert list(terms) == ["centre", "density", "Markov place", "mean", "mode", "peak", "variance"]
 

@@ -98,6 +98,7 @@ FAULTY = {
 }
 
 
+@pytest.mark.slow
 def test_the_build_fails(book: SmallBook) -> None:
     """One page for each fault; a single warning is enough to fail, as the last test shows."""
     for name, (text, _) in FAULTY.items():

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from small_book import SmallBook
 
 NOISE = """
@@ -10,6 +11,7 @@ atexit.register(os.write, 2, b"Assertion failed: pfd.revents & POLLIN (src/signa
 """
 
 
+@pytest.mark.slow
 def test_a_warning_fails_a_build_and_what_a_kernel_says_at_its_end_does_not(tmp_path: Path) -> None:
     book = SmallBook(tmp_path)
     with (tmp_path / "conf.py").open("a") as conf:

@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 
 import colab
+import pytest
 from small_book import SmallBook
 
 
+@pytest.mark.slow
 def test_a_measured_number_stands_in_the_text(tmp_path: Path) -> None:
     book = SmallBook(tmp_path, "book_values")
     (tmp_path / "book" / "data").mkdir()
@@ -21,6 +23,7 @@ def test_a_measured_number_stands_in_the_text(tmp_path: Path) -> None:
     assert ">25</span> minutes" in book.built("page")
 
 
+@pytest.mark.slow
 def test_the_build_fails_where_there_is_none(tmp_path: Path) -> None:
     book = SmallBook(tmp_path, "book_values")
     book.page("page", "# A page\n\nWords.\n\nIt took {value}`run.seconds:.0f` seconds.\n")

@@ -138,6 +138,7 @@ def test_fonts_are_cut_again_only_when_they_change(
     assert (target / book_vendor.FONTS).read_text() == "2"
 
 
+@pytest.mark.slow
 def test_without_npm_the_book_is_built_with_the_usual_mathjax(tmp_path: Path) -> None:
     book = SmallBook(tmp_path, "book_vendor")
     book.page("one", "# One\n\nThe number $x$.\n")

@@ -50,9 +50,28 @@ def provide_chromium() -> None:
 # --- Serving -------------------------------------------------------------------------------------
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class _Host(SimpleHTTPRequestHandler):
     def log_message(self, *args: Any) -> None:
         """Tests see the requests in the browser."""
+
+    def end_headers(self) -> None:
+        """Send what the site's `_headers` says of this path, as the usual hosts do."""
+        for name, value in headers(Path(self.directory)).get(urlsplit(self.path).path, []):
+            self.send_header(name, value)
+        super().end_headers()
+
+
+def headers(site: Path) -> dict[str, list[tuple[str, str]]]:
+    """The headers that the file `_headers` gives to each path, if there is such a file."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    file = site / "_headers"
+    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else []:
+        if line.startswith("/"):
+            given = found.setdefault(line, [])
+        else:
+            name, value = line.strip().split(": ", 1)
+            given.append((name, value))
+    return found
 
 
 class _Server(ThreadingHTTPServer):
@@ -62,8 +81,8 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
-    """Serve a folder as any plain static server would; gives the address."""
-    server = _Server(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    """Serve a folder as the usual static hosts would; gives the address."""
+    server = _Server(("127.0.0.1", 0), partial(_Host, directory=str(folder)))
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

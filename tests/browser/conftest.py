@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NoReturn
 
+import book_policy
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
@@ -106,7 +107,8 @@ def widget_page(page: Page, log: Log, tmp_path: Path) -> Iterator[Callable[..., 
             body = widget._repr_html_()
             text = BARE.format(title=title, theme=theme, fonts=fonts, body=body)
             name = f"{next(names)}.html"  # a new name each time: browsers keep what they know
-            (tmp_path / name).write_text(text, encoding="utf-8")
+            guarded, _ = book_policy.guarded(text)  # as on the pages of the book
+            (tmp_path / name).write_text(guarded, encoding="utf-8")
             page.set_viewport_size({"width": width, "height": 800})
             page.emulate_media(
                 color_scheme="dark" if theme == "dark" else "light",

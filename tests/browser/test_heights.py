@@ -53,6 +53,8 @@ def test_a_widget_takes_the_room_that_is_kept(
 def test_nothing_jumps_on_the_pages_of_the_book(
     page: Page, site_url: str, name: str, size: ViewportSize
 ) -> None:
+    """Without MathJax, which takes most of a page's time: no widget sets a formula with it."""
+    page.route("**/mathjax/**", lambda route: route.abort())
     page.set_viewport_size(size)
     page.goto(f"{site_url}/book/{name}.html")
     page.wait_for_function(

@@ -24,6 +24,7 @@ def tool() -> Any:
         sys.path.remove(str(TOOL))
 
 
+@pytest.mark.slow
 def test_the_command_runs_in_processes_that_begin_afresh() -> None:
     """As multiprocessing begins them on macOS: they find their work by its module's name."""
     command = [sys.executable, str(TOOL), "--pairs", "20", "--processes", "1"]

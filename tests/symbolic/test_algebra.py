@@ -95,6 +95,7 @@ formulas = st.lists(terms, min_size=1, max_size=3).map(" + ".join)
 
 @settings(max_examples=150, deadline=None)
 @given(formulas, formulas, units, units)
+@pytest.mark.slow
 def test_the_verdict_agrees_with_numbers(a: str, b: str, alpha: Fraction, bar: Fraction) -> None:
     """Where numbers differ it must say so; where it says 0 the numbers must agree."""
     one, other = read(a), read(b)

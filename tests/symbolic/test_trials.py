@@ -240,6 +240,7 @@ def test_a_trial_without_an_answer_stops_the_run(
         try_premises(page)
 
 
+@pytest.mark.slow
 def test_what_has_failed_before_the_time_is_over_is_kept(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
