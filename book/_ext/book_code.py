@@ -32,15 +32,13 @@ class CodePart(SphinxDirective):
         found: list[nodes.Node] = self.state.inline_text(markdown, self.lineno)[0]
         return found
 
-    def named(self, code: str) -> nodes.Node:
-        """A function's name, with a link where the API reference has it."""
-        text = code.split(".", 1)[1]
-        literal = nodes.literal(text, text)
+    def entry(self, code: str, words: nodes.Element) -> nodes.Node:
+        """Words that lead to the entry in the API reference, where there is one."""
         if not is_promised(code):
-            return literal
+            return words
         return addnodes.pending_xref(
             "",
-            literal,
+            words,
             refdomain="py",
             reftype="obj",
             reftarget=f"ddpm_lite.{code}",
@@ -64,7 +62,8 @@ class FormulaCode(CodePart):
     def section(self, code: str, rows: Sequence[Row]) -> nodes.section:
         """A function and its formulas."""
         anchor = "code-" + code.replace(".", "-").replace("_", "-").lower()
-        section = nodes.section("", nodes.title("", "", self.named(code)), ids=[anchor])
+        title = nodes.title("", "", literal(code.split(".")[-1]))
+        section = nodes.section("", title, ids=[anchor])
         for row in rows:
             section += list(self.row(row))
         return section
@@ -91,14 +90,22 @@ class FormulaCode(CodePart):
         """The line of the file, with its number."""
         text = row.file.read_text(encoding="utf-8").splitlines()[number - 1].strip()
         block = nodes.literal_block(text, text, language="python", classes=["book-code-line"])
-        where = f"{row.file.name}, line {number}"
-        small = nodes.paragraph("", where, classes=["book-code-place"])
+        small = nodes.paragraph("", f"{row.file.name}, line {number}", classes=["book-code-place"])
+        if is_promised(row.code):
+            words = nodes.inline("", "in the API reference")
+            small += [nodes.Text("; "), self.entry(row.code, words)]
         return nodes.container("", block, small, classes=["book-code"])
+
+
+def literal(text: str) -> nodes.literal:
+    """A name of the program."""
+    return nodes.literal(text, text)
 
 
 def displayed(latex: str) -> nodes.paragraph:
     """The formula as it stands in its chapter; its number stands above, as a link."""
-    plain = rf"\displaystyle {' '.join(latex.split()).rstrip(' .,')}"
+    plain = " ".join(latex.split()).rstrip(" .,").replace(r" . \end{aligned}", r" \end{aligned}")
+    plain = rf"\displaystyle {plain}"
     return nodes.paragraph("", "", nodes.math(plain, plain), classes=["book-formula"])
 
 
@@ -113,7 +120,9 @@ class WithoutFormula(CodePart):
     def items(self, reasons: Iterable[tuple[str, str]]) -> Iterator[nodes.list_item]:
         """One name each."""
         for code, reason in reasons:
-            text = [self.named(code), nodes.Text(f" ({code.split('.')[0]}): "), *self.words(reason)]
+            module, name = code.split(".", 1)
+            text = [self.entry(code, literal(name)), nodes.Text(f" ({module}): ")]
+            text += self.words(reason)
             yield nodes.list_item("", nodes.paragraph("", "", *text))
 
 

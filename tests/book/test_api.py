@@ -73,6 +73,9 @@ def test_the_page_lists_the_promised_names_and_no_others(tmp_path: Path) -> None
     links = [str(link["href"]) for link in jump.select("a.reference")]
     assert any(link.endswith("_modules/ddpm_lite/diffusion.html#q_sample") for link in links)
     assert any(link.endswith("#equation-eq-closed-form") for link in links)
+    parameters = [line.text for line in jump.select("dt .book-parameter")]
+    assert parameters[0] == "schedule: NoiseSchedule,"
+    assert not page.select("dt dl")
 
 
 def test_a_docstring_is_read_as_plain_english() -> None:
