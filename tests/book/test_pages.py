@@ -13,7 +13,9 @@ from bs4 import BeautifulSoup, Tag
 ROOT = Path(__file__).parents[2]
 BOOK, SITE = ROOT / "book", ROOT / "_build" / "html"
 PAGES = sorted(BOOK.glob("*.md"))
-CHAPTERS = [page for page in PAGES if page.name[0].isdigit()]
+WAY_IN = [page for page in PAGES if page.name.startswith("00_")]
+"""Chapter 0: six pages that are one chapter together."""
+CHAPTERS = [page for page in PAGES if page.name[0].isdigit() and page not in WAY_IN]
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?:---\n(.*?)\n---\n)?(.*?)^```$", re.M | re.S)
 DISPLAY = re.compile(r"^\$\$\n(.*?)^\$\$([^\n]*)$", re.M | re.S)
 HEADER = re.compile(r"\A---\n.*?\n---\n", re.S)
@@ -83,7 +85,7 @@ def test_every_picture_has_caption_name_and_alt_text(page: Path) -> None:
     assert not re.search(r"!\[\s*\]\(", page.read_text())
 
 
-@pytest.mark.parametrize("page", CHAPTERS, ids=name)
+@pytest.mark.parametrize("page", WAY_IN + CHAPTERS, ids=name)
 def test_the_pace_of_a_chapter(page: Path) -> None:
     text = text_of(page)
     opening = text[: text.index("```{code-cell}")]
@@ -119,6 +121,53 @@ def test_a_chapter_shows_the_code_and_sums_up(page: Path) -> None:
     assert "from ddpm_lite.widgets." in text
     assert "## You may meet it written wrongly" in text
     assert "{eq}`eq-" in text[text.index("## Summary") :]
+
+
+# --- Chapter 0 -----------------------------------------------------------------------------------
+
+
+def test_the_way_in_has_six_short_pages() -> None:
+    assert len(WAY_IN) == 6
+    for page in WAY_IN:
+        prose = re.sub(r"^% .*$|\$[^$]*\$", "", FENCE.sub("", text_of(page)), flags=re.M)
+        assert 500 <= len(re.findall(r"[A-Za-z][A-Za-z'-]*", prose)) <= 1400, page.name
+
+
+@pytest.mark.parametrize("page", WAY_IN, ids=name)
+def test_the_way_in_has_no_displayed_formula(page: Path) -> None:
+    assert not DISPLAY.search(text_of(page))
+
+
+@pytest.mark.parametrize("page", WAY_IN[:2], ids=name)
+def test_its_first_two_pages_use_no_letters_for_numbers(page: Path) -> None:
+    """Numbers and roots of numbers are all that stands between dollar signs."""
+    formulas = re.findall(r"\$([^$]+)\$", FENCE.sub("", text_of(page)))
+    assert formulas
+    letters = [f for f in formulas if re.search(r"[A-Za-z]", re.sub(r"\\[a-z]+", "", f))]
+    assert letters == []
+
+
+@pytest.mark.parametrize("page", WAY_IN, ids=name)
+def test_its_exercises_have_folded_solutions_and_it_leads_on(page: Path) -> None:
+    text = text_of(page)
+    exercises = re.findall(r"^```\{exercise\}.*\n:label: (\S+)", text, re.M)
+    solutions = re.findall(r"^`+\{solution(?:-start)?\} (\S+)\n:class: dropdown$", text, re.M)
+    last = page == WAY_IN[-1]
+    assert len(exercises) == (0 if last else 1)
+    assert exercises == solutions
+    following = "01_gaussians" if last else WAY_IN[WAY_IN.index(page) + 1].stem
+    assert f"{following}>`" in text.strip().splitlines()[-1]
+
+
+def test_the_whole_model_has_forty_lines() -> None:
+    page = BOOK / "00_5_forty_lines.md"
+    pieces = [code for options, code in cells_of(page) if options.get("tags") == ["forty-lines"]]
+    assert len(pieces) == 5
+    lines = [line for code in pieces for line in code.splitlines() if line.strip()]
+    assert len(lines) == 40
+    own = {line.split()[1].split(".")[0] for line in lines if line.startswith(("import", "from"))}
+    assert own == {"torch", "ddpm_lite"}
+    assert sum("ddpm_lite" in line for line in lines) == 1  # MNIST; all else is PyTorch
 
 
 def test_the_address_of_the_project_stands_in_one_place() -> None:

@@ -13,6 +13,8 @@ import nbformat
 import pytest
 from filelock import FileLock
 
+from ddpm_lite.symbolic.page import equations_of
+
 ROOT = Path(__file__).parents[2]
 NAMES = [page.stem for page in colab.chapters()]
 SITE = ROOT / "_build" / "html" / "book"
@@ -76,6 +78,20 @@ def test_equations_have_the_numbers_of_the_book(name: str) -> None:
             r'id="equation-(eq-[a-z0-9-]+)">\s*<span class="eqno">\(([\d.]+)\)', page.read_text()
         )
     )
+    displayed = equations_of((ROOT / "book" / f"{name}.md").read_text())
+    assert len(shown) == len(displayed)
+    assert {label: colab.numbers()[label] for label in shown} == shown
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_have_the_numbers_of_the_book(name: str) -> None:
+    page = SITE / f"{name}.html"
+    if not page.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail("the book is not built")
+        pytest.skip("the book is not built; `make book` builds it")
+    numbered = r'<figure[^>]* id="(fig-[a-z0-9-]+)">.*?caption-number">Fig\. ([\d.]+)'
+    shown = dict(re.findall(numbered, page.read_text(), re.S))
     assert shown
     assert {label: colab.numbers()[label] for label in shown} == shown
 
