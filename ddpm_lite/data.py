@@ -549,7 +549,7 @@ def _read_image(file: Path, side: int, channels: int) -> _Bytes:
     return np.asarray(square).reshape(side, side, channels).transpose(2, 0, 1)
 
 
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM")
+_FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "DIB", "TIFF", "PPM")
 """Pillow's names of what IMAGE_SUFFIXES stand for. It knows others, whatever a file is called, and
 some of them start other programs."""
 

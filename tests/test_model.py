@@ -144,3 +144,13 @@ def test_checkpoint_without_a_usable_configuration_is_refused(
     write(tmp_path / "m", {"ema.x": torch.zeros(1)}, metadata)
     with pytest.raises(CheckpointError, match="cannot be built"):
         DiffusionModel.load(tmp_path / "m")
+
+
+def test_a_small_file_that_describes_a_huge_network_is_refused_before_room_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge = ModelConfig(unet=UNetConfig(channels=(1024,) * 5, blocks=4))
+    write(tmp_path / "x", {"ema.head.bias": torch.zeros(1)}, {"model": huge.to_dict()})
+    monkeypatch.setattr("ddpm_lite.model.new_net", lambda config: pytest.fail("room was made"))
+    with pytest.raises(CheckpointError, match="another shape"):
+        DiffusionModel.load(tmp_path / "x")
