@@ -12,6 +12,7 @@ from pathlib import Path
 
 import colab
 import run_chapters
+from nbclient.exceptions import CellExecutionError
 from run_chapters import BUILD
 
 HOW = ["build", str(colab.ROOT), "-W", "-n", "--keep-going", "-q"]
@@ -49,7 +50,7 @@ def main() -> int:
     else:
         try:
             run_again(page)
-        except run_chapters.CellExecutionError as error:
+        except CellExecutionError as error:
             print(error, file=sys.stderr)
             return 1
     environment = {**os.environ, "DDPM_LITE_ONE_PAGE": "1"}
