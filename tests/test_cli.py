@@ -27,6 +27,7 @@ from ddpm_lite.cli import (
     with_classes,
 )
 from ddpm_lite.data import load
+from ddpm_lite.lock import LOCK
 from ddpm_lite.model import ModelConfig
 from ddpm_lite.run import CHECKPOINT, METRICS, WEIGHTS
 from ddpm_lite.train import Trainer, TrainState
@@ -244,7 +245,7 @@ def test_own_pictures_from_a_folder_to_drawings(
 ) -> None:
     run, npz = tmp_path / "run", tmp_path / "x.npz"
     assert main([*short(pictures, run), "--image-channels", "3", "--patch", "1"]) == 0
-    assert {CHECKPOINT, METRICS, WEIGHTS, "samples"} == {p.name for p in run.iterdir()}
+    assert {CHECKPOINT, METRICS, WEIGHTS, LOCK, "samples"} == {p.name for p in run.iterdir()}
     png = tmp_path / "grid.png"
     drawing = ["sample", str(run / WEIGHTS), "--n", "6", "--steps", "2"]
     assert main([*drawing, "--out", str(png), "--npz", str(npz)]) == 0
