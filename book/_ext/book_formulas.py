@@ -98,6 +98,8 @@ class Row:
     """Numbers for further names of the formula, one for all times or one for each."""
     within: float = 1e-10
     """The largest relative difference."""
+    crosses_zero: bool = False
+    """Whether it changes its sign on the way: near 0 the difference counts by the largest value."""
 
     @property
     def name(self) -> str:
@@ -900,7 +902,8 @@ SAMPLE = [
         "sample.denoiser", "output = without + guidance_scale * (output - without)",
         "eq-samp-guidance eq-post-solved",
         lambda guided, back: put_in(side(back), eps=side(guided)), partial(_guided, "eps"),
-        says="target `eps`, then `x_0_from_eps`", given=_outputs(r"\epsilon_\theta"),
+        says="target `eps`, then `x_0_from_eps`", crosses_zero=True,
+        given=_outputs(r"\epsilon_\theta"),
     ),
     Row(
         "sample.ancestral_step", "mean, posterior = q_posterior(schedule, x_0, x_t, t)",
@@ -969,6 +972,7 @@ SAMPLE = [
         lambda s: torch.tensor(
             [sample._half_log_snr(s, t) for t in every(s.T)], dtype=torch.float64
         ),
+        crosses_zero=True,
     ),
     Row(
         "sample._extrapolate", "return x_0 + (x_0 - older_x_0) * (ratio / 2)",

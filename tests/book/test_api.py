@@ -38,7 +38,7 @@ def test_every_module_that_promises_names_is_on_the_page() -> None:
     assert 40 <= sum(len(promised(module)) for module in SHOWN) <= 60
 
 
-@pytest.mark.parametrize("module", modules())
+@pytest.mark.parametrize("module", list(modules()))
 def test_every_promised_name_is_there_and_says_what_it_is(module: str) -> None:
     found = import_module(f"ddpm_lite.{module}")
     comments = ModuleAnalyzer.for_module(found.__name__).find_attr_docs()
