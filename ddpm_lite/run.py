@@ -163,7 +163,8 @@ def check_folder(config: RunConfig) -> None:
     `resume` is not set, or holds nothing to resume and it is; CheckpointError if its files cannot
     be written.
     """
-    if agreed(in_use(config.folder)):
+    # only the first process asks: another one's question might come when it takes the lock
+    if agreed(world()[0] == 0 and in_use(config.folder)):
         raise _in_use(config.folder)
     _check_files(config)
 

@@ -34,7 +34,7 @@ from ddpm_lite.data import load
 from ddpm_lite.run import BEFORE, CHECKPOINT, LOG_EVERY, METRICS, WEIGHTS
 from ddpm_lite.train import Trainer
 
-STEPS = 600
+STEPS = 300
 PATIENCE = 300
 """Seconds that a process may take for anything, on a machine that is busy with other things."""
 

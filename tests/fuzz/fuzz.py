@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import resource
 import signal
 import tempfile
@@ -12,6 +13,7 @@ from types import FrameType
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
 from targets import Target
 
 SECONDS = 10
@@ -57,7 +59,8 @@ def bounded_time() -> Iterator[None]:
 def feed(target: Target, inputs: int, seed: int) -> int:
     """Feeds as many inputs; returns how many were fed. Raises what the target does not document.
 
-    Hypothesis then names the shortest input that it has found.
+    Hypothesis draws a number for each input and names the one that failed. What follows from the
+    number is drawn by `random`, which is ten times as fast.
     """
     fed = 0
 
@@ -67,12 +70,13 @@ def feed(target: Target, inputs: int, seed: int) -> int:
         database=None,
         deadline=None,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate],
     )
-    @hypothesis.given(target.inputs)
-    def one(value: object) -> None:
+    @hypothesis.given(st.integers(0, 2**64 - 1))
+    def one(number: int) -> None:
         nonlocal fed
         fed += 1
+        value = target.draw(random.Random(number))
         with bounded_time(), contextlib.suppress(*target.documented):
             target.feed(value)
 

@@ -1,7 +1,8 @@
-"""What is fuzzed: the inputs of each reader, how it is fed, and the errors that it documents."""
+"""What is fuzzed: how inputs of each reader are drawn, how it is fed, and what it may raise."""
 
 import gzip
 import io
+import random
 import re
 import tarfile
 from collections.abc import Callable, Sequence
@@ -10,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hypothesis import strategies as st
-from mutations import mutated
+from mutations import changed
 from PIL import Image
 
 from ddpm_lite import cli, data
@@ -30,7 +30,7 @@ BOOK = Path(__file__).parents[2] / "book"
 class Target:
     """A reader: what it is given, and what it may raise."""
 
-    inputs: st.SearchStrategy[Any]
+    draw: Callable[[random.Random], Any]
     feed: Callable[[Any], None]
     documented: tuple[type[Exception], ...]
 
@@ -60,15 +60,16 @@ def checkpoint(around: Path) -> Target:
 
     path.write_bytes(plain_file)
     DiffusionModel.load(path)  # else nothing is tried
-    return Target(mutated([summed, plain_file, plain_file]), feed, (CheckpointError,))
+    seeds = [summed, plain_file, plain_file]
+    return Target(lambda r: changed(r.choice(seeds), r), feed, (CheckpointError,))
 
 
 # --- Data sets -----------------------------------------------------------------------------------
 
 
-def _maybe_zipped(contents: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
+def _maybe_zipped(content: bytes, chance: random.Random) -> bytes:
     """Most of them packed after they were changed: else gzip's own sum refuses all."""
-    return st.one_of(contents, *[contents.map(lambda raw: gzip.compress(raw, 1))] * 4)
+    return gzip.compress(content, 1) if chance.random() < 0.8 else content
 
 
 def idx(around: Path) -> Target:
@@ -81,8 +82,8 @@ def idx(around: Path) -> Target:
         path.write_bytes(content)
         data._read_idx(path)
 
-    seeds = [good, label, good[:4], gzip.compress(good), gzip.compress(bytes(2_000_000))]
-    return Target(_maybe_zipped(mutated(seeds)), feed, (DataError,))
+    seeds = [good, label, good[:4], gzip.compress(good), gzip.compress(bytes(100_000))]
+    return Target(lambda r: _maybe_zipped(changed(r.choice(seeds), r), r), feed, (DataError,))
 
 
 def _tar(members: Sequence[tuple[str, int, bytes, str, bytes]]) -> bytes:
@@ -100,24 +101,27 @@ def cifar(around: Path) -> Target:
     """`_read_cifar` of archives."""
     path, names = around / "x.tar.gz", [f"d/data_batch_{i}.bin" for i in (1, 2)]
     record = bytes([3]) + bytes(3072)
-    member = st.tuples(
-        st.sampled_from([*names, "d/other", "data_batch_1.bin", "", "pax"]),
-        st.sampled_from([3073, 0, 1, 6146, 2**31, 2**40, 8**11 - 1]),
-        st.sampled_from([b"0", b"0", b"\0", b"1", b"2", b"3", b"5", b"7", b"L", b"K", b"S", b"x",
-                         b"g", b"X"]),
-        st.sampled_from(["", *names, "data_batch_1.bin"]),
-        st.sampled_from([record, b"", record * 2, b"19 path=data_batch_2\n", b"9" * 40]),
-    )  # fmt: skip
-    built = st.builds(_tar, st.lists(member, max_size=4))
+    called = [*names, "d/other", "data_batch_1.bin", "", "pax"]
+    sizes = [3073, 0, 1, 6146, 2**31, 2**40, 8**11 - 1]
+    kinds = [b"0", b"0", b"\0", *(bytes([kind]) for kind in b"1235 7LKSxgX")]
+    links = ["", *names, "data_batch_1.bin"]
+    contents = [record, b"", record * 2, b"19 path=data_batch_2\n", b"9" * 40]
+    choices: list[list[Any]] = [called, sizes, kinds, links, contents]
+
+    def draw(chance: random.Random) -> bytes:
+        if chance.random() < 0.5:
+            return _maybe_zipped(changed(chance.choice([good, packed]), chance), chance)
+        members = [tuple(map(chance.choice, choices)) for _ in range(chance.randrange(5))]
+        return _maybe_zipped(_tar(members), chance)
+
     good = _tar([(name, 3073, b"0", "", record) for name in names])
+    packed = gzip.compress(good)
 
     def feed(content: bytes) -> None:
         path.write_bytes(content)
         data._read_cifar(path, [Path(name).name for name in names])
 
-    return Target(
-        _maybe_zipped(built | mutated([good, gzip.compress(good)])), feed, (DataError,)
-    )  # fmt: skip
+    return Target(draw, feed, (DataError,))
 
 
 # --- Recipes -------------------------------------------------------------------------------------
@@ -127,14 +131,20 @@ def recipe(around: Path) -> Target:
     """`read_recipe`, and for one in a hundred what parses the options, which is slow."""
     path = around / "x.toml"
     shipped = [file.read_bytes() for file in sorted(cli.RECIPES.glob("*.toml"))]
-    keys = st.sampled_from(sorted(cli.options_of(cli.Train())) + ["preset", "flpi", "", "a.b"])
-    values = st.sampled_from(
-        ["1", "-1", "nan", "inf", "true", "''", "'a'", "[]", "[1, 2]", "[[]]", "{}", "{a = 1}",
-         "1979-05-27", "0x10", "1e999", "9" * 30, "'--seed'", "['--seed', 3]", '"\\u0000"', '"\\n"']
-    )  # fmt: skip
-    built = st.lists(st.tuples(keys, values), max_size=5).map(
-        lambda lines: "\n".join(f"{key} = {value}" for key, value in lines).encode()
-    )
+    keys = [*sorted(cli.options_of(cli.Train())), "preset", "flpi", "", "a.b"]
+    values = [
+        "1", "-1", "nan", "inf", "true", "''", "'a'", "[]", "[1, 2]", "[[]]", "{}", "{a = 1}",
+        "1979-05-27", "0x10", "1e999", "9" * 30, "'--seed'", "['--seed', 3]", '"\\u0000"', '"\\n"',
+    ]  # fmt: skip
+
+    def draw(chance: random.Random) -> bytes:
+        if chance.random() < 0.5:
+            return changed(chance.choice(shipped), chance)
+        lines = [
+            f"{chance.choice(keys)} = {chance.choice(values)}" for _ in range(chance.randrange(6))
+        ]
+        return "\n".join(lines).encode()
+
     fed = 0
 
     def feed(content: bytes) -> None:
@@ -145,7 +155,7 @@ def recipe(around: Path) -> Target:
         if fed % 100 == 0:
             cli.parse(start, [str(path), *words])
 
-    return Target(built | mutated(shipped), feed, (UsageError,))
+    return Target(draw, feed, (UsageError,))
 
 
 # --- Pictures ------------------------------------------------------------------------------------
@@ -200,10 +210,13 @@ def pictures(around: Path) -> Target:
     root = around / "pictures"
     root.mkdir()
     (around / "elsewhere").mkdir()
-    one = st.sampled_from(_pictures()).flatmap(
-        lambda each: st.tuples(st.just(each[0]), mutated([each[1]]))
-    )
-    links = st.sampled_from([None] * 8 + ["..", ".", "/nowhere", "../elsewhere", "ring"])
+    seeds = _pictures()
+    links = [None] * 8 + ["..", ".", "/nowhere", "../elsewhere", "ring"]
+
+    def draw(chance: random.Random) -> tuple[tuple[str, bytes], str, str | None, int]:
+        suffix, content = chance.choice(seeds)
+        one = suffix, changed(content, chance)
+        return one, chance.choice(NAMES), chance.choice(links), chance.choice((1, 3))
 
     def feed(drawn: tuple[tuple[str, bytes], str, str | None, int]) -> None:
         (suffix, content), name, link, channels = drawn
@@ -221,8 +234,7 @@ def pictures(around: Path) -> Target:
             file.unlink()
             ring.unlink(missing_ok=True)
 
-    inputs = st.tuples(one, st.sampled_from(NAMES), links, st.sampled_from([1, 3]))
-    return Target(inputs, feed, (DataError,))
+    return Target(draw, feed, (DataError,))
 
 
 # --- Formulas ------------------------------------------------------------------------------------
@@ -246,8 +258,12 @@ def _formulas() -> list[bytes]:
 
 def latex(around: Path) -> Target:
     """The page's grammar, and the small one for what is typed."""
-    heap = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
-    changed = mutated(_formulas()).map(lambda raw: raw.decode(errors="replace"))
+    formulas = _formulas()
+
+    def draw(chance: random.Random) -> str:
+        if chance.random() < 0.5:
+            return " ".join(chance.choices(WORDS, k=chance.randrange(13)))
+        return changed(chance.choice(formulas), chance).decode(errors="replace")
 
     def feed(text: str) -> None:
         try:
@@ -255,7 +271,7 @@ def latex(around: Path) -> Target:
         except ReadError:
             plain.to_latex(text)
 
-    return Target(heap | changed, feed, (ReadError,))
+    return Target(draw, feed, (ReadError,))
 
 
 TARGETS = (checkpoint, idx, cifar, recipe, pictures, latex)

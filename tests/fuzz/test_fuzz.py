@@ -44,6 +44,6 @@ def test_what_must_not_be_is_noticed(
 ) -> None:
     monkeypatch.setattr(fuzz, "SECONDS", 0.05)
     target = TARGETS[1](tmp_path)
-    assert fuzz.feed(Target(target.inputs, _nothing, (ValueError,)), 5, seed=0) == 5
+    assert fuzz.feed(Target(target.draw, _nothing, (ValueError,)), 5, seed=0) == 5
     with pytest.raises(raised):
-        fuzz.feed(Target(target.inputs, feed, (ValueError,)), 5, seed=0)
+        fuzz.feed(Target(target.draw, feed, (ValueError,)), 5, seed=0)
