@@ -1,4 +1,4 @@
-"""What stands in chapter 0 is called 0.1, 0.2, ..., page after page; other numbers stay."""
+"""What stands in chapter 0 is called 0.1, 0.2, ...; other pages keep their numbers."""
 
 import re
 from pathlib import Path
