@@ -1,13 +1,26 @@
 """What a reader does with a widget and what is read from it, for the tests of several widgets."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from typing import Any
 
 from playwright.sync_api import Locator, Page
 
 Show = Callable[..., Page]
 """The fixture `widget_page`."""
+
+
+def until(page: Page, expression: str, argument: Any = None, seconds: float = 120) -> None:
+    """Wait until an expression, or a function of the argument, is true on the page.
+
+    Playwright's own `wait_for_function` uses `eval`, which the pages' policy forbids.
+    """
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression, argument):
+        assert time.monotonic() < end, f"still not so after {seconds} s: {expression}"
+        page.wait_for_timeout(20)
 
 
 def shown(page: Page, name: str) -> str:

@@ -8,7 +8,7 @@ from torch.distributions import Normal, kl_divergence
 from ddpm_lite.diffusion import Gaussian, gaussian_kl
 from ddpm_lite.widgets.elbo import BoundExplorer, BoundTerms
 
-from .hands import Show, control, drag, move, number, numbers, pictures, tab_to
+from .hands import Show, control, drag, move, number, numbers, pictures, tab_to, until
 
 SPANS = [(1, 1), (2, 2), (3, 10), (11, 100), (101, 1000)]
 TERMS = [0.8, 0.2, 0.05, 0.004, 0.0002]
@@ -53,9 +53,7 @@ def test_it_climbs_to_the_top(widget_page: Show) -> None:
     before = number(page, "elbo")
     control(page, "climb").click()
     assert control(page, "climb").inner_text() == "Stop"
-    page.wait_for_function(
-        "document.querySelector('[data-name=climb]').textContent === 'Climb'", timeout=20_000
-    )
+    until(page, "document.querySelector('[data-name=climb]').textContent === 'Climb'")
     assert before < number(page, "elbo") <= number(page, "log_p")
     assert number(page, "kl") < 1e-6
     assert float(control(page, "mean").input_value()) == 1

@@ -15,7 +15,7 @@ from ddpm_lite.widgets.toy import ToyDiffusion
 from ddpm_lite.widgets.unet_map import UNetMap
 
 from .conftest import FONTS, PHONE, SITE, WIDE, missing
-from .hands import Show
+from .hands import Show, until
 
 MARK = 'class="book-widget"'
 
@@ -57,8 +57,8 @@ def test_nothing_jumps_on_the_pages_of_the_book(
     page.route("**/mathjax/**", lambda route: route.abort())
     page.set_viewport_size(size)
     page.goto(f"{site_url}/book/{name}.html")
-    page.wait_for_function(
-        "[...document.querySelectorAll('.book-widget')].every((node) => node.dataset.ready)"
+    until(
+        page, "[...document.querySelectorAll('.book-widget')].every((node) => node.dataset.ready)"
     )
     found = page.evaluate(HEIGHTS)
     assert found

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from .chromium import Log
 from .conftest import PHONE, ROOT
+from .hands import until
 
 START = "eq-posterior-mean"
 RESTS_ON = json.loads((ROOT / "book" / "mutants.json").read_text())["rests_on"]
@@ -103,7 +104,7 @@ def test_a_click_a_key_and_a_link_choose(site_url: str, page: Page, log: Log) ->
     page.locator(".book-map-panel a").first.click()
     assert chosen(page) in RESTS_ON[after]
     page.go_back()
-    page.wait_for_function("(label) => location.hash === '#' + label", arg=after)
+    until(page, "(label) => location.hash === '#' + label", after)
     assert chosen(page) == after
     page.select_option("#book-map-select", "eq-elbo-terms")
     assert chosen(page) == "eq-elbo-terms"

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ddpm_lite.widgets.markov import WEATHER, WeatherChain
 
-from .hands import Show, control, number, pictures, shown, tab_to, uniform
+from .hands import Show, control, number, pictures, shown, tab_to, uniform, until
 
 NAMES = ["sunny", "cloudy", "rainy"]
 APART: list[list[float]] = [[0.7, 0.3, 0], [0.4, 0.6, 0], [0, 0, 1]]
@@ -174,16 +174,14 @@ def test_it_runs_and_stops(widget_page: Show) -> None:
     run = control(page, "run")
     run.click()
     expect(run).to_have_text("stop")
-    page.wait_for_function("document.querySelector('[data-name=day]').dataset.number > 1")
+    until(page, "document.querySelector('[data-name=day]').dataset.number > 1")
     run.click()
     expect(run).to_have_text("run")
     day = number(page, "day")
     page.wait_for_timeout(1300)
     assert number(page, "day") == day
     run.click()
-    page.wait_for_function(
-        "document.querySelector('[data-name=day]').dataset.number == 20", timeout=30_000
-    )
+    until(page, "document.querySelector('[data-name=day]').dataset.number == 20")
     expect(run).to_be_disabled()
 
 

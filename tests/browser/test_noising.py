@@ -13,7 +13,7 @@ from ddpm_lite.diffusion import q_marginal, q_sample, q_step
 from ddpm_lite.schedule import SCHEDULES, linear
 from ddpm_lite.widgets.noising import DIGIT, Noising, sunset
 
-from .hands import Show, control, drag, move, normal, number, numbers, pictures, tab_to
+from .hands import Show, control, drag, move, normal, number, numbers, pictures, tab_to, until
 
 CLEAN = {
     "digit": to_float(mnist(train=False).pixels[DIGIT]).double(),
@@ -143,7 +143,7 @@ def test_it_plays_and_stops(widget_page: Show) -> None:
     play = control(page, "play")
     assert play.inner_text() == "Play"
     play.click()
-    page.wait_for_function("+document.querySelector('input[data-name=t]').value > 2")
+    until(page, "+document.querySelector('input[data-name=t]').value > 2")
     assert play.inner_text() == "Stop"
     play.click()
     assert play.inner_text() == "Play"

@@ -16,6 +16,7 @@ from ddpm_lite.widgets.modules import module_text
 from ddpm_lite.widgets.sampler import Sampler, page_noise, page_states, reply
 
 from .chromium import Log
+from .hands import until
 
 NOTEBOOK = """async ({ module, state }) => {
   const toBase64 = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
@@ -132,7 +133,7 @@ LATE = """() => {
 def test_a_stopped_run_says_nothing_more(page: Page, kernel: Kernel) -> None:
     page.evaluate(LATE)
     page.click("#first [data-name=draw]")
-    page.wait_for_function("typeof window.fail === 'function'")
+    until(page, "typeof window.fail === 'function'")
     page.click("#first [data-name=draw]")  # it reads "Stop"
     drawn(page)
     page.evaluate("fail()")

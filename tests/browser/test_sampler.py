@@ -32,6 +32,7 @@ from ddpm_lite.widgets.sampler import (
 
 from .chromium import Log, serve
 from .conftest import BARE, SITE, missing
+from .hands import until
 
 Show = Callable[..., Page]
 SHAPE = (1, 28, 28)
@@ -186,7 +187,7 @@ def press(page: Page, name: str = "draw") -> list[dict[str, Any]]:
             { once: true }); }"""
     )
     page.click(f".book-widget [data-name={name}]")
-    page.wait_for_function("window.drawn", timeout=120_000)
+    until(page, "window.drawn")
     frames: list[dict[str, Any]] = json.loads(page.evaluate("window.drawn"))
     return frames
 
@@ -376,10 +377,10 @@ def test_by_keyboard_alone(widget_page: Show, widget: Sampler) -> None:
     assert painted(page)[-1] != before
     page.focus("[data-name=draw]")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('.w-note').textContent.includes('20 steps in')")
+    until(page, "document.querySelector('.w-note').textContent.includes('20 steps in')")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('[data-name=seed]').value === '1'")
+    until(page, "document.querySelector('[data-name=seed]').value === '1'")
 
 
 @pytest.mark.slow
@@ -387,8 +388,8 @@ def test_a_run_can_be_stopped(widget_page: Show, widget: Sampler) -> None:
     page = widget_page(widget)
     choose(page, steps=1000)
     page.click("[data-name=draw]")
-    page.wait_for_function("+document.querySelector('output[data-name=done]').dataset.number < 20")
-    page.wait_for_function("+document.querySelector('output[data-name=done]').dataset.number > 2")
+    until(page, "+document.querySelector('output[data-name=done]').dataset.number < 20")
+    until(page, "+document.querySelector('output[data-name=done]').dataset.number > 2")
     assert page.inner_text("[data-name=draw]") == "Stop"
     page.click("[data-name=draw]")
     assert said(page) == "Stopped."
@@ -408,13 +409,13 @@ def test_play_goes_one_step_where_motion_is_not_wanted(widget_page: Show, widget
     assert number(page, "t") == 900
     page = widget_page(widget)
     page.click("[data-name=play]")
-    page.wait_for_function("document.querySelector('output[data-name=t]').dataset.number === '0'")
+    until(page, "document.querySelector('output[data-name=t]').dataset.number === '0'")
 
 
 def test_a_missing_file_is_named(widget_page: Show, log: Log) -> None:
     page = widget_page(Sampler(steps=1, static_root="nowhere/"))
     page.click("[data-name=draw]")
-    page.wait_for_function("document.querySelector('.w-note').textContent.includes('could not')")
+    until(page, "document.querySelector('.w-note').textContent.includes('could not')")
     assert "nowhere/" in said(page)
     assert "recorded run" in said(page)
     assert number(page, "t") == 0

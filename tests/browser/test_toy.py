@@ -13,7 +13,7 @@ from ddpm_lite.sample import Denoiser, ancestral_step, ddim
 from ddpm_lite.schedule import SCHEDULES, NoiseSchedule
 from ddpm_lite.widgets.toy import Cloud, ToyDiffusion
 
-from .hands import Show, control, drag, move, normal, number, pictures, shown, tab_to
+from .hands import Show, control, drag, move, normal, number, pictures, shown, tab_to, until
 
 WALKERS = 120
 
@@ -199,10 +199,10 @@ def test_the_mouse_moves_the_probe(widget_page: Show) -> None:
 def test_time_runs_both_ways_and_stops(widget_page: Show) -> None:
     page = widget_page(ToyDiffusion(t=150, sampler="ddim", steps=5))
     control(page, "forward").click()
-    page.wait_for_function("document.querySelector('[data-name=t]').value === '200'")
+    until(page, "document.querySelector('[data-name=t]').value === '200'")
     assert control(page, "forward").get_attribute("aria-pressed") == "false"
     control(page, "backward").click()
-    page.wait_for_function("+document.querySelector('[data-name=t]').value < 190")
+    until(page, "+document.querySelector('[data-name=t]').value < 190")
     control(page, "backward").click()
     stopped = control(page, "t").input_value()
     page.wait_for_timeout(200)

@@ -15,6 +15,7 @@ from ddpm_lite.widgets.sampler import Sampler
 from ddpm_lite.widgets.toy import ToyDiffusion
 
 from .chromium import Log
+from .hands import until
 from .test_heights import ALL
 
 SHOW = """async ({ module, state }) => {
@@ -137,7 +138,7 @@ def test_a_worker_goes_though_it_still_loads(page: Page, log: Log) -> None:
     shown(page, Sampler(steps=5, static_root="http://127.0.0.1/nowhere"), kernel=False)
     page.evaluate(WORKERS)
     page.click("[data-name=draw]")
-    page.wait_for_function("workers.length === 1")
+    until(page, "workers.length === 1")
     assert page.evaluate("workers[0].works")
     page.evaluate("away()")
     assert not page.evaluate("workers[0].works")
