@@ -16,6 +16,8 @@ from ddpm_lite import classifier, colour_classifier
 from ddpm_lite.colouring import in_grey
 from ddpm_lite.data import CIFAR10, DIGITS, Images, mnist, to_float
 
+__all__ = ["Judge", "Judged", "Network", "digits", "find_judge"]
+
 
 class Network(Protocol):
     """A classifier in eval mode."""
