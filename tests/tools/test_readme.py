@@ -41,6 +41,19 @@ def test_the_number_without_guidance_stands_beside_it() -> None:
     ) in README
 
 
+def test_the_run_of_coloured_digits() -> None:
+    plain, guided = load("book/data/coloured_mnist_run.json")["evaluations"]
+    assert (plain["guidance_scale"], guided["guidance_scale"]) == (1.0, 1.3)
+    assert (
+        f"{100 * plain['label_accuracy']:.1f} % of n = {plain['n']:,} read as what was asked for "
+        f"without guidance, {100 * guided['label_accuracy']:.1f} % with guidance 1.3"
+    ) in README
+    distances = f"Frechet {plain['frechet']:.0f} and {guided['frechet']:.0f}"
+    assert f"{distances} (floor {plain['frechet_floor']:.1f})" in README
+    bound = f"{plain['bits_per_dim']:.2f} ± {plain['bits_per_dim_stderr']:.2f} bits/dim"
+    assert f"{bound} on {plain['likelihood_images']} test images" in README
+
+
 def test_the_colour_run_and_gzip() -> None:
     bits = load("book/data/colour_run.json")["bits_per_dim"]
     assert f"{bits['mean']:.2f} ± {bits['se']:.2f} bits/dim on {bits['n']} test pictures" in README
