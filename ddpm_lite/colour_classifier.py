@@ -4,7 +4,7 @@
     python -m ddpm_lite.colour_classifier --data cifar10/train --test cifar10/test
 
 trains it anew, on CIFAR-10 or on pictures in two folders, prints its accuracy on the test pictures
-and writes the file that comes with the package.
+and writes the file that `find_judge` looks for. It does not come with the package yet.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from ddpm_lite.devices import plain_defaults
 from ddpm_lite.model import load_weights
 
 WEIGHTS = Path(__file__).parent / "assets" / "cifar10_classifier.safetensors"
-"""The weights that come with the package, in float16."""
+"""Where the weights lie, in float16, once they are trained."""
 
 FEATURES = 256
 """Numbers in the layer before the last."""

@@ -1,10 +1,13 @@
 """The right judge for each kind of picture, and none where none can be right."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from ddpm_lite import colour_classifier
 from ddpm_lite.classifier import load_classifier
-from ddpm_lite.data import DIGITS, Images, coloured_mnist, mnist, to_float
+from ddpm_lite.data import CIFAR10, DIGITS, Images, coloured_mnist, mnist, to_float
 from ddpm_lite.evaluate import sample_quality
 from ddpm_lite.judges import digits, find_judge
 
@@ -54,6 +57,14 @@ def test_digits_in_colour_are_judged_in_grey() -> None:
 )
 def test_other_pictures_have_no_judge(shape: tuple[int, ...], names: tuple[str, ...]) -> None:
     real = Images(torch.zeros(4, *shape, dtype=torch.uint8), torch.zeros(4).long(), names)
+    assert find_judge(real) is None
+
+
+def test_things_have_no_judge_while_their_classifier_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Images(torch.zeros(4, 3, 32, 32, dtype=torch.uint8), torch.zeros(4).long(), CIFAR10)
+    monkeypatch.setattr(colour_classifier, "WEIGHTS", tmp_path / "missing.safetensors")
     assert find_judge(real) is None
 
 

@@ -42,7 +42,9 @@ def test_the_number_without_guidance_stands_beside_it() -> None:
 
 
 def test_the_run_of_coloured_digits() -> None:
-    plain, guided = load("book/data/coloured_mnist_run.json")["evaluations"]
+    run = load("book/data/coloured_mnist_run.json")
+    assert f"shared with other work | {run['seconds'] / 60:.0f} |" in README
+    plain, guided = run["evaluations"]
     assert (plain["guidance_scale"], guided["guidance_scale"]) == (1.0, 1.3)
     assert (
         f"{100 * plain['label_accuracy']:.1f} % of n = {plain['n']:,} read as what was asked for "
