@@ -38,6 +38,8 @@ BLOCK = re.compile(
 )
 OPTIONS = re.compile(r"\A(?::(?P<first>[a-z-]+):[^\n]*\n)*")
 DISPLAY = re.compile(r"^\$\$\n(?P<latex>.*?)\n\$\$ \((?P<label>[^)]*)\)$", re.M | re.S)
+MORE = "*The next section is for those who want it all; the first reading does without it.*"
+"""What stands before a section that is folded in the book."""
 WITH_GPU = ("08", "09", "10", "11")
 """Chapters whose cells train or draw on a GPU; the notebooks of others would hold it idle."""
 ROLE = re.compile(r"\{(value|eq|cite:t|cite:p|cite|doc|numref|ref|prf:ref)\}`([^`]*)`")
@@ -155,16 +157,20 @@ def block(match: re.Match[str]) -> str:
         number = numbers()[options["label"]]
         return f"**Exercise {number}{f' ({heading})' if heading else ''}.** {body}"
     if name == "solution":
-        return folded(body)
+        return folded("Solution", body)
+    if name == "rst-class":
+        return MORE
     if name == "literalinclude":
         return included(heading, options)
     lead = heading if name == "admonition" else name.capitalize()
+    if "dropdown" in options.get("class", ""):
+        return folded(lead, body)
     return "\n".join(f"> {line}".rstrip() for line in f"**{lead}.** {body}".splitlines())
 
 
-def folded(body: str) -> str:
+def folded(name: str, body: str) -> str:
     """Text that opens on a click."""
-    return f"<details>\n<summary>Solution</summary>\n\n{body}\n\n</details>"
+    return f"<details>\n<summary>{name}</summary>\n\n{body}\n\n</details>"
 
 
 def included(path: str, options: dict[str, str]) -> str:
@@ -236,7 +242,9 @@ def notebook(page: Path) -> dict[str, Any]:
     for kind, part in pieces(rest):
         if kind == "text":
             for chunk, folds in solution_parts(part, inside):
-                made.markdown(folded(plain(chunk)) if folds and chunk.strip() else plain(chunk))
+                made.markdown(
+                    folded("Solution", plain(chunk)) if folds and chunk.strip() else plain(chunk)
+                )
                 inside = folds
         else:
             add_code(made, part, inside)

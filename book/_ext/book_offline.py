@@ -9,6 +9,7 @@ both forms would be 15 MB more to download.
 import base64
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -38,7 +39,7 @@ def machine(static: Path) -> list[str]:
 
 
 def pack(site: Path, archive: Path, without: Iterable[Path] = ()) -> None:
-    """The files of the site in one folder of a zip; proofs that are folded are open there."""
+    """The files of the site in one folder of a zip; what is folded is open there."""
     archive.unlink(missing_ok=True)
     files = sorted({path for path in site.rglob("*") if path.is_file()} - set(without))
     with ZipFile(archive, "w", ZIP_DEFLATED) as packed:
@@ -51,8 +52,10 @@ def pack(site: Path, archive: Path, without: Iterable[Path] = ()) -> None:
 
 
 def unfolded(page: str) -> str:
-    """The page with its proofs open."""
-    return page.replace('<details class="proof-code">', '<details class="proof-code" open>')
+    """The page with its proofs and its sections for those who want it all open."""
+    return re.sub(
+        r'<details class="(proof-code|more-section)">', r'<details class="\1" open>', page
+    )
 
 
 def write(app: Sphinx, error: Exception | None) -> None:

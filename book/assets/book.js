@@ -38,9 +38,10 @@ window.addEventListener("load", async () => {
   settle(document);
   document.addEventListener("book:formulas", ({ target }) => settle(/** @type {Element} */ (target))); // more are set there
   window.addEventListener("resize", () => fit(document));
+  const refit = () => requestAnimationFrame(() => fit(document)); // what was folded had no size
+  document.addEventListener("toggle", refit, true); // a fold, which a click, a link or a search opens
   document.addEventListener("click", ({ target }) => {
-    const folded = target instanceof Element && target.closest(".toggle, details");
-    if (folded) requestAnimationFrame(() => fit(document)); // what was folded had no size
+    if (target instanceof Element && target.closest(".toggle")) refit();
   });
 });
 
@@ -55,7 +56,18 @@ for (const button of named) {
   button.addEventListener("click", () => /** @type {any} */ (globalThis)[button.dataset.click ?? ""]());
 }
 
-// On paper the folded proofs are open.
+// A link to something that is folded opens the folds around it.
+function reveal() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  let fold = target?.closest("details:not([open])");
+  if (!fold) return;
+  for (; fold; fold = fold.parentElement?.closest("details:not([open])")) fold.setAttribute("open", "");
+  target?.scrollIntoView();
+}
+window.addEventListener("hashchange", reveal);
+window.addEventListener("load", reveal);
+
+// On paper the folded proofs and sections are open.
 window.addEventListener("beforeprint", () => {
-  for (const proof of document.querySelectorAll("details.proof-code")) proof.setAttribute("open", "");
+  for (const fold of document.querySelectorAll(".proof-code, .more-section")) fold.setAttribute("open", "");
 });
