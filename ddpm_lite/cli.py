@@ -36,7 +36,7 @@ from ddpm_lite.evaluate import EvaluationError
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
 from ddpm_lite.labels import class_names, class_number, listed
-from ddpm_lite.model import PRETRAINED, DiffusionModel, ModelConfig, best_device, has_bfloat16
+from ddpm_lite.model import DiffusionModel, ModelConfig, best_device, has_bfloat16, model_path
 from ddpm_lite.pictures import check_picture, save_grid
 from ddpm_lite.pipeline_folder import export_folder, import_folder
 from ddpm_lite.processes import ProcessError, first_alone, join_world, leave_world
@@ -79,8 +79,8 @@ class Train:
 class Sample:
     """Draw images with a model."""
 
-    model: tyro.conf.Positional[Path] = PRETRAINED
-    """A checkpoint, or the model.safetensors of a run; the shipped MNIST model without it."""
+    model: tyro.conf.Positional[str] = "mnist"
+    """A model: mnist, which is shipped, or a file, the checkpoint or model.safetensors of a run."""
     n: int = 64
     """How many images."""
     label: str | None = None
@@ -97,8 +97,8 @@ class Sample:
 class Evaluate:
     """Measure a model: bits/dim, and how far what it draws is from real images."""
 
-    model: tyro.conf.Positional[Path] = PRETRAINED
-    """A checkpoint, or the model.safetensors of a run; the shipped MNIST model without it."""
+    model: tyro.conf.Positional[str] = "mnist"
+    """A model: mnist, which is shipped, or a file, the checkpoint or model.safetensors of a run."""
     data: str | None = None
     """Real images: the test images of mnist, coloured_mnist, fashion_mnist or cifar10, or a folder,
     of which the share is taken that the training held out; without it by the model's classes."""
@@ -118,8 +118,8 @@ class Export:
     folder that DDPMPipeline of diffusers opens.
     """
 
-    model: tyro.conf.Positional[Path] = PRETRAINED
-    """A checkpoint, or the model.safetensors of a run; the shipped MNIST model without it."""
+    model: tyro.conf.Positional[str] = "mnist"
+    """A model: mnist, which is shipped, or a file, the checkpoint or model.safetensors of a run."""
     format: Literal["onnx", "diffusers"] = "onnx"
     """onnx, or diffusers: for a network without labels and without a patch."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
@@ -140,8 +140,8 @@ class Import:
 class Info:
     """Tell about this machine, the recipes and a model."""
 
-    model: tyro.conf.Positional[Path] = PRETRAINED
-    """A checkpoint or weights; the shipped MNIST model without it."""
+    model: tyro.conf.Positional[str] = "mnist"
+    """A model: mnist, which is shipped, or a file, the checkpoint or model.safetensors of a run."""
 
 
 Command = TypeVar("Command", Train, Sample, Evaluate, Export, Import, Info)
@@ -292,7 +292,7 @@ def sample(arguments: Sequence[str]) -> None:
     check_picture(config.out, config.n, model.config.side)
     if config.npz is not None:
         _check_file("--npz", config.npz, ".npz")
-    metadata = read(config.model, only="nothing")[1]
+    metadata = read(model_path(config.model), only="nothing")[1]
     names = class_names(metadata, model.config.unet.classes)
     number = None if config.label is None else _class_number(config.label, names)
     _warn_of_labels(metadata, config.draw)
@@ -348,7 +348,7 @@ def _warn_of_labels(metadata: Mapping[str, Any], config: DrawConfig) -> None:
 def evaluate(arguments: Sequence[str]) -> None:
     """ddpm-lite evaluate"""
     config = parse(Evaluate(), arguments)
-    metadata = read(config.model, only="nothing")[1]
+    metadata = read(model_path(config.model), only="nothing")[1]
     model = DiffusionModel.load(config.model, best_device())
     real = _real_images(config.data or _data_of(model, metadata), model, metadata)
     if model.config.unet.classes:
@@ -407,9 +407,9 @@ def export_model(arguments: Sequence[str]) -> None:
     print(f"{size / 1e6:.2f} MB in {out}")
 
 
-def _drawing(path: Path) -> Drawing:
+def _drawing(model: str) -> Drawing:
     """How an imported model was drawn where it comes from; as we draw, for our own."""
-    imported = read(path, only="nothing")[1].get("imported")
+    imported = read(model_path(model), only="nothing")[1].get("imported")
     known = imported if isinstance(imported, dict) else {}
     variance: Variance = "beta" if known.get("variance") == "beta" else "posterior"
     return Drawing(variance, known.get("clip") is not False)
@@ -432,7 +432,7 @@ def import_model(arguments: Sequence[str]) -> None:
 def info(arguments: Sequence[str]) -> None:
     """ddpm-lite info"""
     config, device = parse(Info(), arguments), best_device()
-    tensors, metadata = read(config.model)
+    tensors, metadata = read(model_path(config.model))
     model = DiffusionModel.load(config.model)
     names = class_names(metadata, model.config.unet.classes)
     rows = {
@@ -441,7 +441,7 @@ def info(arguments: Sequence[str]) -> None:
         "device": f"{device}, {'bfloat16' if has_bfloat16(device) else 'float32'}",
         "fused norm kernel": "yes" if kernel() else "no (installed without a C++ compiler)",
         "recipes": ", ".join(recipe_names()),
-        "model": f"{config.model}, {count_parameters(model.net):,} parameters, "
+        "model": f"{model_path(config.model)}, {count_parameters(model.net):,} parameters, "
         f"{len(tensors)} tensors, step {metadata.get('step')}",
         "labels": listed(names, len(names)),
         "model configuration": json.dumps(metadata["model"]),

@@ -25,6 +25,12 @@ PRETRAINED = Path(__file__).parent / "assets" / "mnist.safetensors"
 MODELS = {"mnist": PRETRAINED}
 """The models that come with the package, by name."""
 
+
+def model_path(model: Path | str) -> Path:
+    """The file of a shipped model by its name; whatever else is given is a path."""
+    return MODELS.get(str(model), Path(model))
+
+
 Precision = Literal["auto", "float32", "bfloat16"]
 """`auto` is bfloat16 where the machine computes in it, else float32."""
 
@@ -96,14 +102,15 @@ class DiffusionModel:
 
     @classmethod
     def load(
-        cls, path: Path | str = PRETRAINED, device: torch.device | str = "cpu"
+        cls, model: Path | str = "mnist", device: torch.device | str = "cpu"
     ) -> "DiffusionModel":
-        """The EMA weights of a checkpoint or of the shipped model, in float32, on `device`.
+        """The EMA weights of a checkpoint, or of a shipped model by its name, in float32.
 
         Raises CheckpointError if the file is missing, truncated, foreign or of another shape, or
         if some of its weights are not finite.
         """
-        tensors, metadata = read(Path(path), only="ema.")
+        path = model_path(model)
+        tensors, metadata = read(path, only="ema.")
         try:
             config = ModelConfig.from_dict(metadata["model"])
             schedule = config.build_schedule()

@@ -28,7 +28,7 @@ from ddpm_lite.cli import (
 )
 from ddpm_lite.data import load
 from ddpm_lite.lock import LOCK
-from ddpm_lite.model import ModelConfig
+from ddpm_lite.model import MODELS, ModelConfig
 from ddpm_lite.run import CHECKPOINT, METRICS, WEIGHTS
 from ddpm_lite.train import Trainer, TrainState
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
@@ -267,6 +267,15 @@ def test_grey_images_have_no_channel_axis_and_a_label_is_kept(
     with np.load(npz, allow_pickle=False) as file:
         assert file["images"].shape == (3, 28, 28)
         assert file["labels"].tolist() == [7, 7, 7]
+
+
+def test_a_shipped_model_goes_by_its_name_and_is_what_comes_without_one(tmp_path: Path) -> None:
+    drawn = []
+    for words in (["mnist"], [], [str(MODELS["mnist"])]):
+        out = ["--out", str(tmp_path / "x.png")]
+        assert main(["sample", *words, "--n", "1", "--steps", "1", "--label", "3", *out]) == 0
+        drawn.append((tmp_path / "x.png").read_bytes())
+    assert drawn[0] == drawn[1] == drawn[2]
 
 
 def test_same_seed_draws_the_same_and_another_does_not(weights: Path, tmp_path: Path) -> None:

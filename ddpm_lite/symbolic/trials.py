@@ -25,7 +25,7 @@ from ddpm_lite.symbolic.reader import read_claims
 from ddpm_lite.symbolic.slips import Slip, slips, stronger
 from ddpm_lite.symbolic.tokens import ReadError
 
-CHILD_SECONDS = 300
+CHILD_SECONDS: float = 300
 """So much of its own computing time a child has to fail, or to come to the end. A machine that is
 busy with something else takes nothing from it. A child that needs more stops the run."""
 AFTER = 30
@@ -305,7 +305,7 @@ def _stop(*_: Any) -> None:
     raise OutOfTime("it takes too long")
 
 
-def in_child(work: Callable[[], Any], seconds: int) -> Any:
+def in_child(work: Callable[[], Any], seconds: float) -> Any:
     """What `work` returns in a forked child, by JSON; a text where the child came to grief.
 
     The child may take so many seconds of computing time, whatever else the machine does.

@@ -13,7 +13,7 @@ import verdicts
 ROOT = Path(__file__).parents[2]
 MACHINE = ROOT / "_build" / "html" / "_static" / "machine"
 PARTS = 2
-SLIPS = 150
+SLIPS = 60
 """In each part."""
 
 
