@@ -62,9 +62,8 @@ def exact_products() -> Iterator[None]:
 class SameNoise(Trainer):
     """A trainer that draws its noise on the CPU, so that it is the same for every device."""
 
-    def _draw_noise(self, x_0: Tensor) -> Tensor:
-        noise = torch.randn(x_0.shape, generator=self.times, dtype=x_0.dtype)
-        return noise.to(self.device)
+    def _draw_noise(self, shape: torch.Size) -> Tensor:
+        return torch.randn(shape, generator=self.times, dtype=torch.float32).to(self.device)
 
 
 @dataclass(frozen=True)

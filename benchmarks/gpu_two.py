@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from gpu_speed import CIFAR10, COMPILED, EAGER, TOY, images_per_second, trainer_for
 
-from ddpm_lite.processes import gather, join_world, leave_world
+from ddpm_lite.processes import join_world, leave_world
 from ddpm_lite.train import Trainer
 
 WORK = {"cifar10": (CIFAR10, COMPILED), "toy": (TOY, EAGER)}
@@ -20,8 +21,9 @@ WORK = {"cifar10": (CIFAR10, COMPILED), "toy": (TOY, EAGER)}
 def disagreement(trainer: Trainer) -> float:
     """The largest difference between the weights of the processes; they must stay equal."""
     weights = torch.cat([p.detach().flatten().cpu() for p in trainer.net.parameters()])
-    first, second = gather(weights)
-    return float((first - second).abs().max())
+    both = [torch.empty_like(weights) for _ in range(2)]
+    dist.all_gather(both, weights)
+    return float((both[0] - both[1]).abs().max())
 
 
 def main() -> None:

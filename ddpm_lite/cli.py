@@ -39,9 +39,15 @@ from ddpm_lite.labels import class_names, class_number, listed
 from ddpm_lite.model import DiffusionModel, ModelConfig, best_device, has_bfloat16, model_path
 from ddpm_lite.pictures import check_picture, save_grid
 from ddpm_lite.pipeline_folder import export_folder, import_folder
-from ddpm_lite.processes import ProcessError, first_alone, join_world, leave_world
+from ddpm_lite.processes import (
+    ProcessError,
+    first_alone,
+    is_lonely,
+    join_world,
+    leave_world,
+)
 from ddpm_lite.report import Features, LikelihoodConfig, report
-from ddpm_lite.run import RunConfig, Stopped, check_folder, run
+from ddpm_lite.run import RunConfig, Stopped, after_restart, check_folder, run
 from ddpm_lite.train import TrainConfig, Trainer, TrainingError
 from ddpm_lite.translation import Drawing
 from ddpm_lite.unet import PRESETS, count_parameters
@@ -251,6 +257,7 @@ def with_classes(model: ModelConfig, images: Images) -> ModelConfig:
 def train(arguments: Sequence[str]) -> None:
     """ddpm-lite train"""
     config = parse_train(arguments)
+    config = replace(config, run=after_restart(config.run))
     device = join_world()
     check_folder(config.run)
     _warn_of_side(config.model)
@@ -529,6 +536,8 @@ def _foreseen(error: Exception, command: str) -> str | None:
     """The line for an error that is no fault of this program; None if it may be one."""
     if isinstance(error, EXPECTED):
         return str(error)
+    if is_lonely(error):
+        return "another process cannot be reached; --resume goes on from the last checkpoint"
     text = str(error).strip()
     runs_out = isinstance(error, RuntimeError) and any(said in text.lower() for said in NO_MEMORY)
     if runs_out or isinstance(error, MemoryError | OverflowError):

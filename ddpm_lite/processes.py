@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from ddpm_lite.model import best_device
 
@@ -35,6 +34,17 @@ def join_world() -> torch.device:
     if not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     return device
+
+
+def is_lonely(error: Exception) -> bool:
+    """Whether an error says that another process cannot be reached, in NCCL's way or gloo's."""
+    by_gloo = isinstance(error, RuntimeError) and "gloo" in str(error).lower()
+    return by_gloo or isinstance(error, dist.DistError)
+
+
+def restarted() -> bool:
+    """Whether `torchrun --max-restarts` has started this process again, after one had died."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
 def leave_world() -> None:
@@ -86,16 +96,6 @@ def _sum(number: int) -> int:
     total = torch.tensor(number, device="cpu")
     dist.all_reduce(total)
     return int(total)
-
-
-def gather(state: Tensor) -> Tensor:
-    """The same tensor of every process, stacked by rank; it lies on the CPU."""
-    processes = world()[1]
-    if processes == 1:
-        return state[None]
-    rows = [torch.empty_like(state) for _ in range(processes)]
-    dist.all_gather(rows, state)
-    return torch.stack(rows)
 
 
 def agreed(decision: bool) -> bool:

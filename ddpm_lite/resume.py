@@ -46,30 +46,22 @@ class SavedTraining:
     """The random state that the epoch's order was drawn from."""
     seen: int
     """Images of the epoch that all processes together have gone through."""
-    random: Mapping[str, Tensor]
-    """Random states, one row a process."""
-
-    @property
-    def processes(self) -> int:
-        """How many processes wrote it."""
-        return len(self.random["cpu"])
 
 
 def read_training(path: Path, wanted: Wanted) -> SavedTraining:
     """A training's checkpoint. Raises CheckpointError if it is unreadable or fits not in all."""
     tensors, metadata = read(path)
     _check_metadata(path, metadata, wanted)
-    weights, average, moments, batches, random = (
-        _under(tensors, prefix) for prefix in ("model.", "ema.", "optimizer.", "batches.", "rng.")
+    weights, average, moments, batches = (
+        _under(tensors, prefix) for prefix in ("model.", "ema.", "optimizer.", "batches.")
     )
     step: int = metadata["step"]
-    if not (weights and average and batches and random) or (step > 0 and not moments):
+    if not (weights and average and batches) or (step > 0 and not moments):
         raise CheckpointError(f"{path}: holds weights only, not a training to resume")
     try:
         _check_moments(moments, wanted.net)
-        epoch, seen = _place(batches, len(random["cpu"]), wanted)
-        for state in (epoch, *random["times"], *random["cpu"]):
-            torch.Generator().set_state(state.clone())
+        epoch, seen = _place(batches, wanted)
+        torch.Generator().set_state(epoch.clone())
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{path}: cannot be resumed: {reason}") from None
@@ -82,7 +74,6 @@ def read_training(path: Path, wanted: Wanted) -> SavedTraining:
         moments=moments,
         epoch=epoch,
         seen=seen,
-        random=random,
     )
 
 
@@ -136,14 +127,14 @@ def _check_moments(moments: Mapping[str, Tensor], net: UNet) -> None:
         raise ValueError("some of the optimizer's moments are not finite")
 
 
-def _place(batches: Mapping[str, Tensor], processes: int, wanted: Wanted) -> tuple[Tensor, int]:
+def _place(batches: Mapping[str, Tensor], wanted: Wanted) -> tuple[Tensor, int]:
     """The epoch's random state, and how many of its images have been seen by all together."""
-    position, share, n_images = (int(number) for number in batches["place"])
-    if (share * processes, n_images) != (wanted.batch_size, len(wanted.images)):
+    position, batch_size, n_images = (int(number) for number in batches["place"])
+    if (batch_size, n_images) != (wanted.batch_size, len(wanted.images)):
         raise ValueError(
-            f"it goes through {n_images} images in batches of {share * processes}; take that data "
+            f"it goes through {n_images} images in batches of {batch_size}; take that data "
             f"set and that batch size, not {len(wanted.images)} in batches of {wanted.batch_size}"
         )
-    if not 0 <= position * processes <= n_images:
+    if not 0 <= position <= n_images:
         raise ValueError("its place in the data lies outside of the data")
-    return batches["generator"], position * processes
+    return batches["generator"], position

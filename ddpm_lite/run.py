@@ -21,7 +21,7 @@ from ddpm_lite.diffusion import check_numbers
 from ddpm_lite.draw import DrawConfig, draw
 from ddpm_lite.lock import in_use, locked
 from ddpm_lite.pictures import save_grid
-from ddpm_lite.processes import agreed, all_or_none, world
+from ddpm_lite.processes import agreed, all_or_none, restarted, world
 from ddpm_lite.train import Trainer, TrainingError, TrainState
 
 METRICS = "metrics.jsonl"
@@ -154,6 +154,19 @@ def is_doubling(step: int) -> bool:
     """Whether this is one of the steps 250, 500, 1000, 2000, ..."""
     doublings, rest = divmod(step, FIRST_KEPT)
     return rest == 0 and doublings > 0 and doublings & (doublings - 1) == 0
+
+
+def after_restart(config: RunConfig) -> RunConfig:
+    """What a run does that `torchrun` has started again: it goes on from what it had saved.
+
+    Where it had saved nothing yet, it begins anew.
+    """
+    if not restarted():
+        return config
+    if _holds(config.folder / CHECKPOINT) or _holds(config.folder / BEFORE):
+        return replace(config, resume=True)
+    (config.folder / METRICS).unlink(missing_ok=True)
+    return config
 
 
 def check_folder(config: RunConfig) -> None:

@@ -8,6 +8,7 @@ One process trains on one device; several, started by `torchrun`, share the work
 DistributedDataParallel. `run.py` adds what a long run needs.
 """
 
+import contextlib
 import copy
 import math
 from collections.abc import Iterator, Mapping
@@ -34,8 +35,8 @@ from ddpm_lite.model import (
     load_weights,
     new_net,
 )
-from ddpm_lite.processes import all_or_none, gather, world
-from ddpm_lite.resume import SavedTraining, Wanted, read_training
+from ddpm_lite.processes import all_or_none, world
+from ddpm_lite.resume import Wanted, read_training
 
 __all__ = ["TrainConfig", "TrainState", "Trainer"]
 
@@ -152,8 +153,10 @@ def draw_times(T: int, n: int, law: TimeLaw, generator: torch.Generator, first: 
 class Trainer:
     """A network in training: its weights, their running average, the optimizer and the batches.
 
-    `steps()` trains; `save` and `resume` make a stop invisible: on the CPU a run that is resumed by
-    as many processes goes on bit for bit. Raises ValueError if the images do not fit the network.
+    `steps()` trains; `save` and `resume` make a stop invisible: on the CPU a run that is resumed
+    goes on bit for bit. Several processes, or `accumulate`, share the images and random numbers of
+    one: but for rounding (and dropout) the losses are the same. Raises ValueError if the images do
+    not fit the network.
     """
 
     def __init__(
@@ -191,7 +194,7 @@ class Trainer:
         self.parallel: nn.Module = self.shared or self.net
 
     def _build_randomness(self, images: Images) -> None:
-        """Every process draws its own share of each batch, its own times and its own noise."""
+        """Every process gets its own share of each batch."""
         # images of one process in one pass through the network
         share, rest = divmod(self.config.batch_size, self.processes * self.config.accumulate)
         if rest:
@@ -205,14 +208,35 @@ class Trainer:
         )  # fmt: skip
         # times are drawn where they are looked up, noise where the images are
         self.times, self.noise = torch.Generator(), torch.Generator(self.device)
-        self._seed()
 
-    def _seed(self) -> None:
-        """Random numbers that no other process and no other step begins with."""
-        seed = self.config.seed + 1_000_003 * self.rank + 15_485_863 * self.step
-        self.times.manual_seed(seed + 1)
-        self.noise.manual_seed(seed + 2)
-        torch.manual_seed(seed)  # dropout
+    def _draw(self, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:
+        """Times, noise, and whether the label is dropped, for this process's images.
+
+        They follow from the seed and the number of the step alone, and every process draws those of
+        the whole batch and takes its share: so it does not matter how many processes there are, nor
+        where a run was interrupted.
+        """
+        self.times.manual_seed(self._seed() + 1)
+        self.noise.manual_seed(self._seed() + 2)
+        n, first = self.config.batch_size, self.config.batch_size * self.step
+        t = draw_times(self.schedule.T, n, self.config.times, self.times, first)  # (n,)
+        u = torch.rand(n, generator=self.times, dtype=torch.float32, device="cpu")
+        eps = self._draw_noise(torch.Size((n, *shape)))  # (n, C, H, W)
+        mine = slice(self.rank, None, self.processes)  # as `Batches` shares the images
+        return t[mine], eps[mine], (u < self.config.label_dropout)[mine]
+
+    def _seed(self) -> int:
+        return self.config.seed + 15_485_863 * self.step
+
+    @contextlib.contextmanager
+    def _own_dropout(self) -> Iterator[None]:
+        """Dropout draws from PyTorch's own generators: they are borrowed, and given back."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        dropout = self.model_config.unet.dropout > 0
+        with torch.random.fork_rng(devices, enabled=dropout):
+            if dropout:
+                torch.manual_seed(self._seed() + 1_000_003 * self.rank)
+            yield
 
     def steps(self) -> Iterator[TrainState]:
         """Trains, one update a turn, until `config.steps`.
@@ -227,7 +251,8 @@ class Trainer:
         rate = learning_rate_at(self.config, self.step + 1)  # steps count from 1
         for group in self.optimizer.param_groups:  # there is one
             group["lr"] = rate
-        mean = self._backward()  # (), and a gradient of each weight's own shape in its .grad
+        with self._own_dropout():
+            mean = self._backward()  # (), and a gradient of each weight's own shape in its .grad
         # now and then a batch has a huge gradient; shortened it keeps its direction
         length = nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip_norm)
         loss, norm = torch.stack([mean, length]).tolist()  # the only time that a GPU is waited for
@@ -257,29 +282,27 @@ class Trainer:
     def _backward(self) -> Tensor:
         """Puts the gradient of one batch's mean loss into the weights; returns that loss, ()."""
         x_0, labels = next(self.batches)  # (B, C, H, W) in [-1, 1], and (B,)
+        t, eps, dropped = self._draw(x_0.shape[1:])  # (B,), (B, C, H, W), (B,)
+        # so one network learns both: images of a class, and images of any
+        labels = labels.masked_fill(to_device(dropped, self.device), self.model_config.unet.classes)
         parts = self.config.accumulate
         size = len(x_0) // parts  # images in one pass: fewer need less memory
         total = torch.zeros((), dtype=torch.float32, device=self.device)
-        # the number of this process's first image among all that were ever trained on
-        self._first = self.config.batch_size * self.step + len(x_0) * self.rank
         for part in range(parts):
             these = slice(part * size, (part + 1) * size)
-            x, label = x_0[these], labels[these]
             if self.shared is not None:  # the processes share their gradients once, at the end
                 self.shared.require_backward_grad_sync = part == parts - 1
-            loss = self._loss(x, label).mean() / parts  # (size,) to ()
+            losses = self._loss(x_0[these], t[these], eps[these], labels[these])  # (size,)
+            loss = losses.mean() / parts  # ()
             loss.backward()  # adds to the gradients of the parts before
             total += loss.detach()
-            self._first += len(x)
         if self.processes > 1:  # each has the mean of its own images; the same number of them
             dist.all_reduce(total)
             total /= self.processes
         return total
 
-    def _loss(self, x_0: Tensor, label: Tensor) -> Tensor:
-        t = draw_times(self.schedule.T, len(x_0), self.config.times, self.times, self._first)
-        eps = self._draw_noise(x_0)  # (B, C, H, W), beside the times (B,)
-        net_label = self._drop(label) if self.model_config.unet.classes else None  # (B,)
+    def _loss(self, x_0: Tensor, t: Tensor, eps: Tensor, label: Tensor) -> Tensor:
+        net_label = label if self.model_config.unet.classes else None  # (B,)
 
         def model(x_t: Tensor, t: Tensor) -> Tensor:
             # the channels of a pixel side by side in memory: convolutions are faster so
@@ -291,15 +314,8 @@ class Trainer:
         target, weighting = self.model_config.target, self.config.weighting
         return training_loss(self.schedule, model, x_0, t, eps, target, weighting)
 
-    def _draw_noise(self, x_0: Tensor) -> Tensor:
-        return torch.randn(x_0.shape, generator=self.noise, dtype=x_0.dtype, device=self.device)
-
-    def _drop(self, label: Tensor) -> Tensor:
-        """Some labels replaced by the label that means none."""
-        u = torch.rand(len(label), generator=self.times, dtype=torch.float32, device="cpu")
-        # so one network learns both: images of a class, and images of any
-        dropped = to_device(u < self.config.label_dropout, label.device)
-        return label.masked_fill(dropped, self.model_config.unet.classes)
+    def _draw_noise(self, shape: torch.Size) -> Tensor:
+        return torch.randn(shape, generator=self.noise, dtype=torch.float32, device=self.device)
 
     def model(self) -> DiffusionModel:
         """The running average of the weights, ready to draw; it goes on changing with training."""
@@ -313,16 +329,18 @@ class Trainer:
         the others then.
         """
         tensors = self._finite(self._tensors())
-        random = {f"rng.{k}": gather(v) for k, v in self._random_states().items()}
         with all_or_none():
             if self.rank == 0:
-                write(path, tensors | random, self._metadata(), keep)
+                write(path, tensors, self._metadata(), keep)
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {f"model.{k}": v for k, v in self.net.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.average.state_dict().items()}
         tensors |= {f"optimizer.{k}": v for k, v in optimizer_tensors(self.optimizer).items()}
-        return tensors | {f"batches.{k}": v for k, v in self.batches.state_dict().items()}
+        state = self.batches.state_dict()
+        # the place among the images of all processes together, and the size of the whole batch
+        state["place"] *= torch.tensor([self.processes, self.processes, 1], device="cpu")
+        return tensors | {f"batches.{k}": v for k, v in state.items()}
 
     def save_weights(self, path: Path) -> None:
         """Writes the running average alone, in float16: an eighth of the size, enough to draw.
@@ -360,13 +378,6 @@ class Trainer:
             "torch": torch.__version__,
         }
 
-    def _random_states(self) -> dict[str, Tensor]:
-        states = {"times": self.times.get_state(), "noise": self.noise.get_state()}
-        states["cpu"] = torch.get_rng_state()
-        if self.device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(self.device)
-        return states
-
     def differences(self, checkpoint: Path | Mapping[str, Any]) -> list[str]:
         """The options of training that a checkpoint, or its metadata, has with other values.
 
@@ -381,11 +392,9 @@ class Trainer:
     def resume(self, path: Path) -> list[str]:
         """Goes on from a checkpoint. Returns what is not as it was, a line each.
 
-        These are the `differences`, and that random numbers begin anew where the checkpoint was
-        written by another number of processes or on another kind of device: then the run goes on
-        with the images that would have followed, but not bit for bit. Raises CheckpointError, and
-        has changed nothing, if the file is unreadable or holds another network, other data (told by
-        `Images.digest`), another batch size, or no training.
+        These are the `differences`. It does not matter how many processes wrote it. Raises
+        CheckpointError, and has changed nothing, if the file is unreadable or holds another
+        network, other data (told by `Images.digest`), another batch size, or no training.
         """
         # all of the file is read and compared first: nothing here has changed if that fails
         images = self.batches.images
@@ -404,26 +413,7 @@ class Trainer:
             {"generator": saved.epoch, "place": torch.tensor(place, device="cpu")}
         )
         self.step = saved.step
-        return notes + self._resume_randomness(saved)
-
-    def _resume_randomness(self, saved: SavedTraining) -> list[str]:
-        """Takes this process's random states, if they fit; tells if they do not."""
-        wanted = {k: (self.processes, *v.shape) for k, v in self._random_states().items()}
-        if {k: tuple(v.shape) for k, v in saved.random.items()} != wanted:
-            self._seed()
-            before = f"{saved.processes} process{'es' * (saved.processes > 1)}"
-            return [
-                f"random numbers begin anew: the checkpoint was written by {before}, this run has "
-                f"{self.processes} on {self.device.type}; it goes on, but not bit for bit"
-            ]
-        # a row for each process, (processes, bytes); this one takes its own
-        mine = {name: rows[self.rank].clone() for name, rows in saved.random.items()}
-        self.times.set_state(mine["times"])
-        self.noise.set_state(mine["noise"])
-        torch.set_rng_state(mine["cpu"])
-        if "cuda" in mine:
-            torch.cuda.set_rng_state(mine["cuda"], self.device)
-        return []
+        return notes
 
 
 def _check_images(model: ModelConfig, images: Images) -> None:

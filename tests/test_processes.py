@@ -1,11 +1,23 @@
 """Two real processes: where one fails, the other is told, and neither waits for ever."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
+from itertools import islice
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from small import trainer
+
+from ddpm_lite.checkpoint import read
+from ddpm_lite.run import CHECKPOINT, METRICS, WEIGHTS
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 SCRIPT = """
 import sys
@@ -42,18 +54,16 @@ lines = [outcome(lambda: loading(0)), outcome(lambda: loading(1))]
 trainer = Trainer(MODEL, config(times="half_log", accumulate=4), images(), device)
 lines.append(outcome(lambda: trainer.save(folder / "file" / "checkpoint")))
 lines.append(outcome(lambda: trainer.save_weights(folder / "file" / "weights")))
-seen = []
-draw = sys.modules["ddpm_lite.train"].draw_times
-def spy(T, n, law, generator, first):
-    seen.extend(range(first, first + n))
-    return draw(T, n, law, generator, first)
-sys.modules["ddpm_lite.train"].draw_times = spy
-for state in trainer.steps():
-    if state.step == 2:
-        break
-lines.append(" ".join(map(str, seen)))
-trainer.save(folder / "two")
-lines.append(str(trainer.batches._position))
+curve = Trainer(MODEL, config(times="half_log"), images(), device)
+losses = []
+for state in curve.steps():
+    losses.append(state.loss)
+    if state.step == 5:
+        curve.save(folder / "two")
+resumed = Trainer(MODEL, config(times="half_log"), images(), device)
+lines.append(str(resumed.resume(folder / "one")))
+lines.append(" ".join(map(str, losses)))
+lines.append(" ".join(str(state.loss) for state in resumed.steps()))
 leave_world()
 lines.append(str(dist.is_initialized()))
 (folder / f"rank{rank}.txt").write_text("\\n".join(lines))
@@ -64,12 +74,15 @@ lines.append(str(dist.is_initialized()))
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where two processes have told what became of each thing they did."""
     folder = tmp_path_factory.mktemp("two")
+    alone = trainer(times="half_log")
+    for _ in islice(alone.steps(), 5):
+        continue
+    alone.save(folder / "one")
     (folder / "script.py").write_text(SCRIPT)
     (folder / "file").write_text("no folder")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
-        [*command, str(folder / "script.py"), str(folder), str(Path(__file__).parent)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        [*TORCHRUN, str(folder / "script.py"), str(folder), str(Path(__file__).parent)],
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=300,
@@ -97,22 +110,81 @@ def test_a_file_that_cannot_be_written_fails_in_all(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_image_of_all_processes_is_counted_once(folder: Path) -> None:
-    counted = [int(number) for lines in told(folder) for number in lines[4].split()]
-    assert sorted(counted) == list(range(16))
+def test_two_processes_have_the_losses_of_one(folder: Path) -> None:
+    """Of the same batches: a different place or a number drawn twice would show at once."""
+    alone = [state.loss for state in trainer(times="half_log").steps()]
+    for lines in told(folder):
+        assert list(map(float, lines[5].split())) == pytest.approx(alone, abs=1e-5)
 
 
 @pytest.mark.slow
 def test_the_group_is_left(folder: Path) -> None:
-    assert [lines[6] for lines in told(folder)] == ["False", "False"]
+    assert [lines[7] for lines in told(folder)] == ["False", "False"]
 
 
 @pytest.mark.slow
-def test_one_process_goes_on_from_two(folder: Path) -> None:
-    from small import trainer
+def test_one_process_goes_on_from_two_and_two_from_one(folder: Path) -> None:
+    undisturbed = [state.loss for state in trainer(times="half_log").steps()][5:]
+    alone = trainer(times="half_log")
+    assert alone.resume(folder / "two") == []
+    assert [state.loss for state in alone.steps()] == pytest.approx(undisturbed, abs=1e-5)
+    for lines in told(folder):
+        assert lines[4] == "[]"
+        assert list(map(float, lines[6].split())) == pytest.approx(undisturbed, abs=1e-5)
 
-    alone = trainer(times="half_log", accumulate=4)
-    [note] = alone.resume(folder / "two")
-    assert "written by 2 processes" in note
-    assert alone.batches._position == 2 * int(told(folder)[0][5]) == 16
-    assert [state.step for state in alone.steps()] == list(range(3, 13))
+
+def pictures(folder: Path) -> Path:
+    for kind in ("dark", "bright"):
+        (folder / kind).mkdir(parents=True)
+        for number in range(8):
+            level = number + 200 * (kind == "bright")
+            Image.new("L", (8, 8), level).save(folder / kind / f"{number}.png")
+    return folder
+
+
+def training(pictures: Path, folder: Path) -> list[str]:
+    return [
+        "-m", "ddpm_lite.cli", "train", "tiny", "--data", str(pictures), "--folder", str(folder),
+        "--steps", "150", "--batch-size", "8", "--precision", "float32", "--channels", "8", "8",
+        "--groups", "4", "--side", "8", "--save-minutes", "0", "--picture-steps", "1000",
+    ]  # fmt: skip
+
+
+def workers(of: int) -> list[int]:
+    """The processes that a `torchrun` has started, as Linux lists them."""
+    listed = Path(f"/proc/{of}/task/{of}/children").read_text().split()
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in listed}
+    return [int(pid) for pid, command in commands.items() if b"ddpm_lite.cli" in command]
+
+
+def killed_once(options: list[str], words: list[str], folder: Path, log: Path) -> int:
+    """Kills one of two processes after their first checkpoint; the status of all."""
+    with log.open("wb") as out:
+        started = subprocess.Popen(
+            [*TORCHRUN, *options, *words], env=ENVIRONMENT, stdout=out, stderr=subprocess.STDOUT
+        )
+    end = time.monotonic() + 300
+    while not (folder / CHECKPOINT).exists():
+        assert time.monotonic() < end
+        assert started.poll() is None, log.read_text()[-3000:]
+        time.sleep(0.01)
+    os.kill(workers(started.pid)[-1], signal.SIGKILL)
+    return started.wait(timeout=300)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes as Linux lists them")
+def test_a_process_that_dies_ends_all_with_one_line_and_a_restart_goes_on(tmp_path: Path) -> None:
+    data, log = pictures(tmp_path / "pictures"), tmp_path / "log"
+    dead, whole = tmp_path / "dead", tmp_path / "whole"
+    assert killed_once([], training(data, dead), dead, log) == 1
+    lines = re.findall(r"^ddpm-lite: (?!asked to stop).*", log.read_text(), re.MULTILINE)
+    assert len(lines) == 1
+    assert "another process cannot be reached; --resume goes on" in lines[0]
+    assert read(dead / CHECKPOINT)[1]["step"] < 150
+
+    restarts = ["--max-restarts=9"]  # a busy machine may need more than one
+    assert killed_once(restarts, training(data, whole), whole, log) == 0, log.read_text()[-3000:]
+    assert (whole / WEIGHTS).exists()
+    steps = re.findall(r'"step": (\d+)', (whole / METRICS).read_text())
+    assert steps == ["50", "100", "150"]

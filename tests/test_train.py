@@ -1,7 +1,6 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import torch
 from small import MODEL, assert_same, config, default, images, trainer, weights
 
 from ddpm_lite.checkpoint import CheckpointError, read, write
-from ddpm_lite.diffusion import training_loss
 from ddpm_lite.draw import DrawConfig, draw
 from ddpm_lite.model import ModelConfig
 from ddpm_lite.train import Trainer, draw_times, learning_rate_at
@@ -68,39 +66,31 @@ def test_seed_decides_everything() -> None:
     assert_same(weights(a), weights(b))
 
 
-def test_accumulated_parts_give_the_same_gradient_as_one_batch() -> None:
-    """With the same times and noise; `_loss` is asked for all images at once and part by part."""
+def test_accumulated_parts_give_the_gradient_of_one_batch_and_the_same_losses() -> None:
+    """Images, times, noise and dropped labels are those of the whole batch, whatever its parts."""
 
-    def gradient(accumulate: int) -> torch.Tensor:
-        training = trainer(accumulate=accumulate, label_dropout=0.0)
+    def gradient_and_losses(accumulate: int) -> tuple[torch.Tensor, list[float]]:
+        training, fresh = (
+            trainer(accumulate=accumulate, times="half_log", flip=True) for _ in range(2)
+        )
         torch.manual_seed(5)
         torch.nn.init.normal_(training.net.head.weight)
-        noise = torch.randn(1, 1, 8, 8)
-
-        def loss(x: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-            t, model = torch.full((len(x),), 300), partial(call, training, label)
-            return training_loss(training.schedule, model, x, t, noise.expand_as(x), "v")
-
-        training._loss = loss  # type: ignore[method-assign]
         training._backward()
-        grads = [p.grad for p in training.net.parameters() if p.grad is not None]
-        return torch.cat([grad.flatten() for grad in grads])
+        grads = [p.grad.flatten() for p in training.net.parameters() if p.grad is not None]
+        return torch.cat(grads), [state.loss for state in fresh.steps()]
 
-    torch.testing.assert_close(gradient(1), gradient(4), rtol=1e-4, atol=1e-6)
-
-
-def call(
-    training: Trainer, label: torch.Tensor, x_t: torch.Tensor, t: torch.Tensor
-) -> torch.Tensor:
-    out: torch.Tensor = training.net(x_t, t, label)
-    return out
+    whole, losses = gradient_and_losses(1)
+    for parts in (2, 8):
+        gradient, other = gradient_and_losses(parts)
+        assert float((gradient - whole).norm() / whole.norm()) < 1e-5
+        assert other == pytest.approx(losses, abs=1e-5)
 
 
 def test_batch_is_divided_by_the_accumulation() -> None:
     sizes = []
     training = trainer(accumulate=4)
     original = training._loss
-    training._loss = lambda x, y: (sizes.append(len(x)), original(x, y))[1]  # type: ignore[method-assign, func-returns-value]
+    training._loss = lambda *all: (sizes.append(len(all[0])), original(*all))[1]  # type: ignore[method-assign, func-returns-value]
     next(training.steps())
     assert sizes == [2, 2, 2, 2]
 
@@ -126,12 +116,8 @@ def test_half_of_the_times_are_small_ones_in_parts_of_one_image_too() -> None:
         assert mean == pytest.approx((500.5 + small) / 2, abs=4 * 290 / n**0.5)
 
 
-@pytest.mark.parametrize("accumulate", [1, 2, 8])
-@pytest.mark.parametrize(("rank", "share"), [(0, 8), (2, 8)])
-def test_images_are_counted_over_parts_and_processes_and_steps(
-    monkeypatch: pytest.MonkeyPatch, accumulate: int, rank: int, share: int
-) -> None:
-    """So that parts of one image do not all draw their time by the same law."""
+def test_images_are_counted_over_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that in batches of an odd size not always the same ones draw their time by one law."""
     seen: list[int] = []
 
     def spy(T: int, n: int, law: str, generator: torch.Generator, first: int) -> torch.Tensor:
@@ -139,11 +125,42 @@ def test_images_are_counted_over_parts_and_processes_and_steps(
         return torch.ones(n, dtype=torch.int64)
 
     monkeypatch.setattr("ddpm_lite.train.draw_times", spy)
-    training = trainer(accumulate=accumulate, times="half_log")
-    training.rank = rank
-    for _ in islice(training.steps(), 2):
+    for _ in islice(trainer(accumulate=4, times="half_log").steps(), 2):
         continue
-    assert seen == [8 * step + rank * share + i for step in range(2) for i in range(8)]
+    assert seen == list(range(16))
+
+
+def test_processes_share_the_random_numbers_of_one() -> None:
+    """Process `rank` takes the images rank, rank + processes, ..., and the numbers of these."""
+    alone = trainer()._draw(torch.Size((1, 8, 8)))
+    for rank in range(4):
+        one = trainer()
+        one.rank, one.processes = rank, 4
+        for part, whole in zip(one._draw(torch.Size((1, 8, 8))), alone, strict=True):
+            assert len(part) == 2
+            assert torch.equal(part[0], whole[rank])
+            assert torch.equal(part[1], whole[rank + 4])
+
+
+def test_each_step_draws_other_numbers() -> None:
+    training, drawn = trainer(), []
+    for training.step in range(3):
+        drawn.append(training._draw(torch.Size((1, 8, 8)))[1])
+    correlations = torch.corrcoef(torch.stack(drawn).flatten(1)) - torch.eye(3)
+    assert float(correlations.abs().max()) < 4 / drawn[0].numel() ** 0.5
+
+
+def test_dropout_follows_the_seed_and_leaves_the_readers_random_numbers_alone() -> None:
+    model = ModelConfig(unet=replace(MODEL.unet, dropout=0.5), side=8)
+    losses = []
+    for before in (1, 2):
+        training = Trainer(model, config(), images(), "cpu")
+        torch.manual_seed(before)
+        wanted = torch.randn(3)
+        torch.manual_seed(before)
+        losses.append([state.loss for state in training.steps()])
+        assert torch.equal(torch.randn(3), wanted)
+    assert losses[0] == losses[1]
 
 
 def test_uniform_times_are_equally_likely() -> None:
@@ -152,11 +169,19 @@ def test_uniform_times_are_equally_likely() -> None:
 
 
 def test_labels_are_dropped_as_often_as_asked() -> None:
-    training = trainer(label_dropout=0.25)
-    dropped = training._drop(torch.zeros(20_000, dtype=torch.int64))
-    assert set(dropped.tolist()) == {0, 2}
-    error = (0.25 * 0.75 / len(dropped)) ** 0.5
-    assert float((dropped == 2).double().mean()) == pytest.approx(0.25, abs=4 * error)
+    training, dropped = trainer(label_dropout=0.25), []
+    for training.step in range(2500):
+        dropped.append(training._draw(torch.Size((1, 1, 1)))[2])
+    share = torch.cat(dropped).double().mean()
+    assert float(share) == pytest.approx(0.25, abs=4 * (0.25 * 0.75 / 20_000) ** 0.5)
+
+
+def test_a_dropped_label_is_the_one_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, seen = trainer(label_dropout=1.0), []
+    original = training._loss
+    monkeypatch.setattr(training, "_loss", lambda *all: (seen.append(all[3]), original(*all))[1])
+    next(training.steps())
+    assert torch.cat(seen).tolist() == [2] * 8
 
 
 def test_gradient_is_clipped_to_the_length_given() -> None:
@@ -272,7 +297,7 @@ def test_checkpoint_holds_all_there_is(tmp_path: Path) -> None:
     training.save(tmp_path / "c")
     tensors, metadata = read(tmp_path / "c")
     kinds = {name.split(".")[0] for name in tensors}
-    assert kinds == {"model", "ema", "optimizer", "batches", "rng"}
+    assert kinds == {"model", "ema", "optimizer", "batches"}
     assert metadata["step"] == 1
     assert metadata["train"]["batch_size"] == 8
     assert ModelConfig.from_dict(metadata["model"]) == MODEL
@@ -332,9 +357,8 @@ def test_a_checkpoint_that_tells_nothing_of_its_images_is_resumed(tmp_path: Path
 
 def everything(training: Trainer) -> dict[str, torch.Tensor]:
     """All that a resumed training takes from its checkpoint."""
-    held = training._tensors() | training._random_states()
     return {"step": torch.tensor(training.step)} | {
-        name: tensor.clone() for name, tensor in held.items()
+        name: tensor.clone() for name, tensor in training._tensors().items()
     }
 
 
@@ -352,10 +376,6 @@ def bad_number(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> No
 
 def bad_generator(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
     tensors["batches.generator"] = torch.zeros(7, dtype=torch.uint8)
-
-
-def bad_random_state(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
-    tensors["rng.times"] = torch.zeros_like(tensors["rng.times"])
 
 
 def bad_place(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
@@ -376,8 +396,8 @@ def no_options(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> No
 
 @pytest.mark.parametrize(
     "damage",
-    [bad_moment, bad_shape, bad_number, bad_generator, bad_random_state, bad_place, short_place,
-     no_step, no_options],
+    [bad_moment, bad_shape, bad_number, bad_generator, bad_place, short_place, no_step,
+     no_options],
 )  # fmt: skip
 def test_what_is_refused_has_changed_nothing(tmp_path: Path, damage: Callable[..., None]) -> None:
     """The training goes on as if it had not been asked to resume."""
@@ -403,51 +423,6 @@ def test_a_checkpoint_from_before_the_first_step_is_resumed(tmp_path: Path) -> N
     second = trainer()
     assert second.resume(tmp_path / "c") == []
     assert [s.loss for s in second.steps()] == losses
-
-
-def shared(path: Path, processes: int) -> None:
-    """Makes a checkpoint of one process into that which as many would have written."""
-    tensors, metadata = read(path)
-    position, share, n = tensors["batches.place"].tolist()
-    place = torch.tensor([position // processes, share // processes, n])
-    rows = {k: v.repeat(processes, 1) for k, v in tensors.items() if k.startswith("rng.")}
-    write(path, tensors | rows | {"batches.place": place}, metadata)
-
-
-@pytest.mark.parametrize("processes", [2, 4])
-def test_another_number_of_processes_goes_on_with_the_images_that_follow(
-    tmp_path: Path, processes: int
-) -> None:
-    first = trainer()
-    for _ in islice(first.steps(), 5):
-        continue
-    first.save(tmp_path / "c")
-    shared(tmp_path / "c", processes)
-    second = trainer()
-    [note] = second.resume(tmp_path / "c")
-    assert f"{processes} processes" in note
-    assert "begin anew" in note
-    assert_same(weights(second), weights(first))
-    assert second.step == 5
-    assert second.batches._position == first.batches._position
-    assert torch.equal(second.batches._order, first.batches._order)
-    assert [s.step for s in second.steps()] == list(range(6, 13))
-
-
-def test_random_numbers_that_begin_anew_are_not_those_of_the_start(tmp_path: Path) -> None:
-    first = trainer()
-    for _ in islice(first.steps(), 5):
-        continue
-    first.save(tmp_path / "c")
-    shared(tmp_path / "c", 2)
-    states = []
-    for _ in range(2):
-        resumed = trainer()
-        resumed.resume(tmp_path / "c")
-        states.append(resumed._random_states())
-    start = trainer()._random_states()
-    assert_same(*states)
-    assert not any(torch.equal(states[0][name], start[name]) for name in start)
 
 
 def test_options_that_differ_from_the_stored_ones_are_told(tmp_path: Path) -> None:
