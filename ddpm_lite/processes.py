@@ -32,7 +32,11 @@ def join_world() -> torch.device:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        # torchrun keeps its store when it starts processes again, with the addresses of the dead
+        store, rank, size = next(dist.rendezvous("env://"))
+        fresh = dist.PrefixStore(f"start_{restarts()}", store)
+        dist.init_process_group(backend, store=fresh, rank=rank, world_size=size)
     return device
 
 
@@ -42,9 +46,9 @@ def is_lonely(error: Exception) -> bool:
     return by_gloo or isinstance(error, dist.DistError)
 
 
-def restarted() -> bool:
-    """Whether `torchrun --max-restarts` has started this process again, after one had died."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+def restarts() -> int:
+    """How often `torchrun --max-restarts` has started the processes again, after one had died."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def leave_world() -> None:

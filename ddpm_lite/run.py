@@ -21,7 +21,7 @@ from ddpm_lite.diffusion import check_numbers
 from ddpm_lite.draw import DrawConfig, draw
 from ddpm_lite.lock import in_use, locked
 from ddpm_lite.pictures import save_grid
-from ddpm_lite.processes import agreed, all_or_none, restarted, world
+from ddpm_lite.processes import agreed, all_or_none, restarts, world
 from ddpm_lite.train import Trainer, TrainingError, TrainState
 
 METRICS = "metrics.jsonl"
@@ -161,7 +161,7 @@ def after_restart(config: RunConfig) -> RunConfig:
 
     Where it had saved nothing yet, it begins anew.
     """
-    if not restarted():
+    if restarts() == 0:
         return config
     if _holds(config.folder / CHECKPOINT) or _holds(config.folder / BEFORE):
         return replace(config, resume=True)

@@ -183,7 +183,7 @@ def test_a_process_that_dies_ends_all_with_one_line_and_a_restart_goes_on(tmp_pa
     assert "another process cannot be reached; --resume goes on" in lines[0]
     assert read(dead / CHECKPOINT)[1]["step"] < 150
 
-    restarts = ["--max-restarts=9"]  # a busy machine may need more than one
+    restarts = ["--max-restarts=1"]
     assert killed_once(restarts, training(data, whole), whole, log) == 0, log.read_text()[-3000:]
     assert (whole / WEIGHTS).exists()
     steps = re.findall(r'"step": (\d+)', (whole / METRICS).read_text())
