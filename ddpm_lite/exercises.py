@@ -4,6 +4,7 @@ A check raises AssertionError with a sentence that helps, or returns a Passed th
 functions have the package's signatures; `x` stands for images (B, C, H, W), in float64.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,146 @@ class Passed:
 
     def _repr_html_(self) -> str:
         return f'<div class="proof-line answer-right">✓ {self.text}</div>'
+
+
+# --- Chapters 1 to 3 ------------------------------------------------------------------------------
+
+
+def check_normal_density(function: Callable[..., Tensor]) -> Passed:
+    """`function(x, mean, variance)` is the density of the normal law at the numbers x (n,)."""
+    x = torch.linspace(-3, 5, 9, dtype=torch.float64)
+    for mean, variance in ((0.0, 1.0), (0.5, 4.0), (-1.0, 0.09)):
+        mine = _called(function, x, mean, variance)
+        bell = torch.exp(-((x - mean) ** 2) / (2 * variance))
+        right = bell / math.sqrt(2 * math.pi * variance)
+        place = f"the density for mean {mean} and variance {variance}"
+        if _close(mine, bell):
+            raise AssertionError("the area under your curve is not 1: divide by its area")
+        if variance != 1 and _close(mine, _bell_of_deviation(x, mean, variance)):
+            raise AssertionError("the third number is the variance; you take it for its root")
+        _same(mine, right, place, tolerance=1e-6)  # torch's Normal rounds its numbers to float32
+    return Passed("the normal density is right")
+
+
+def _bell_of_deviation(x: Tensor, mean: float, deviation: float) -> Tensor:
+    z = (x - mean) / deviation
+    return torch.exp(-(z**2) / 2) / (math.sqrt(2 * math.pi) * deviation)
+
+
+def check_dice_totals(function: Callable[..., Tensor]) -> Passed:
+    """`function(dice, throws)` throws so many dice so many times, and standardises each total.
+
+    What it returns (throws,) are the totals, shifted and stretched to mean 0 and variance 1.
+    """
+    throws, one, root = 6000, 35 / 12, (35 / 12) ** 0.5
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # the same code gets the same mark each time
+        single = _tensor(_called(function, 1, throws)).double()
+        ten = _tensor(_called(function, 10, throws)).double()
+    _same_shape(single, torch.empty(throws), "what one die gives")
+    _same_shape(ten, torch.empty(throws), "what ten dice give")
+    if _whole(single * one + 3.5):
+        raise AssertionError("divide by the root of the variance, which is the deviation")
+    faces = single * root + 3.5
+    if not _whole(faces):
+        raise AssertionError("one die: mean 3.5 and variance 35/12 do not lead back to its faces")
+    if set(faces.round().tolist()) == {1, 2, 3, 4, 5}:
+        raise AssertionError("no die shows a six: torch.randint leaves its upper end out")
+    if set(faces.round().tolist()) != {1, 2, 3, 4, 5, 6}:
+        raise AssertionError("the faces of a die are 1 to 6")
+    mean, variance = float(ten.mean()), float(ten.var())
+    if abs(mean) > 0.1 or abs(variance - 1) > 0.1:
+        raise AssertionError(f"ten dice: mean {mean:.2f}, variance {variance:.2f}; not 0 and 1")
+    return Passed("the totals are thrown and standardised as they should be")
+
+
+def _whole(numbers: Tensor) -> bool:
+    """Whether these are whole numbers, but for rounding in float32."""
+    return bool((numbers - numbers.round()).abs().max() < 1e-4)
+
+
+def check_bayes(function: Callable[..., Tensor]) -> Passed:
+    """`function(prior, chance)` turns p(x) (K,) and p(y | x) (K, M) into p(x | y), also (K, M)."""
+    generator = torch.Generator().manual_seed(0)
+    prior = torch.rand(3, generator=generator, dtype=torch.float64)
+    prior /= prior.sum()
+    chance = torch.rand(3, 4, generator=generator, dtype=torch.float64)
+    chance /= chance.sum(dim=1, keepdim=True)
+    mine = _called(function, prior, chance)
+    joint = prior[:, None] * chance
+    _same_shape(mine, joint, "the table")
+    if _close(mine, joint):
+        raise AssertionError("this is the joint law: divide each column by its sum, which is p(y)")
+    if _close(mine, chance / chance.sum(dim=0)):
+        raise AssertionError("the prior is missing: p(x, y) is p(x) times p(y | x)")
+    if _close(mine, joint / joint.sum(dim=1, keepdim=True)):
+        raise AssertionError("your rows add up to 1; given y, it is the column that has to")
+    _same(mine, joint / joint.sum(dim=0), "p(x | y)")
+    return Passed("p(x | y) follows from p(x) and p(y | x)")
+
+
+def check_days_later(function: Callable[..., Tensor]) -> Passed:
+    """`function(today, matrix, days)` is the law (K,) after so many days, from today's (K,)."""
+    generator = torch.Generator().manual_seed(0)
+    today = torch.tensor([0.7, 0.3, 0.0], dtype=torch.float64)
+    matrix = torch.rand(3, 3, generator=generator, dtype=torch.float64)
+    matrix /= matrix.sum(dim=1, keepdim=True)
+    for days in (0, 1, 2, 5):
+        mine = _called(function, today, matrix, days)
+        power = torch.linalg.matrix_power(matrix, days)
+        if days and _close(mine, power @ today):
+            raise AssertionError("rows are where the chain is: the law stands left of the matrix")
+        if days and _close(mine, today @ power @ matrix):
+            raise AssertionError("one step too many")
+        _same(mine, today @ power, f"the law after {days} days")
+    return Passed("the law of the weather is right for each day")
+
+
+def check_reparameterize(function: Callable[..., Tensor]) -> Passed:
+    """`function(mean, log_variance, eps)` draws from N(mean, exp(log_variance)) with that eps.
+
+    Derivatives have to reach the mean and the logarithm of the variance.
+    """
+    mean, log_variance = (_images(seed).requires_grad_() for seed in (1, 2))
+    eps = _images(3)
+    mine = _called(function, mean, log_variance, eps)
+    deviation = torch.exp(log_variance / 2)
+    if _close(_tensor(mine).detach(), (mean + log_variance.exp() * eps).detach()):
+        raise AssertionError("noise is scaled by its standard deviation, exp(log_variance / 2)")
+    _same(_tensor(mine).detach(), (mean + deviation * eps).detach(), "the draw")
+    if not mine.requires_grad:
+        raise AssertionError("no derivative passes: compute with the tensors as they come")
+    slopes = torch.autograd.grad(mine.sum(), (mean, log_variance), allow_unused=True)
+    rights = (torch.ones_like(eps), eps * deviation.detach() / 2)
+    names = ("mean", "log_variance")
+    for slope, right, name in zip(slopes, rights, names, strict=True):
+        if slope is None:
+            raise AssertionError(f"no derivative reaches `{name}`")
+        _same(slope, right, f"the derivative in `{name}`")
+    return Passed("the draw is right, and derivatives pass through it")
+
+
+def check_pathwise(function: Callable[..., Any]) -> Passed:
+    """`function(f, mu, sigma, eps)`: the slopes of E[f(x)] in mu and sigma, means over eps (n,)."""
+    eps = _images(4).flatten()
+    mu, sigma = 0.7, 1.5
+    x = mu + sigma * eps
+    tried: tuple[tuple[Callable[[Tensor], Tensor], Tensor], ...] = (
+        (lambda x: x**2, 2 * x),
+        (lambda x: x.sin(), x.cos()),
+    )
+    for f, slope in tried:
+        to_mu, to_sigma = _called(function, f, mu, sigma, eps)
+        if _close(to_mu, (f(x) * eps / sigma).mean()):
+            raise AssertionError("this is the score-function way: it takes f, not its slope")
+        _same(to_mu, slope.mean(), "the slope in mu")
+        if _close(to_sigma, slope.mean()):
+            raise AssertionError("if sigma is turned, x moves by its own eps, not by 1")
+        _same(to_sigma, (slope * eps).mean(), "the slope in sigma")
+    return Passed("both slopes are means of derivatives along the path")
+
+
+# --- Chapters 4 to 10 -----------------------------------------------------------------------------
 
 
 def check_q_sample(function: Callable[..., Tensor]) -> Passed:

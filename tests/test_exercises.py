@@ -7,6 +7,7 @@ import pytest
 import torch
 from small import default
 from torch import Tensor, nn
+from torch.distributions import Normal
 
 from ddpm_lite import exercises as ex
 from ddpm_lite.diffusion import q_posterior, q_sample
@@ -24,7 +25,48 @@ def guided(one: Tensor, other: Tensor, scale: float) -> Tensor:
     return other + scale * (one - other)
 
 
+def density(x: Tensor, mean: float, variance: float) -> Tensor:
+    return Normal(mean, variance**0.5).log_prob(x).exp()
+
+
+def totals(dice: int, throws: int, above: int = 7) -> Tensor:
+    faces = torch.randint(1, above, (throws, dice))
+    return (faces.sum(dim=1) - 3.5 * dice) / (dice * 35 / 12) ** 0.5
+
+
+def bayes(prior: Tensor, chance: Tensor) -> Tensor:
+    """By enumeration, one entry after the other."""
+    rows, columns = chance.shape
+    evidence = [sum(float(prior[i] * chance[i, j]) for i in range(rows)) for j in range(columns)]
+    return torch.tensor(
+        [[float(prior[i] * chance[i, j]) / evidence[j] for j in range(columns)]
+         for i in range(rows)], dtype=torch.float64
+    )  # fmt: skip
+
+
+def later(today: Tensor, matrix: Tensor, days: int) -> Tensor:
+    for _ in range(days):
+        today = today @ matrix
+    return today
+
+
+def drawn(mean: Tensor, log_variance: Tensor, eps: Tensor) -> Tensor:
+    return mean + log_variance.exp().sqrt() * eps
+
+
+def pathwise(f: Any, mu: float, sigma: float, eps: Tensor) -> tuple[Tensor, Tensor]:
+    knobs = [torch.tensor(knob, dtype=eps.dtype, requires_grad=True) for knob in (mu, sigma)]
+    to_mu, to_sigma = torch.autograd.grad(f(knobs[0] + knobs[1] * eps).mean(), knobs)
+    return to_mu, to_sigma
+
+
 RIGHT = [
+    (ex.check_normal_density, density),
+    (ex.check_dice_totals, totals),
+    (ex.check_bayes, bayes),
+    (ex.check_days_later, later),
+    (ex.check_reparameterize, drawn),
+    (ex.check_pathwise, pathwise),
     (ex.check_q_sample, q_sample),
     (ex.check_posterior, q_posterior),
     (ex.check_time_embedding, sinusoidal_embedding),
@@ -151,7 +193,49 @@ def means_only(a: Tensor, b: Tensor) -> float:
     return float((a.mean(0) - b.mean(0)).square().sum())
 
 
+def unreached(mean: Tensor, log_variance: Tensor, eps: Tensor) -> Tensor:
+    return mean + drawn(torch.zeros_like(mean), log_variance.detach(), eps)
+
+
+def by_score(f: Any, mu: float, sigma: float, eps: Tensor) -> tuple[Tensor, Tensor]:
+    paid = f(mu + sigma * eps)
+    return (paid * eps / sigma).mean(), (paid * (eps**2 - 1) / sigma).mean()
+
+
+def one_slope(f: Any, mu: float, sigma: float, eps: Tensor) -> tuple[Tensor, Tensor]:
+    to_mu, _ = pathwise(f, mu, sigma, eps)
+    return to_mu, to_mu
+
+
+def summed(f: Any, mu: float, sigma: float, eps: Tensor) -> tuple[Tensor, ...]:
+    return tuple(slope * len(eps) for slope in pathwise(f, mu, sigma, eps))
+
+
 WRONG = [
+    (ex.check_normal_density, lambda x, m, v: density(x, m, v**2), "for its root"),
+    (ex.check_normal_density, lambda x, m, v: torch.exp(-((x - m) ** 2) / (2 * v)), "area"),
+    (ex.check_normal_density, lambda x, m, v: density(x, -m, v), "mean 0.5 and variance 4.0"),
+    (ex.check_dice_totals, lambda m, n: totals(m, n, above=6), "six"),
+    (ex.check_dice_totals, lambda m, n: totals(m, n, above=8), "1 to 6"),
+    (ex.check_dice_totals, lambda m, n: totals(m, n) / (m * 35 / 12) ** 0.5, "root"),
+    (ex.check_dice_totals, lambda m, n: totals(m, n) + 0.3, "lead back to its faces"),
+    (ex.check_dice_totals, lambda m, n: totals(1, n) * m**0.5, "ten dice: mean"),
+    (ex.check_dice_totals, lambda m, n: totals(m, n).unsqueeze(1), "shape"),
+    (ex.check_bayes, lambda p, c: p[:, None] * c, "joint"),
+    (ex.check_bayes, lambda p, c: c / c.sum(dim=0), "prior"),
+    (ex.check_bayes, lambda p, c: c, "your rows add up"),
+    (ex.check_bayes, lambda p, c: bayes(p, c).T, "shape"),
+    (ex.check_bayes, lambda p, c: bayes(p.flip(0), c), "is off by"),
+    (ex.check_days_later, lambda x, m, n: later(x, m.T, n), "left of the matrix"),
+    (ex.check_days_later, lambda x, m, n: later(x, m, n + (n > 0)), "too many"),
+    (ex.check_days_later, lambda x, m, n: later(x, m, max(n, 1)), "after 0 days"),
+    (ex.check_reparameterize, lambda m, s, e: m + s.exp() * e, "standard deviation"),
+    (ex.check_reparameterize, lambda m, s, e: drawn(m, s, torch.ones_like(e)), "the draw is off"),
+    (ex.check_reparameterize, lambda m, s, e: drawn(m, s, e).detach(), "no derivative passes"),
+    (ex.check_reparameterize, unreached, "reaches `log_variance`"),
+    (ex.check_pathwise, by_score, "score-function"),
+    (ex.check_pathwise, one_slope, "its own eps"),
+    (ex.check_pathwise, summed, "the slope in mu is off"),
     (ex.check_q_sample, early, "index t - 1"),
     (ex.check_q_sample, no_root, "take the root"),
     (ex.check_q_sample, minus, "x_t at t = 1 is off by"),
