@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ddpm_lite.diffusion import Gaussian, q_posterior, q_sample
+from ddpm_lite.diffusion import Gaussian, gaussian_kl, q_posterior, q_sample
 from ddpm_lite.evaluate import frechet_distance
 from ddpm_lite.sample import ddim_step
-from ddpm_lite.schedule import linear
+from ddpm_lite.schedule import cosine, linear
 from ddpm_lite.unet import UNetConfig, attend, sinusoidal_embedding
 
 SCHEDULE = linear(100)
@@ -191,6 +191,21 @@ def _variance_for_deviation(x_0: Tensor, t: int, eps: Tensor) -> Tensor:
     return bar.sqrt() * x_0 + (1 - bar) * eps
 
 
+def check_betas(function: Callable[..., Tensor]) -> Passed:
+    """`function(snr)` finds the betas (T,) of the schedule with these signal-to-noise ratios."""
+    for schedule in (SCHEDULE, cosine(50)):
+        mine = _called(function, schedule.snr)
+        if _close(mine, schedule.alpha):
+            raise AssertionError("these are the alphas, and beta_t is 1 - alpha_t")
+        if _close(mine, schedule.beta[1:]):
+            raise AssertionError("the first is missing: before it comes alpha_bar_0, which is 1")
+        if _close(mine, 1 - schedule.alpha_bar):
+            raise AssertionError("this is 1 - alpha_bar_t, the noise of all steps and not of one")
+        _same_shape(mine, schedule.beta, "the table")
+        _same(mine, schedule.beta, "beta")
+    return Passed("the schedule has the signal-to-noise ratios that were ordered")
+
+
 def check_posterior(function: Callable[..., Any]) -> Passed:
     """`function(schedule, x_0, x_t, t)` gives mean and variance of q(x_{t-1} | x_t, x_0)."""
     x_0, x_t = _images(1), _images(2)
@@ -204,6 +219,63 @@ def check_posterior(function: Callable[..., Any]) -> Passed:
             raise AssertionError("this is beta_t; the posterior is narrower: beta_tilde_t")
         _same(variance, beta_tilde, f"the variance at t = {t}")
     return Passed("mean and variance of the posterior are right")
+
+
+def check_posterior_mean(function: Callable[..., Tensor]) -> Passed:
+    """`function(data, x_t, bar)` is the mean of x_0 given x_t.
+
+    x_0 is one of the rows of data (N, d), each as likely; x_t (d,) was made with alpha_bar = bar.
+    """
+    data = _images(1).flatten(1).repeat(3, 1) * torch.linspace(0.2, 1.2, 6)[:, None]
+    for bar in (0.02, 0.5, 0.999):
+        x_t = bar**0.5 * data[3] + (1 - bar) ** 0.5 * _images(2)[0].flatten()
+        away = -(x_t - bar**0.5 * data).square().sum(1) / 2
+        right = (away / (1 - bar)).softmax(0) @ data
+        mine = _called(function, data, x_t, bar)
+        _same_shape(mine, right, "the mean")
+        if _tensor(mine).isnan().any():
+            raise AssertionError("the weights are all rounded to 0: use softmax on the exponents")
+        if bar < 0.1 and _close(mine, data[away.argmax()]):
+            raise AssertionError("this is the likeliest picture, and not the mean of all")
+        if bar < 0.9 and _close(mine, (away / (1 - bar) ** 0.5).softmax(0) @ data):
+            raise AssertionError("divide by the variance 1 - bar, and not by its root")
+        _same(mine, right, f"the mean with alpha_bar = {bar}")
+    return Passed("the mean of x_0 given x_t is right")
+
+
+def check_gaussian_kl(function: Callable[..., Tensor]) -> Passed:
+    """`function(mean_1, v_1, mean_2, v_2)` is the divergence of N(mean_1, v_1) from the other."""
+    generator = torch.Generator().manual_seed(0)
+    means = torch.randn(2, 5, generator=generator, dtype=torch.float64)
+    sizes = torch.rand(2, 5, generator=generator, dtype=torch.float64) + 0.5
+    one, other = Gaussian(means[0], sizes[0]), Gaussian(means[1], sizes[1])
+    mine = _called(function, one.mean, one.variance, other.mean, other.variance)
+    if _close(mine, gaussian_kl(other, one)):
+        raise AssertionError("the two have changed places: it is the first that draws")
+    if _close(mine, -gaussian_kl(one, other)):
+        raise AssertionError("a divergence is never negative: the sign is turned")
+    _same(mine, gaussian_kl(one, other), "the divergence")
+    return Passed("the divergence of two Gaussians is right")
+
+
+def check_bound(function: Callable[..., Any]) -> Passed:
+    """`function(joint, guess)` is the bound on log p(x) where z has finitely many values.
+
+    joint (n,) holds p(x, z) for the x that was seen, guess (n,) the chances of z.
+    """
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        joint, guess = torch.rand(2, 4, generator=generator, dtype=torch.float64)
+        joint, guess = 0.3 * joint, guess / guess.sum()
+        mine, right = _called(function, joint, guess), (guess * (joint / guess).log()).sum()
+        if _close(mine, -right):
+            raise AssertionError("upside down: the joint probability is above, the guess below")
+        if _close(mine, (joint / guess).log().sum()):
+            raise AssertionError("each logarithm is to be weighed with the guess's chance")
+        if _close(mine, joint.sum().log()):
+            raise AssertionError("this is log p(x) itself; the bound needs the guess")
+        _same(mine, right, "the bound")
+    return Passed("the bound is right, and it lies below log p(x)")
 
 
 def check_time_embedding(function: Callable[..., Tensor]) -> Passed:

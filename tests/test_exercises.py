@@ -1,5 +1,6 @@
 """The marks: right code passes, and each typical slip gets its own sentence."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,27 @@ def pathwise(f: Any, mu: float, sigma: float, eps: Tensor) -> tuple[Tensor, Tens
     return to_mu, to_sigma
 
 
+def betas(snr: Tensor) -> Tensor:
+    bar = snr / (1 + snr)
+    return 1 - bar / torch.cat([torch.ones(1), bar[:-1]])
+
+
+def posterior_mean(data: Tensor, x_t: Tensor, bar: float) -> Tensor:
+    """By Bayes' rule, picture by picture, with all exponents raised by the largest."""
+    exponents = [-float(((x_t - bar**0.5 * x) ** 2).sum()) / (2 - 2 * bar) for x in data]
+    chances = [math.exp(one - max(exponents)) for one in exponents]
+    weighed = [chance * x for chance, x in zip(chances, data, strict=True)]
+    return torch.stack(weighed).sum(0) / sum(chances)
+
+
+def kl(mean_1: Tensor, v_1: Tensor, mean_2: Tensor, v_2: Tensor) -> Tensor:
+    return 0.5 * (v_1 / v_2 - 1 - torch.log(v_1 / v_2) + (mean_1 - mean_2) ** 2 / v_2)
+
+
+def bound(joint: Tensor, guess: Tensor) -> float:
+    return sum(float(q) * math.log(p / q) for p, q in zip(joint, guess, strict=True))
+
+
 RIGHT = [
     (ex.check_normal_density, density),
     (ex.check_dice_totals, totals),
@@ -68,7 +90,11 @@ RIGHT = [
     (ex.check_reparameterize, drawn),
     (ex.check_pathwise, pathwise),
     (ex.check_q_sample, q_sample),
+    (ex.check_betas, betas),
     (ex.check_posterior, q_posterior),
+    (ex.check_posterior_mean, posterior_mean),
+    (ex.check_gaussian_kl, kl),
+    (ex.check_bound, bound),
     (ex.check_time_embedding, sinusoidal_embedding),
     (ex.check_residual_block, block),
     (ex.check_attention, attend),
@@ -139,6 +165,21 @@ def wide(schedule: NoiseSchedule, x_0: Tensor, x_t: Tensor, t: int) -> tuple[Ten
 
 def swapped(schedule: NoiseSchedule, x_0: Tensor, x_t: Tensor, t: int) -> Any:
     return q_posterior(schedule, x_t, x_0, t)
+
+
+def rounded_to_nothing(data: Tensor, x_t: Tensor, bar: float) -> Tensor:
+    away = (x_t - bar**0.5 * data).square().sum(1) / (2 - 2 * bar)
+    chances = (-100 * away).exp()  # as for a picture of many more pixels
+    return chances / chances.sum() @ data
+
+
+def nearest(data: Tensor, x_t: Tensor, bar: float) -> Tensor:
+    return data[(x_t - bar**0.5 * data).square().sum(1).argmin()]
+
+
+def too_sure(data: Tensor, x_t: Tensor, bar: float) -> Tensor:
+    away = (x_t - bar**0.5 * data).square().sum(1) / 2
+    return (-away / (1 - bar) ** 0.5).softmax(0) @ data
 
 
 def by_powers(last: int, kind: torch.dtype) -> Callable[[Tensor, int], Tensor]:
@@ -241,8 +282,24 @@ WRONG = [
     (ex.check_q_sample, minus, "x_t at t = 1 is off by"),
     (ex.check_q_sample, lambda *a: None, "return"),
     (ex.check_q_sample, lambda s, x: x, "raises TypeError"),
+    (ex.check_betas, lambda snr: 1 - betas(snr), "alphas"),
+    (ex.check_betas, lambda snr: betas(snr)[1:], "first is missing"),
+    (ex.check_betas, lambda snr: 1 / (1 + snr), "all steps"),
+    (ex.check_betas, lambda snr: betas(snr.roll(1)), "beta is off by"),
     (ex.check_posterior, wide, "beta_tilde"),
     (ex.check_posterior, swapped, "the mean"),
+    (ex.check_posterior_mean, rounded_to_nothing, "softmax"),
+    (ex.check_posterior_mean, nearest, "likeliest"),
+    (ex.check_posterior_mean, too_sure, "not by its root"),
+    (ex.check_posterior_mean, lambda data, x_t, bar: posterior_mean(data, -x_t, bar), "off by"),
+    (ex.check_posterior_mean, lambda data, x_t, bar: x_t[:3], "shape"),
+    (ex.check_gaussian_kl, lambda a, v, b, w: kl(b, w, a, v), "changed places"),
+    (ex.check_gaussian_kl, lambda *a: -kl(*a), "sign"),
+    (ex.check_gaussian_kl, lambda a, v, b, w: kl(a, v**2, b, w**2), "off by"),
+    (ex.check_bound, lambda p, q: -bound(p, q), "upside down"),
+    (ex.check_bound, lambda p, q: (p / q).log().sum(), "weighed"),
+    (ex.check_bound, lambda p, q: p.sum().log(), "log p"),
+    (ex.check_bound, lambda p, q: (q * p.log()).sum(), "off by"),
     (ex.check_time_embedding, cosines_first, "changed places"),
     (ex.check_time_embedding, lambda t, width: t[:, None] * 1.0, "shape"),
     (ex.check_residual_block, NoZero, "zero"),
