@@ -35,8 +35,8 @@ __all__ = [
     "training_loss",
 ]
 
-Target = Literal["eps", "x_0", "v"]
-"""What the network is trained to predict."""
+Target = Literal["eps", "x_0", "v", "flow"]
+"""What the network is trained to predict; `flow` is the direction eps - x_0 of flow matching."""
 Weighting = Literal["simple", "min_snr", "bound"]
 """How the loss weighs the times."""
 Variance = Literal["posterior", "beta"]
@@ -148,6 +148,24 @@ def eps_from_v(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, v: Tensor)
     return noise * x_t + signal * v
 
 
+def x_0_from_flow(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, flow: Tensor) -> Tensor:
+    """The clean image by the direction eps - x_0: (x_t - noise flow) / (signal + noise).
+
+    signal and noise are sqrt(alpha_bar_t) and sqrt(1 - alpha_bar_t). Flow matching (Lipman et al.,
+    arXiv:2210.02747) writes it on the straight line x_t / (signal + noise).
+    """
+    signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_t)
+    noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_t)
+    return (x_t - noise * flow) / (signal + noise)  # from 1 to 1.41: errors never grow much
+
+
+def eps_from_flow(schedule: NoiseSchedule, x_t: Tensor, t: Tensor | int, flow: Tensor) -> Tensor:
+    """The noise by the direction eps - x_0: (x_t + signal flow) / (signal + noise)."""
+    signal = schedule.at(schedule.alpha_bar.sqrt(), t, x_t)
+    noise = schedule.at(schedule.one_minus_alpha_bar.sqrt(), t, x_t)
+    return (x_t + signal * flow) / (signal + noise)
+
+
 def predict(
     schedule: NoiseSchedule, output: Tensor, x_t: Tensor, t: Tensor | int, target: Target
 ) -> Prediction:
@@ -156,6 +174,10 @@ def predict(
     if target == "v":  # output, x_t and both parts of the answer: all (B, C, H, W)
         return Prediction(
             x_0_from_v(schedule, x_t, t, output), eps_from_v(schedule, x_t, t, output)
+        )
+    if target == "flow":
+        return Prediction(
+            x_0_from_flow(schedule, x_t, t, output), eps_from_flow(schedule, x_t, t, output)
         )
     if target == "eps":
         return Prediction(x_0_from_eps(schedule, x_t, t, output), output)
@@ -169,6 +191,8 @@ def target_of(
     check_name(Target, target)
     if target == "v":
         return velocity(schedule, x_0, t, eps)
+    if target == "flow":
+        return eps - x_0  # the same at every t: the straight line from image to noise
     return eps if target == "eps" else x_0
 
 
@@ -177,13 +201,13 @@ def loss_weight(
 ) -> Tensor:
     """What the squared error of the prediction at each t is multiplied with, shape (T,), float64.
 
-    A squared error in eps is SNR times that in x_0; in v it is SNR + 1 times that in x_0. So a
-    weight for x_0 is divided by SNR or by SNR + 1. The weights for x_0 are: `min_snr`
-    min(SNR, gamma) (Hang et al., arXiv:2303.09556); `bound` that of the evidence lower bound with
-    variance beta_tilde_t, half of SNR_{t-1} - SNR_t (Kingma et al., arXiv:2107.00630, equation 15);
-    t = 1, whose term is the decoder's likelihood and no square, gets there the weight of a decoder
-    of variance beta_1. `simple` weighs the network's own target by 1 (DDPM, equation 14). Raises
-    ValueError for a gamma that is not above 0 and finite.
+    A squared error in eps is SNR times that in x_0; in v it is SNR + 1 times that in x_0, in flow
+    (1 + sqrt(SNR))^2 times. So a weight for x_0 is divided by these. The weights for x_0 are:
+    `min_snr` min(SNR, gamma) (Hang et al., arXiv:2303.09556); `bound` that of the evidence lower
+    bound with variance beta_tilde_t, half of SNR_{t-1} - SNR_t (Kingma et al., arXiv:2107.00630,
+    equation 15); t = 1, whose term is the decoder's likelihood and no square, gets there the weight
+    of a decoder of variance beta_1. `simple` weighs the network's own target by 1 (DDPM, equation
+    14). Raises ValueError for a gamma that is not above 0 and finite.
     """
     check_name(Target, target)
     check_name(Weighting, weighting)
@@ -199,6 +223,7 @@ def loss_weight(
         before = torch.cat([schedule.snr[:1] + 1 / schedule.beta[:1], schedule.snr[:-1]])
         of_x_0 = (before - schedule.snr) / 2
     per_x_0 = {"x_0": torch.ones_like(schedule.snr), "eps": schedule.snr, "v": schedule.snr + 1}
+    per_x_0["flow"] = (1 + schedule.snr.sqrt()).square()
     return of_x_0 / per_x_0[target]
 
 

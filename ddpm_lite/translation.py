@@ -392,7 +392,12 @@ def _head_width(ours: UNetConfig) -> int | None:
 
 
 def scheduler_to(config: ModelConfig, drawing: Drawing) -> dict[str, Any]:
-    """The scheduler_config.json of our schedule."""
+    """The scheduler_config.json of our schedule.
+
+    Raises ValueError for the target `flow`, which diffusers knows on its straight line only.
+    """
+    if config.target not in TARGETS.values():
+        raise ValueError(f"a network that says {config.target!r} has no scheduler in diffusers")
     beta = config.build_schedule().beta
     name = SCHEDULE_NAMES.get(config.schedule) if config.shift == 1 else None
     return {

@@ -39,7 +39,7 @@ from ddpm_lite.diffusion import (
 )
 from ddpm_lite.schedule import NoiseSchedule, cosine, linear
 
-TARGETS: list[Target] = ["eps", "x_0", "v"]
+TARGETS: list[Target] = ["eps", "x_0", "v", "flow"]
 VARIANCES: list[Variance] = ["posterior", "beta"]
 BETAS = [0.1, 0.3, 0.5, 0.7, 0.95]
 """Few and uneven, so that no two coefficients are nearly alike."""
@@ -168,13 +168,14 @@ def test_targets_are_what_their_names_say() -> None:
     x_0, eps = images(), noise()
     assert target_of(FIVE, x_0, 2, eps, "x_0") is x_0
     assert target_of(FIVE, x_0, 2, eps, "eps") is eps
+    close(target_of(FIVE, x_0, 2, eps, "flow"), eps - x_0)
     assert predict(FIVE, x_0, noise(), 2, "x_0").x_0 is x_0
     assert predict(FIVE, eps, noise(), 2, "eps").eps is eps
 
 
 def test_unknown_names_are_refused() -> None:
     x = images()
-    with pytest.raises(ValueError, match="'epsilon' is not one of eps, x_0, v"):
+    with pytest.raises(ValueError, match="'epsilon' is not one of eps, x_0, v, flow"):
         predict(FIVE, x, x, 1, "epsilon")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'velocity' is not one of"):
         target_of(FIVE, x, 1, x, "velocity")  # type: ignore[arg-type]
@@ -237,7 +238,8 @@ def test_min_snr_weight_is_that_of_its_paper(target: Target, gamma: float) -> No
         expected = []
         for _, bar, _ in exact_tables(schedule):
             snr = bar / (1 - bar)
-            share = {"x_0": mp.mpf(1), "eps": snr, "v": snr + 1}[target]
+            direction = 1 + 2 * mp.sqrt(snr) + snr
+            share = {"x_0": mp.mpf(1), "eps": snr, "v": snr + 1, "flow": direction}[target]
             expected.append(float(min(snr, gamma) / share))
         weight = loss_weight(schedule, target, "min_snr", gamma)
         close(weight, torch.tensor(expected, dtype=torch.float64))
@@ -265,7 +267,10 @@ def test_training_loss_is_the_weighted_mean_square(target: Target, weighting: We
         signal, spread = math.sqrt(alpha_bar(time)), math.sqrt(1 - alpha_bar(time))
         x_t = signal * x_0[i] + spread * eps[i]
         close(seen[0][0][i], x_t)
-        wanted = {"x_0": x_0[i], "eps": eps[i], "v": signal * eps[i] - spread * x_0[i]}[target]
+        wanted = {
+            "x_0": x_0[i], "eps": eps[i], "v": signal * eps[i] - spread * x_0[i],
+            "flow": eps[i] - x_0[i],
+        }[target]  # fmt: skip
         error = ((0.3 * x_t + time - wanted) ** 2).sum() / 12
         close(loss[i], error * loss_weight(FIVE, target, weighting)[time - 1])
 
@@ -442,6 +447,7 @@ def test_bound_terms_are_the_hand_written_ones(target: Target, variance: Varianc
             "eps": (x_t - spread * output) / signal,
             "x_0": output,
             "v": signal * x_t - spread * output,
+            "flow": (x_t - spread * output) / (signal + spread),
         }[target]
         guess = np.clip(raw, -1, 1)
         clipped += (guess != raw).sum()

@@ -32,7 +32,7 @@ from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, cosine, linear, quadrat
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 ALL = [linear(1000), cosine(1000), quadratic(1000), sigmoid(1000)]
-TARGETS: list[Target] = ["eps", "x_0", "v"]
+TARGETS: list[Target] = ["eps", "x_0", "v", "flow"]
 VARIANCES: list[Variance] = ["posterior", "beta"]
 
 

@@ -270,6 +270,14 @@ def test_every_schedule_of_ours_goes_there_and_comes_back(
     assert model_from(unet_to(config), written) == (config, drawing)
 
 
+def test_a_network_that_says_the_direction_has_no_scheduler_there() -> None:
+    config = ModelConfig(
+        UNetConfig(channels=(8, 16), groups=4, times_from=0), target="flow", side=8
+    )
+    with pytest.raises(ValueError, match="'flow' has no scheduler"):
+        scheduler_to(config, Drawing("posterior", clip=True))
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

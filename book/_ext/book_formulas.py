@@ -32,7 +32,7 @@ BOOK = Path(__file__).parents[1]
 PACKAGE = BOOK.parent / "ddpm_lite"
 
 X_T, X_PREV, X_0, EPS, V = 0.7, -0.4, 0.3, 1.1, 0.9
-X_0_HAT, EPS_HAT = -0.2, -0.6
+X_0_HAT, EPS_HAT, FLOW = -0.2, -0.6, 0.8
 """What a network is made to predict."""
 ETA, SCALE = 0.6, 2.5
 CONDITIONED, UNCONDITIONED = 0.5, -0.3
@@ -40,6 +40,7 @@ CONDITIONED, UNCONDITIONED = 0.5, -0.3
 
 NUMBERS: Mapping[str, float] = {
     "x_t": X_T, "x_{t-1}": X_PREV, "x_0": X_0, r"\epsilon": EPS, r"\mathrm v": V,
+    r"\mathrm f": FLOW,
     r"\hat x_0": X_0_HAT, r"\epsilon_\theta": EPS_HAT, r"\epsilon_\theta(x_t, t)": EPS_HAT,
     r"\eta": ETA, "w": SCALE, "I": 1, "d": 1,
 }  # fmt: skip
@@ -627,6 +628,18 @@ DIFFUSION = [
         says="the second claim",
     ),
     Row(
+        "diffusion.x_0_from_flow", "return (x_t - noise * flow) / (signal + noise)",
+        "eq-after-from-flow", side,
+        lambda s: flat(diffusion.x_0_from_flow(s, filled(s, X_T), steps(s), filled(s, FLOW))),
+        says="the first claim",
+    ),
+    Row(
+        "diffusion.eps_from_flow", "return (x_t + signal * flow) / (signal + noise)",
+        "eq-after-from-flow", partial(side, claim=1),
+        lambda s: flat(diffusion.eps_from_flow(s, filled(s, X_T), steps(s), filled(s, FLOW))),
+        says="the second claim",
+    ),
+    Row(
         "diffusion.predict", "return Prediction(x_0_from_eps(schedule, x_t, t, output), output)",
         "eq-x0-from-eps", side, partial(_predict, "eps", EPS_HAT, "x_0"), says="target `eps`",
     ),
@@ -639,6 +652,16 @@ DIFFUSION = [
         "diffusion.predict",
         "x_0_from_v(schedule, x_t, t, output), eps_from_v(schedule, x_t, t, output)",
         "eq-from-v", side, partial(_predict, "v", V, "x_0"), says="target `v`",
+    ),
+    Row(
+        "diffusion.predict",
+        "x_0_from_flow(schedule, x_t, t, output), eps_from_flow(schedule, x_t, t, output)",
+        "eq-after-from-flow", side, partial(_predict, "flow", FLOW, "x_0"), says="target `flow`",
+    ),
+    Row(
+        "diffusion.target_of", "return eps - x_0", "eq-after-flow", side,
+        lambda s: flat(diffusion.target_of(s, filled(s, X_0), steps(s), filled(s, EPS), "flow")),
+        says="target `flow`",
     ),
     Row(
         "diffusion.target_of", "return velocity(schedule, x_0, t, eps)", "eq-v", side,

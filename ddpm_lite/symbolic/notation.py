@@ -255,6 +255,7 @@ TRAINING = [
     *_scalars(
         r"""
         \mathrm{v} | \mathrm{v},\ \mathrm{v}_w | the velocity; with index $w$, its guided guess
+        \mathrm{f} | \mathrm{f} | the direction from picture to noise, which flow matching learns
         \hat{x} | \hat{x}_0 | the guess of the clean picture
         """,
         form="vector",
@@ -284,7 +285,7 @@ SAMPLING = [
         r"""
         \eta | \eta | share of the posterior's noise that a DDIM step adds: 0 none, 1 all
         \kappa | \kappa,\ \kappa_t | standard deviation of the noise over that of the signal
-        h | h | length of one step: in $\lambda$ (chapter 9), in time (chapter 12)
+        h | h | length of one step: in $\lambda$ (chapter 9), in time (chapters 12 and 13)
         """,
         "positive",
     ),
@@ -332,6 +333,7 @@ VECTORS = frozenset(
         r"\mu_\theta",
         r"\epsilon_\theta",
         r"\mathrm{v}",
+        r"\mathrm{f}",
         r"\mathrm{v}_\theta",
         r"\hat{x}",
     }

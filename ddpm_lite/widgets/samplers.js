@@ -42,6 +42,7 @@ export function noised(schedule, x0, t, noise) {
 export function predictX0(schedule, output, x, t, target) {
   const [signal, rest] = factors(schedule, t);
   if (target === "v") return output.map((v, i) => signal * x[i] - rest * v);
+  if (target === "flow") return output.map((u, i) => (x[i] - rest * u) / (signal + rest));
   return target === "eps" ? output.map((eps, i) => (x[i] - rest * eps) / signal) : output;
 }
 

@@ -18,7 +18,7 @@ const SIDES = [50, 44, 36, 28]; // the largest box of each row
 const SPACES = [1.7, 0.88, 0.84, 0.8]; // and its share of a column's width
 const HEIGHT = 306;
 const [TIME, BRIDGE] = [COLOURS[3], COLOURS[2]];
-const NAMES = { v: "v", eps: "ε", x_0: "x₀" };
+const NAMES = { v: "v", eps: "ε", x_0: "x₀", flow: "ε − x₀" };
 
 // --- The numbers behind the pictures ---------------------------------------------------------------
 

@@ -188,7 +188,8 @@ def _stage(
 def _exit(net: UNet, last: Block, target: str) -> list[Block]:
     column = last.column + 1
     unfold = " Unfolded into pixels again," if net.config.patch > 1 else ""
-    said = {"v": "the velocity v", "eps": "the noise eps", "x_0": "the clean digit"}[target]
+    names = {"v": "the velocity v", "eps": "the noise eps", "x_0": "the clean digit"}
+    said = {**names, "flow": "the direction from the digit to the noise"}[target]
     head = f"A last normalisation and a 3x3 convolution: {net.head.out_channels} channels."
     time = (
         "The time t as sines and cosines, and the label, through two layers: "

@@ -204,7 +204,7 @@ def test_other_builds_get_no_machine(monkeypatch: pytest.MonkeyPatch, project: P
 
 
 def test_the_chapters_with_proofs_are_its_pages() -> None:
-    assert len(book_machine.chapters(ROOT / "book")) == 12
+    assert len(book_machine.chapters(ROOT / "book")) == 13
 
 
 def shown(app: Any, page: str) -> str:

@@ -35,7 +35,7 @@ def test_a_change_that_can_be_seen_makes_the_page_old(copy: Path) -> None:
     page.write_text(text.replace("\n## The idea", "\n## An idea", 1))
     assert pictures.shows(copy)["page.png"] != before
     page.write_text(text)
-    other = copy / "book" / "12_beyond_ddpm.md"
+    other = copy / "book" / "12_other_clocks.md"
     other.write_text(re.sub(r"^# .*$", "# Another title", other.read_text(), count=1, flags=re.M))
     assert pictures.shows(copy)["page.png"] != before
 
