@@ -1,0 +1,51 @@
+"""Sections for those who want it all: closed at first, opened by a click, a link and on paper."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .hands import until
+
+FOLDED = "details.more-section"
+PAGES = ("book/01_gaussians.html", "book/05_bayes_posterior.html")
+DEEP = f"""() => [...document.querySelectorAll("{FOLDED}")].at(-1)
+  .querySelector("[id^='equation-'], [id^='eq-']").id"""
+"""A formula in the last fold of a page."""
+SEEN = """(id) => {
+  const { top, bottom, height } = document.getElementById(id).getBoundingClientRect();
+  return height > 0 && bottom > 0 && top < innerHeight;
+}"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_link_to_what_is_folded_opens_it(site_url: str, page: Page, name: str) -> None:
+    page.goto(f"{site_url}/{name}")
+    folds = page.locator(FOLDED)
+    assert folds.count() > 1
+    for k in range(folds.count()):
+        expect(folds.nth(k)).not_to_have_attribute("open", "")
+    target = page.evaluate(DEEP)
+    page.evaluate("(id) => (location.hash = id)", target)
+    expect(folds.last).to_have_attribute("open", "")
+    expect(folds.first).not_to_have_attribute("open", "")
+    until(page, SEEN, target)
+
+    page.goto("about:blank")
+    page.goto(f"{site_url}/{name}#{target}")
+    expect(folds.last).to_have_attribute("open", "")
+    until(page, SEEN, target)
+
+
+def test_headings_of_folds_are_seen_and_a_click_opens_them(site_url: str, page: Page) -> None:
+    page.goto(f"{site_url}/{PAGES[0]}")
+    fold = page.locator(FOLDED).first
+    expect(fold.locator("xpath=preceding-sibling::*[self::h2 or self::h3]")).to_be_visible()
+    inside = fold.locator("p").first
+    expect(inside).not_to_be_visible()
+    fold.locator("> summary").click()
+    expect(inside).to_be_visible()
+
+
+def test_on_paper_all_folds_are_open(site_url: str, page: Page) -> None:
+    page.goto(f"{site_url}/{PAGES[0]}")
+    page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
+    expect(page.locator(f"{FOLDED}:not([open])")).to_have_count(0)
