@@ -1,8 +1,8 @@
 """Build one page of a built book anew: `make page PAGE=04`.
 
 Its cells run again where a cell changed, or a formula or a table that they read, or the package;
-after a change of prose alone their outputs come from the cache. Then Sphinx reads and writes what
-has changed since the last build. The zip of the book is left as it was.
+after a change of prose alone their outputs come from the cache. Then Sphinx reads and writes
+the page. What other pages tell of it, and the zip of the book, are left as they were.
 """
 
 import os
@@ -53,7 +53,7 @@ def main() -> int:
         except CellExecutionError as error:
             print(error, file=sys.stderr)
             return 1
-    environment = {**os.environ, "DDPM_LITE_ONE_PAGE": "1"}
+    environment = {**os.environ, "DDPM_LITE_ONE_PAGE": f"book/{page.stem}"}
     program = Path(sys.executable).with_name("jupyter-book")
     return subprocess.run([program, *HOW], env=environment, check=False).returncode
 

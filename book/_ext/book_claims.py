@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import yaml
+from book_tables import contents
 from myst_parser.mdit_to_docutils.base import default_slugify
 
 VERDICTS = ("correct", "imprecise", "typo", "wrong", "figure")
@@ -72,19 +71,14 @@ class Place:
         return f"[{chapter}{self.title}]({self.page}#{self.slug})"
 
 
-def load(file: Path) -> Any:
-    """The contents of a YAML file."""
-    return yaml.safe_load(file.read_text())
-
-
 def claims_in(book: Path) -> list[Claim]:
     """All claims, in the order of the sources."""
-    return [Claim(**one) for one in load(book / "claims.yml")["claims"]]
+    return [Claim(**one) for one in contents(book / "claims.yml")["claims"]]
 
 
 def sources_in(book: Path) -> list[Source]:
     """The documents."""
-    return [Source(**one) for one in load(book / "claims.yml")["sources"]]
+    return [Source(**one) for one in contents(book / "claims.yml")["sources"]]
 
 
 # --- Places --------------------------------------------------------------------------------------
@@ -138,7 +132,7 @@ def places(pages: Iterable[Path]) -> dict[str, list[Place]]:
 
 def own(book: Path) -> list[str]:
     """Names of identities that are the book's own."""
-    return list(load(book / "claims.yml")["own"])
+    return list(contents(book / "claims.yml")["own"])
 
 
 def missing(book: Path, found: Mapping[str, object]) -> list[str]:

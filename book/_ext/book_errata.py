@@ -14,12 +14,11 @@ from book_claims import (
     Place,
     Source,
     claims_in,
-    load,
     missing,
     places,
     sources_in,
 )
-from book_tables import Cell, row, table
+from book_tables import Cell, contents, row, table
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -214,7 +213,7 @@ class ClaimErrata(ClaimDirective):
         file = self.book / "errata.yml"
         self.env.note_dependency(str(file))
         self.env.note_dependency(ce.__file__)
-        errata, found = load(file), self.places()
+        errata, found = contents(file), self.places()
         wrong = [claim for claim in self.claims() if claim.verdict == "wrong"]
         self.warn(set(errata) ^ {claim.id for claim in wrong})
         return [self.block(c, errata[c.id], found.get(c.id, [])) for c in wrong if c.id in errata]

@@ -11,9 +11,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
 from book_proofs import is_output
-from book_tables import page_link, reading_order, row, table
+from book_tables import contents, page_link, reading_order, row, table
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -46,7 +45,7 @@ def kept(env: BuildEnvironment) -> dict[str, list[Finding]]:
 def listing(env: BuildEnvironment) -> dict[str, Listing]:
     """The list, by the name of the page; empty where there is none."""
     path = Path(env.srcdir) / "book" / "inline.yml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
+    return contents(path) or {} if path.is_file() else {}
 
 
 def displays(env: BuildEnvironment) -> dict[str, Equation]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
+from book_one_page import ONE_PAGE
 from sphinx.application import Sphinx
 
 from ddpm_lite.model import MODELS
@@ -68,7 +69,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
     for name in (*RUNTIME_FILES.values(), *models, *machine(static), MACHINE_WORKER):
         if (static / name).is_file():
             wrap(static, name)
-    if "DDPM_LITE_ONE_PAGE" in os.environ:
+    if ONE_PAGE in os.environ:
         return
     pack(site, site / ARCHIVE, without=[static / name for name in machine(static)])
 

@@ -15,6 +15,7 @@ nb_execution_mode = "cache"
 nb_execution_raise_on_error = True
 math_numfig = numfig = True
 html_theme = "basic"
+exclude_patterns = ["_build", "jupyter_execute", ".jupyter_cache"]
 """
 HEADER = """---
 jupytext: {text_representation: {extension: .md, format_name: myst}}

@@ -7,8 +7,9 @@ from typing import Any
 import counterexamples as ce
 import pytest
 import sympy as sp
-from book_claims import Place, claims_in, load, missing, places, places_in, slug_of
+from book_claims import Place, claims_in, missing, places, places_in, slug_of
 from book_errata import compared, shown
+from book_tables import contents
 from small_book import SmallBook
 
 from ddpm_lite.symbolic.page import equations_of
@@ -16,7 +17,7 @@ from ddpm_lite.symbolic.reader import read
 
 BOOK = Path(__file__).parents[2] / "book"
 CLAIMS = claims_in(BOOK)
-ERRATA: dict[str, dict[str, Any]] = load(BOOK / "errata.yml")
+ERRATA: dict[str, dict[str, Any]] = contents(BOOK / "errata.yml")
 PAGES = sorted(BOOK.glob("*.md"))
 
 
