@@ -36,7 +36,7 @@ from ddpm_lite.evaluate import EvaluationError
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
 from ddpm_lite.labels import class_names, class_number, listed
-from ddpm_lite.model import DiffusionModel, ModelConfig, best_device, has_bfloat16, model_path
+from ddpm_lite.model import DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.pictures import check_picture, save_grid
 from ddpm_lite.pipeline_folder import export_folder, import_folder
 from ddpm_lite.processes import (
@@ -48,6 +48,7 @@ from ddpm_lite.processes import (
 )
 from ddpm_lite.report import Features, LikelihoodConfig, report
 from ddpm_lite.run import RunConfig, Stopped, after_restart, check_folder, run
+from ddpm_lite.shipped import model_path
 from ddpm_lite.train import TrainConfig, Trainer, TrainingError
 from ddpm_lite.translation import Drawing
 from ddpm_lite.unet import PRESETS, count_parameters

@@ -15,20 +15,10 @@ from ddpm_lite.data import MAX_SIDE
 from ddpm_lite.devices import plain_defaults
 from ddpm_lite.diffusion import Model, Target
 from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, check_steps, shifted
+from ddpm_lite.shipped import model_path
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 
 __all__ = ["DiffusionModel", "ModelConfig"]
-
-PRETRAINED = Path(__file__).parent / "assets" / "mnist.safetensors"
-"""The weights that come with the package: the `mnist` preset, trained on MNIST."""
-
-MODELS = {"mnist": PRETRAINED}
-"""The models that come with the package, by name."""
-
-
-def model_path(model: Path | str) -> Path:
-    """The file of a shipped model by its name; whatever else is given is a path."""
-    return MODELS.get(str(model), Path(model))
 
 
 Precision = Literal["auto", "float32", "bfloat16"]

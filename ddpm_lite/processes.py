@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from ddpm_lite.model import best_device
 
@@ -34,8 +36,8 @@ def join_world() -> torch.device:
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         # torchrun keeps its store when it starts processes again, with the addresses of the dead
-        store, rank, size = next(dist.rendezvous("env://"))
-        fresh = dist.PrefixStore(f"start_{restarts()}", store)
+        store, rank, size = next(rendezvous("env://"))
+        fresh = PrefixStore(f"start_{restarts()}", store)
         dist.init_process_group(backend, store=fresh, rank=rank, world_size=size)
     return device
 

@@ -28,8 +28,9 @@ from ddpm_lite.cli import (
 )
 from ddpm_lite.data import load
 from ddpm_lite.lock import LOCK
-from ddpm_lite.model import MODELS, ModelConfig
+from ddpm_lite.model import ModelConfig
 from ddpm_lite.run import CHECKPOINT, METRICS, WEIGHTS
+from ddpm_lite.shipped import MODELS
 from ddpm_lite.train import Trainer, TrainState
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 

@@ -8,8 +8,9 @@ import torch
 from ddpm_lite.data import Images, mnist
 from ddpm_lite.diffusion import elbo
 from ddpm_lite.draw import DrawConfig
-from ddpm_lite.model import PRETRAINED, DiffusionModel, ModelConfig
+from ddpm_lite.model import DiffusionModel, ModelConfig
 from ddpm_lite.report import LikelihoodConfig, _random_images, model_likelihood, report
+from ddpm_lite.shipped import PRETRAINED
 from ddpm_lite.unet import UNet, UNetConfig
 
 TEST = mnist(train=False)

@@ -27,7 +27,7 @@ from myst_nb.core.read import myst_nb_reader_plugin
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from ddpm_lite.widgets.sampler import PAGES
+from ddpm_lite.widgets.files import PAGES
 
 BUILD = colab.ROOT / "_build"
 LONGEST = "08_training"

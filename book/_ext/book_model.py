@@ -9,9 +9,8 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from ddpm_lite.export import ExportError, export
-from ddpm_lite.model import MODELS, DiffusionModel
-from ddpm_lite.widgets.sampler import model_file
+from ddpm_lite.shipped import MODELS
+from ddpm_lite.widgets.files import model_file
 
 logger = logging.getLogger(__name__)
 
@@ -20,12 +19,21 @@ def write_models(app: Sphinx, error: Exception | None) -> None:
     """Write each, unless the build failed or the file is there and newer than the weights."""
     if error is not None or app.builder.format != "html":
         return
-    for name, weights in MODELS.items():
-        path = Path(app.outdir) / "_static" / model_file(name)
-        if path.is_file() and path.stat().st_mtime > weights.stat().st_mtime:
-            continue
+    places = {name: Path(app.outdir) / "_static" / model_file(name) for name in MODELS}
+    old = {
+        name: path
+        for name, path in places.items()
+        if not path.is_file() or path.stat().st_mtime <= MODELS[name].stat().st_mtime
+    }
+    if not old:
+        return
+    # takes seconds to import, and a build of one page needs it not at all
+    from ddpm_lite.export import ExportError, export
+    from ddpm_lite.model import DiffusionModel
+
+    for name, path in old.items():
         try:
-            size = export(DiffusionModel.load(weights), path)
+            size = export(DiffusionModel.load(name), path)
         except ExportError as reason:
             logger.info("models are left out, their widget shows a recorded run: %s", reason)
             return

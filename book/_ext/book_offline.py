@@ -17,8 +17,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from book_one_page import ONE_PAGE
 from sphinx.application import Sphinx
 
-from ddpm_lite.model import MODELS
-from ddpm_lite.widgets.sampler import RUNTIME_FILES, model_file
+from ddpm_lite.shipped import MODELS
+from ddpm_lite.widgets.files import RUNTIME_FILES, model_file
 
 ARCHIVE = "ddpm-lite-book.zip"
 """Its name, in the root of the site."""

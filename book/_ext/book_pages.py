@@ -7,7 +7,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from ddpm_lite.widgets.sampler import PAGES
+from ddpm_lite.widgets.files import PAGES
 
 NAMES = {
     # deprecated: the list that it stands in has no items then

@@ -17,32 +17,20 @@ from ddpm_lite.checkpoint import read
 from ddpm_lite.data import mnist, to_float, to_uint8
 from ddpm_lite.draw import DrawConfig, SamplerName, make_denoiser
 from ddpm_lite.labels import class_names, class_number
-from ddpm_lite.model import MODELS, DiffusionModel
+from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import Denoiser, State, ddim, ddim_step, dpm_solver, timesteps
 from ddpm_lite.schedule import NoiseSchedule
+from ddpm_lite.shipped import MODELS
 from ddpm_lite.widgets.base import Widget
+from ddpm_lite.widgets.files import PAGES, RUNTIME_BYTES, RUNTIME_FILES, model_file
 from ddpm_lite.widgets.limits import checked
 from ddpm_lite.widgets.modules import source
 
 if TYPE_CHECKING:
     import anywidget
 
-RUNTIME_FILES = {
-    "runtime": "vendor/ort/ort.wasm.bundle.min.mjs",
-    "wasm": "vendor/ort/ort-wasm-simd-threaded.wasm",
-}
-"""Where it finds onnxruntime."""
-RUNTIME_BYTES = 14_239_897
-"""Size of the larger of them, in the version that book/vendor/package.json names."""
 FRAMES = 10
 """Pictures of the recorded run, besides its first noise."""
-PAGES = "DDPM_LITE_PAGES"
-"""Stands in the environment while pages are built: they are read without a kernel."""
-
-
-def model_file(name: str) -> str:
-    """Where below _static/ the page finds a model: book/_ext/book_model.py puts it there."""
-    return f"models/{name}.onnx"
 
 
 class Sampler(Widget):

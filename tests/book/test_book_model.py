@@ -9,7 +9,7 @@ import book_model
 import pytest
 
 from ddpm_lite.export import ExportError
-from ddpm_lite.widgets.sampler import model_file
+from ddpm_lite.widgets.files import model_file
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def exports(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         done.append(path)
         return 4
 
-    monkeypatch.setattr(book_model, "export", export)
+    monkeypatch.setattr("ddpm_lite.export.export", export)
     return done
 
 
@@ -57,6 +57,6 @@ def test_without_the_exporter_the_build_goes_on(
     def refuse(model: object, path: Path) -> int:
         raise ExportError("export needs the package onnx")
 
-    monkeypatch.setattr(book_model, "export", refuse)
+    monkeypatch.setattr("ddpm_lite.export.export", refuse)
     finish(tmp_path)
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 import book_offline
 
-from ddpm_lite.widgets.sampler import model_file
+from ddpm_lite.widgets.files import model_file
 
 
 def finish(outdir: Path, form: str = "html", error: Exception | None = None) -> None:

@@ -21,14 +21,9 @@ from ddpm_lite.draw import DrawConfig, SamplerName, make_denoiser
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import Denoiser, ddim_step, denoiser, last, timesteps
 from ddpm_lite.schedule import SCHEDULES, linear
+from ddpm_lite.widgets.files import RUNTIME_FILES, model_file
 from ddpm_lite.widgets.modules import module_text
-from ddpm_lite.widgets.sampler import (
-    RUNTIME_FILES,
-    Sampler,
-    model_file,
-    page_noise,
-    page_states,
-)
+from ddpm_lite.widgets.sampler import Sampler, page_noise, page_states
 
 from .chromium import Log, serve
 from .conftest import BARE, SITE, missing

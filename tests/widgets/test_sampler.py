@@ -15,11 +15,13 @@ from ddpm_lite.checkpoint import write
 from ddpm_lite.classifier import load_classifier
 from ddpm_lite.data import to_uint8
 from ddpm_lite.draw import DrawConfig, make_denoiser
-from ddpm_lite.model import MODELS, DiffusionModel, ModelConfig
+from ddpm_lite.model import DiffusionModel, ModelConfig
 from ddpm_lite.sample import ancestral_step, last
 from ddpm_lite.schedule import linear
+from ddpm_lite.shipped import MODELS
 from ddpm_lite.unet import UNet, UNetConfig
-from ddpm_lite.widgets.sampler import PAGES, Sampler, page_noise, page_states, reply
+from ddpm_lite.widgets.files import PAGES
+from ddpm_lite.widgets.sampler import Sampler, page_noise, page_states, reply
 
 
 @pytest.fixture(scope="module")

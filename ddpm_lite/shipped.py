@@ -1,0 +1,14 @@
+"""The models that come with the package: where their files lie. Imports nothing."""
+
+from pathlib import Path
+
+PRETRAINED = Path(__file__).parent / "assets" / "mnist.safetensors"
+"""The `mnist` preset, trained on MNIST."""
+
+MODELS = {"mnist": PRETRAINED}
+"""All of them, by name."""
+
+
+def model_path(model: Path | str) -> Path:
+    """The file of a shipped model by its name; whatever else is given is a path."""
+    return MODELS.get(str(model), Path(model))
