@@ -338,6 +338,30 @@ def check_ddim_step(function: Callable[..., Any]) -> Passed:
     return Passed("the DDIM step is right, and with eta = 1 it is the DDPM step")
 
 
+def check_heun(function: Callable[..., Any]) -> Passed:
+    """`function(slope, y, now, then)` steps y along dy/dkappa = slope(y, kappa) by Heun's method.
+
+    Marked by its order, on pixels of variance 1/4, whose path is known: half the step must leave a
+    quarter of the error.
+    """
+
+    def slope(y: Tensor, kappa: float) -> Tensor:
+        return y * kappa / (kappa**2 + 0.25)
+
+    def error(steps: int) -> float:
+        y = torch.tensor(3.0**2 + 0.25, dtype=torch.float64).sqrt()
+        for k in range(steps):
+            y = _called(function, slope, y, 3 - 3 * k / steps, 3 - 3 * (k + 1) / steps)
+        return abs(float(_tensor(y)) / 0.5 - 1)
+
+    gain = error(80) / max(error(160), 1e-12)
+    if 1.8 < gain < 2.2:
+        raise AssertionError("half the step halves the error: this is of first order, like DDIM")
+    if not 3.7 < gain < 4.3:
+        raise AssertionError(f"half the step should divide the error by 4, not by {gain:.2g}")
+    return Passed("half the step leaves a quarter of the error: it is of second order")
+
+
 def check_guidance(function: Callable[..., Tensor]) -> Passed:
     """`function(with_label, without, scale)` is guidance; scale 1 is the label alone."""
     one, other = _images(1), _images(2)

@@ -82,6 +82,19 @@ def bound(joint: Tensor, guess: Tensor) -> float:
     return sum(float(q) * math.log(p / q) for p, q in zip(joint, guess, strict=True))
 
 
+def euler(slope: Callable[..., Tensor], y: Tensor, now: float, then: float) -> Tensor:
+    return y + (then - now) * slope(y, now)
+
+
+def heun(slope: Callable[..., Tensor], y: Tensor, now: float, then: float) -> Tensor:
+    end = euler(slope, y, now, then)
+    return y + (then - now) * (slope(y, now) + slope(end, then)) / 2
+
+
+def half_of_heun(slope: Callable[..., Tensor], y: Tensor, now: float, then: float) -> Tensor:
+    return y + (then - now) * (slope(y, now) + slope(y, now)) / 4
+
+
 RIGHT = [
     (ex.check_normal_density, density),
     (ex.check_dice_totals, totals),
@@ -99,6 +112,7 @@ RIGHT = [
     (ex.check_residual_block, block),
     (ex.check_attention, attend),
     (ex.check_ddim_step, ddim_step),
+    (ex.check_heun, heun),
     (ex.check_guidance, guided),
     (ex.check_frechet, frechet_distance),
 ]
@@ -308,6 +322,8 @@ WRONG = [
     (ex.check_attention, over_queries, "over the keys"),
     (ex.check_attention, lambda q, k, v: v, "attention is off by"),
     (ex.check_ddim_step, no_noise, "the variance from t = 50 to 49"),
+    (ex.check_heun, euler, "first order"),
+    (ex.check_heun, half_of_heun, "by 4, not by"),
     (ex.check_guidance, lambda a, b, s: (1 + s) * a - s * b, "label alone"),
     (ex.check_guidance, lambda a, b, s: guided(b, a, s), "scale 0"),
     (ex.check_frechet, means_only, "covariances"),

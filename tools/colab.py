@@ -42,6 +42,8 @@ MORE = "*The next section is for those who want it all; the first reading does w
 """What stands before a section that is folded in the book."""
 WITH_GPU = ("08", "09", "10", "11")
 """Chapters whose cells train or draw on a GPU; the notebooks of others would hold it idle."""
+MY_UNET = "my_unet"
+"""The module made of cells of chapter 7, from which later chapters take the reader's network."""
 ROLE = re.compile(r"\{(value|eq|cite:t|cite:p|cite|doc|numref|ref|prf:ref)\}`([^`]*)`")
 
 
@@ -278,13 +280,31 @@ def source() -> str:
 
 
 def needed_files(page: Path, text: str) -> Iterator[tuple[str, str]]:
-    """What the cells read beside the page: its own equations, and tables that a command made."""
+    """What the cells read beside the page: equations, the reader's network, measured tables."""
     if "use_page(" in text:
         shown = [f"% {e.kind}\n$$\n{e.latex}\n$$ ({e.label})\n" for e in equations_of(text)]
         yield page.name, "\n".join(shown)
+    if f"from {MY_UNET} import" in text:
+        yield f"{MY_UNET}.py", my_unet()
     for name in sorted(set(re.findall(r"""["'](data/[a-z0-9_]+\.json)["']""", text))):
         data = json.loads((BOOK / name).read_text())
         yield name, json.dumps(data, ensure_ascii=False)
+
+
+def my_unet() -> str:
+    """The network that a reader builds in chapter 7, as a module.
+
+    It holds the functions and classes of the cells with its tag, and not what the cells try out.
+    """
+    (page,) = BOOK.glob("07_*.md")
+    parts = ["import torch\nimport torch.nn.functional as F\nfrom torch import nn"]
+    for match in CELL.finditer(page.read_text()):
+        if "my-unet" in (yaml.safe_load(match["yaml"] or "") or {}).get("tags", []):
+            for node in ast.parse(match["code"]).body:
+                if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                    lines = match["code"].splitlines()[node.lineno - 1 : node.end_lineno]
+                    parts.append("\n".join(lines))
+    return "\n\n\n".join(parts) + "\n"
 
 
 def pieces(text: str) -> Iterator[tuple[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 import colab
 import nbformat
 import pytest
+import torch
 from filelock import FileLock
 
 from ddpm_lite.symbolic.page import equations_of
@@ -94,6 +95,38 @@ def test_figures_have_the_numbers_of_the_book(name: str) -> None:
     shown = dict(re.findall(numbered, page.read_text(), re.S))
     assert shown
     assert {label: colab.numbers()[label] for label in shown} == shown
+
+
+# --- The reader's own network --------------------------------------------------------------------
+
+
+def test_the_network_of_chapter_7_is_a_module_of_its_own() -> None:
+    """A later chapter's notebook begins without chapter 7, and yet has the network built there."""
+    names: dict[str, Any] = {}
+    exec(colab.my_unet(), names)
+    assert "print(" not in colab.my_unet()
+    torch.manual_seed(0)
+    net = names["SmallUNet"]()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    x, t, label = torch.randn(2, 1, 28, 28), torch.tensor([1, 1000]), torch.tensor([3, 10])
+    said = net(x, t, label)
+    assert said.shape == x.shape
+    assert not torch.equal(said, net(x, t.flip(0), label))
+    assert not torch.equal(said, net(x, t, torch.tensor([4, 10])))
+
+
+def test_chapters_8_and_9_train_the_same_network_in_the_same_way() -> None:
+    tagged = {
+        number: [
+            match["code"]
+            for match in colab.CELL.finditer(next(colab.BOOK.glob(f"{number}_*.md")).read_text())
+            if "my-training" in (match["yaml"] or "")
+        ]
+        for number in ("08", "09")
+    }
+    assert tagged["08"] == tagged["09"]
+    assert len(tagged["08"]) == 2
 
 
 # --- Running them --------------------------------------------------------------------------------
