@@ -67,7 +67,7 @@ def denoiser(
 
     def denoise(x_t: Tensor, t: int) -> Tensor:
         times = torch.full((len(x_t),), t, device=x_t.device)  # (B,): the network wants one each
-        output = model(x_t, times)  # (B, C, H, W): eps, x_0 or v
+        output = model(x_t, times)  # (B, C, H, W): eps, x_0, v or flow
         if unconditional is not None and guidance_scale != 1.0:
             without = unconditional(x_t, times)
             # from "any image" towards "this label", and beyond it where the scale is above 1

@@ -301,8 +301,8 @@ class UNet(nn.Module):
 
     `forward(x, t, label)` takes x of shape (B, C, H, W), float, roughly in [-1, 1] plus noise;
     t of shape (B,), integer, 1..T; label of shape (B,), integer, 0..classes-1, or `classes` (or no
-    label at all) for "unconditional". It returns a tensor of x's shape: eps, x_0 or v, whichever
-    it was trained to say. The side need not be divisible by anything: it is padded and cropped.
+    label at all) for "unconditional". It returns a tensor of x's shape, the target that it was
+    trained to say. The side need not be divisible by anything: it is padded and cropped.
     """
 
     def __init__(self, config: UNetConfig) -> None:
