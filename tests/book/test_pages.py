@@ -261,3 +261,29 @@ def test_pages_hold_no_error_and_no_path_of_the_machine(site: dict[Path, Beautif
         assert not soup.select(".output.traceback, .output.stderr, .system-message"), page.name
         shown = article(soup).text
         assert [place for place in (str(ROOT), str(Path.home())) if place in shown] == [], page.name
+
+
+def minutes(text: str) -> float:
+    """Words at 180 a minute, a minute and a half for each displayed formula, three an exercise."""
+    kept = r"```\{(?:exercise|solution|admonition)"
+    prose = FENCE.sub(lambda block: block[0] if re.match(kept, block[0]) else "", text)
+    plain = re.sub(r"\$[^$]*\$", "", DISPLAY.sub("", prose))
+    formulas, exercises = len(DISPLAY.findall(text)), text.count("{exercise}")
+    return len(re.findall(r"[A-Za-z][A-Za-z'-]*", plain)) / 180 + 1.5 * formulas + 3 * exercises
+
+
+BOX = re.compile(
+    r"\A\s*(?:\([a-z-]+\)=\n)?# [^\n]+\n\n```\{admonition\} Before you start\n:class: way\n"
+    r"\*\*Time:\*\* about (\d+) minutes(?:, (\d+) with all that is folded)?\. "
+    r"\*\*You need:\*\* .*\. \*\*You may skip:\*\* .*\.\n```\n"
+)
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=name)
+def test_a_chapter_says_what_it_takes(page: Path) -> None:
+    text = text_of(page)
+    said = BOX.match(text)
+    assert said, "there is no box 'Before you start', or it does not say all"
+    assert bool(said[2]) == bool(FOLDED.search(text))
+    assert abs(int(said[1]) - minutes(FOLDED.sub("", text))) <= 5
+    assert abs(int(said[2] or said[1]) - minutes(text)) <= 5
