@@ -116,19 +116,6 @@ def test_the_network_of_chapter_7_is_a_module_of_its_own() -> None:
     assert not torch.equal(said, net(x, t, torch.tensor([4, 10])))
 
 
-def test_chapters_8_and_9_train_the_same_network_in_the_same_way() -> None:
-    tagged = {
-        number: [
-            match["code"]
-            for match in colab.CELL.finditer(next(colab.BOOK.glob(f"{number}_*.md")).read_text())
-            if "my-training" in (match["yaml"] or "")
-        ]
-        for number in ("08", "09")
-    }
-    assert tagged["08"] == tagged["09"]
-    assert len(tagged["08"]) == 2
-
-
 # --- Running them --------------------------------------------------------------------------------
 
 
