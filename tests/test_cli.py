@@ -391,7 +391,7 @@ def test_nan(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def nan(self: Trainer, x_0: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    def nan(self: Trainer, x_0: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         return torch.full((len(x_0),), math.nan, requires_grad=True)
 
     assert main(short(pictures, tmp_path / "run")) == 0
