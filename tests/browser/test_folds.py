@@ -1,15 +1,19 @@
 """Sections for those who want it all: closed at first, opened by a click, a link and on paper."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from .hands import until
 
 FOLDED = "details.more-section"
 PAGES = ("book/01_gaussians.html", "book/05_bayes_posterior.html")
-DEEP = f"""() => [...document.querySelectorAll("{FOLDED}")].at(-1)
-  .querySelector("[id^='equation-'], [id^='eq-']").id"""
-"""A formula in the last fold of a page."""
+DEEP = f"""() => {{
+  const folds = [...document.querySelectorAll("{FOLDED}")];
+  const inside = (fold) => fold.querySelector("[id^='equation-'], [id^='eq-']");
+  const at = folds.findLastIndex(inside);
+  return [at, inside(folds[at]).id];
+}}"""
+"""The last fold that holds a formula, and the formula."""
 SEEN = """(id) => {
   const { top, bottom, height } = document.getElementById(id).getBoundingClientRect();
   return height > 0 && bottom > 0 && top < innerHeight;
@@ -19,19 +23,19 @@ SEEN = """(id) => {
 @pytest.mark.parametrize("name", PAGES)
 def test_a_link_to_what_is_folded_opens_it(site_url: str, page: Page, name: str) -> None:
     page.goto(f"{site_url}/{name}")
-    folds = page.locator(FOLDED)
+    folds: Locator = page.locator(FOLDED)
     assert folds.count() > 1
     for k in range(folds.count()):
         expect(folds.nth(k)).not_to_have_attribute("open", "")
-    target = page.evaluate(DEEP)
+    at, target = page.evaluate(DEEP)
     page.evaluate("(id) => (location.hash = id)", target)
-    expect(folds.last).to_have_attribute("open", "")
+    expect(folds.nth(at)).to_have_attribute("open", "")
     expect(folds.first).not_to_have_attribute("open", "")
     until(page, SEEN, target)
 
     page.goto("about:blank")
     page.goto(f"{site_url}/{name}#{target}")
-    expect(folds.last).to_have_attribute("open", "")
+    expect(folds.nth(at)).to_have_attribute("open", "")
     until(page, SEEN, target)
 
 
