@@ -363,6 +363,7 @@ def test_on_a_phone_nothing_is_wider_than_the_page(
     context.set_default_timeout(SLOW)
     page = context.new_page()
     page.goto(f"{site_url}/{CHAPTER}")
+    page.locator("details.more-section > summary").first.tap()  # a long formula is folded there
     editor = try_it(page, "eq-three-steps")
     check(editor, r"x_t = \sqrt{\alpha_t} x_{t-1}")
     page.locator("form[data-exercise=ex-covariance] input").tap()
