@@ -15,7 +15,8 @@ from .conftest import FONTS, SITE, missing
 
 FALL_BACK = set("ₜ★")
 """Drawn with another font's letter: these stand in pictures, in descriptions and at the end of the
-titles of exercises, where nothing moves if they are wider. Titles in Chinese are the reader's own letters, too."""
+titles of exercises, where nothing moves if they are wider. Titles in Chinese are the reader's own
+letters, too."""
 
 USED = """(selector) => {
   const style = getComputedStyle(document.querySelector(selector));
