@@ -15,6 +15,9 @@ from .conftest import PHONE, ROOT, SITE, SLOW, missing
 
 CHAPTER = "book/04_forward_closed_form.html"
 LABEL = "eq-two-variance"
+UNFOLD = """() => {
+  for (const fold of document.querySelectorAll("details.more-section")) fold.open = true;
+}"""
 SLIP = r"\alpha_t(1+\alpha_{t-1}) + (1-\alpha_t) = 1 - \alpha_t\alpha_{t-1}"
 
 FOR_EVER = """(question) => {
@@ -363,7 +366,7 @@ def test_on_a_phone_nothing_is_wider_than_the_page(
     context.set_default_timeout(SLOW)
     page = context.new_page()
     page.goto(f"{site_url}/{CHAPTER}")
-    page.locator("details.more-section > summary").first.tap()  # a long formula is folded there
+    page.evaluate(UNFOLD)  # a long formula is folded
     editor = try_it(page, "eq-three-steps")
     check(editor, r"x_t = \sqrt{\alpha_t} x_{t-1}")
     page.locator("form[data-exercise=ex-covariance] input").tap()
