@@ -1,7 +1,8 @@
 import { button, calm, canvas, choice, drag, endOf, flexible, follow, frame, h, normal, numbers, row, slider, stateOf, swatch, tables, two, uniform } from "./shared.js";
 import { noised } from "./samplers.js";
 import { denoised, distance, mixture, scoreAt, walk } from "./toy_mixture.js";
-import { INKS, paintBackward, paintForward, plane } from "./toy_pictures.js";
+import { plane } from "./plane.js";
+import { INKS, paintBackward, paintForward } from "./toy_pictures.js";
 
 /**
  * @typedef {import("./toy_mixture.js").Point} Point

@@ -6,6 +6,7 @@ from playwright.sync_api import Page, ViewportSize
 from ddpm_lite.widgets.base import Widget
 from ddpm_lite.widgets.elbo import BoundExplorer, BoundTerms
 from ddpm_lite.widgets.gaussian import GaussianExplorer, GaussianPlane
+from ddpm_lite.widgets.guidance import GuidancePlane
 from ddpm_lite.widgets.markov import WeatherChain
 from ddpm_lite.widgets.noising import Noising
 from ddpm_lite.widgets.posterior import PosteriorExplorer
@@ -20,7 +21,8 @@ from .hands import Show, until
 MARK = 'class="book-widget"'
 
 ALL = [
-    *(BoundExplorer, GaussianExplorer, GaussianPlane, Noising, PosteriorExplorer),
+    *(BoundExplorer, GaussianExplorer, GaussianPlane, GuidancePlane, Noising),
+    *(PosteriorExplorer,),
     *(Reparameterization, Sampler, ToyDiffusion, UNetMap, WeatherChain),
     lambda: BoundTerms(spans=[(1, 1), (2, 9)], per_step=[0.8, 0.01]),
 ]

@@ -6,6 +6,7 @@ import pytest
 from ddpm_lite.widgets.base import Widget
 from ddpm_lite.widgets.elbo import BoundExplorer, BoundTerms
 from ddpm_lite.widgets.gaussian import GaussianExplorer, GaussianPlane
+from ddpm_lite.widgets.guidance import GuidancePlane
 from ddpm_lite.widgets.markov import WeatherChain
 from ddpm_lite.widgets.modules import module_text
 from ddpm_lite.widgets.noising import Noising
@@ -16,7 +17,8 @@ from ddpm_lite.widgets.toy import ToyDiffusion
 from ddpm_lite.widgets.unet_map import UNetMap
 
 ALL = [
-    *(BoundExplorer, GaussianExplorer, GaussianPlane, Noising, PosteriorExplorer),
+    *(BoundExplorer, GaussianExplorer, GaussianPlane, GuidancePlane, Noising),
+    *(PosteriorExplorer,),
     *(Reparameterization, Sampler, ToyDiffusion, UNetMap, WeatherChain),
 ]
 
