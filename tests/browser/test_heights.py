@@ -5,6 +5,7 @@ from playwright.sync_api import Page, ViewportSize
 
 from ddpm_lite.widgets.base import Widget
 from ddpm_lite.widgets.elbo import BoundExplorer, BoundTerms
+from ddpm_lite.widgets.evolution import DensityEvolution
 from ddpm_lite.widgets.gaussian import GaussianExplorer, GaussianPlane
 from ddpm_lite.widgets.guidance import GuidancePlane
 from ddpm_lite.widgets.markov import WeatherChain
@@ -22,7 +23,7 @@ MARK = 'class="book-widget"'
 
 ALL = [
     *(BoundExplorer, GaussianExplorer, GaussianPlane, GuidancePlane, Noising),
-    *(PosteriorExplorer,),
+    *(DensityEvolution, PosteriorExplorer),
     *(Reparameterization, Sampler, ToyDiffusion, UNetMap, WeatherChain),
     lambda: BoundTerms(spans=[(1, 1), (2, 9)], per_step=[0.8, 0.01]),
 ]
