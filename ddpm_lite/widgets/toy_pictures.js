@@ -12,7 +12,7 @@ import { denoised, scoreAt } from "./toy_mixture.js";
  */
 
 /** @type {Record<Way, number>} */
-const TRAILS = { ancestral: 5, ddim: 24 }; // so many walkers leave a trail
+const TRAILS = { ancestral: 5, ddim: 24, heun: 24, two_m: 24 }; // so many walkers leave a trail
 export const INKS = { walk: COLOURS[0], cloud: COLOURS[1], probe: COLOURS[2], first: COLOURS[4] };
 
 // The density of x_t as shades of one colour. A cell averages over its own width, so that sharp
