@@ -13,6 +13,7 @@ from ddpm_lite.widgets.noising import Noising
 from ddpm_lite.widgets.posterior import PosteriorExplorer
 from ddpm_lite.widgets.reparam import Reparameterization
 from ddpm_lite.widgets.sampler import Sampler
+from ddpm_lite.widgets.schedule_editor import ScheduleEditor
 from ddpm_lite.widgets.toy import ToyDiffusion
 from ddpm_lite.widgets.unet_map import UNetMap
 
@@ -24,7 +25,7 @@ MARK = 'class="book-widget"'
 ALL = [
     *(BoundExplorer, GaussianExplorer, GaussianPlane, GuidancePlane, Noising),
     *(DensityEvolution, PosteriorExplorer),
-    *(Reparameterization, Sampler, ToyDiffusion, UNetMap, WeatherChain),
+    *(Reparameterization, Sampler, ScheduleEditor, ToyDiffusion, UNetMap, WeatherChain),
     lambda: BoundTerms(spans=[(1, 1), (2, 9)], per_step=[0.8, 0.01]),
 ]
 COLUMN = 690

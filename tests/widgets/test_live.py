@@ -14,13 +14,14 @@ from ddpm_lite.widgets.noising import Noising
 from ddpm_lite.widgets.posterior import PosteriorExplorer
 from ddpm_lite.widgets.reparam import Reparameterization
 from ddpm_lite.widgets.sampler import Sampler
+from ddpm_lite.widgets.schedule_editor import ScheduleEditor
 from ddpm_lite.widgets.toy import ToyDiffusion
 from ddpm_lite.widgets.unet_map import UNetMap
 
 ALL = [
     *(BoundExplorer, GaussianExplorer, GaussianPlane, GuidancePlane, Noising),
     *(DensityEvolution, PosteriorExplorer),
-    *(Reparameterization, Sampler, ToyDiffusion, UNetMap, WeatherChain),
+    *(Reparameterization, Sampler, ScheduleEditor, ToyDiffusion, UNetMap, WeatherChain),
 ]
 
 
