@@ -41,8 +41,8 @@ function framed(width, T) {
   return { left, right, top, bottom, x: scale(0, T, left, right), y: scale(-REACH, REACH, bottom, top) };
 }
 
-// The density as shades of one colour, a column for some times. Each column is as dark as its own
-// peak allows, but only in part, so that sharp early peaks do not make all the rest pale.
+// The density as shades of one colour, a column for each few times. From 0.7 on it is all dark, so that
+// the sharp peaks of the beginning do not make the rest pale.
 /** @param {Context} context @param {Frame} view @param {Scene} scene @param {number[]} points */
 function shade(context, view, { schedule, T }, points) {
   const [columns, rows] = [view.right - view.left, view.bottom - view.top].map((n) => Math.ceil(n / CELL));
@@ -69,7 +69,7 @@ function paintMap(context, width, _, colour, { scene, setting }) {
   const { points, t } = setting;
   shade(context, view, scene, points);
   const marks = { xTicks: [0, T / 2, T], yTicks: [-2, 0, 2] };
-  axes(context, { x: view.x, y: view.y, ...marks, colour, xLabel: "t", yLabel: "xₜ", left: view.left, bottom: view.bottom });
+  axes(context, { ...view, ...marks, colour, xLabel: "t", yLabel: "xₜ" });
   context.save();
   context.beginPath();
   context.rect(view.left, view.top, view.right - view.left, view.bottom - view.top);
@@ -93,7 +93,8 @@ function paintCurve(context, width, _, colour, { scene, setting }) {
   const highest = Math.max(0.5, ...values);
   const across = scale(0, highest, view.left, view.right - 12);
   const xTicks = [0, highest > 1 ? Math.floor(highest) : 0.5];
-  axes(context, { x: across, y: view.y, xTicks, yTicks: [-2, 0, 2], colour, yLabel: `density at t = ${t}`, left: view.left, bottom: view.bottom });
+  const marks = { xTicks, yTicks: [-2, 0, 2], yLabel: `density at t = ${t}` };
+  axes(context, { ...view, ...marks, x: across, colour });
   context.save();
   context.setLineDash([5, 4]);
   line(context, places.map((x) => [across(bell(x, 0, 1)), view.y(x)]), colour, 1.5);

@@ -158,8 +158,9 @@ function dragCurve(over, model, put) {
       const away = handles.map((value, k) => Math.hypot(view.x(k / (handles.length - 1)) - px, view.y(value) - py));
       const near = Math.min(...away);
       /** @type {{ k: number, loose: boolean, cursor: string }} */
-      const taken = near <= GRAB ? { k: away.indexOf(near), loose: false, cursor: "ns-resize" } : { k: -1, loose: true, cursor: "ew-resize" };
-      return taken;
+      const taken = { k: -1, loose: true, cursor: "ew-resize" };
+      if (near > GRAB) return taken;
+      return { k: away.indexOf(near), loose: false, cursor: "ns-resize" };
     },
     ({ k }, px, py) => {
       const view = overTime(over.clientWidth);
@@ -198,7 +199,16 @@ function makeKnobs(model, put) {
       value: density,
       change: (name) => put({ density: /** @type {Density} */ (name) }),
     }),
-    t: slider({ label: "time t", name: "t", min: limits.t[0], max: limits.t[1], step: 0.01, value: t, show: two, change: (to) => put({ t: to }) }),
+    t: slider({
+      label: "time t",
+      name: "t",
+      min: limits.t[0],
+      max: limits.t[1],
+      step: 0.01,
+      value: t,
+      show: two,
+      change: (to) => put({ t: to }),
+    }),
     handle: choice({
       label: "handle at",
       name: "handle",
