@@ -1,7 +1,8 @@
 import { button, calm, canvas, choice, drag, endOf, flexible, follow, frame, h, normal, numbers, row, slider, stateOf, swatch, tables, two, uniform } from "./shared.js";
 import { noised } from "./samplers.js";
-import { denoised, distance, mixture, scoreAt, walk } from "./toy_mixture.js";
-import { INKS, paintBackward, paintForward, plane } from "./toy_pictures.js";
+import { apart, denoised, distance, evaluations, mixture, scoreAt, walk } from "./toy_mixture.js";
+import { plane } from "./plane.js";
+import { INKS, paintBackward, paintForward } from "./toy_pictures.js";
 
 /**
  * @typedef {import("./toy_mixture.js").Point} Point
@@ -30,7 +31,17 @@ const CLOUDS = {
   clover: "clover",
   own: "draw your own",
 };
-const RUN_KEYS = /** @type {const} */ (["cloud", "schedule", "sampler", "steps", "seed", "drawn"]);
+/** @type {Record<Way, string>} */
+const SAMPLERS = {
+  ancestral: "ancestral",
+  ddim: "DDIM",
+  heun: "Heun",
+  two_m: "DPM-Solver++(2M)",
+};
+/** @type {Record<string, string>} */
+const CLOCKS = { flow: "flow matching" }; // other schedules go by their own names
+const EXACT_KEYS = /** @type {const} */ (["cloud", "schedule", "seed", "drawn"]);
+const RUN_KEYS = /** @type {const} */ ([...EXACT_KEYS, "sampler", "steps"]);
 const KEYS = /** @type {const} */ ([...RUN_KEYS, "t", "probe_x", "probe_y"]);
 
 // --- Controls --------------------------------------------------------------------------------------
@@ -100,6 +111,8 @@ function makeScene(model) {
     const [sampler, steps, seed] = [get("sampler"), +get("steps"), get("seed")];
     return walk(cloud(), schedule(), { sampler, steps, seed });
   });
+  // The same walkers on the flow itself, as exactly as the schedule's times allow.
+  const exactly = memory(() => walk(cloud(), schedule(), { sampler: "heun", steps: get("T"), seed: get("seed") }));
   const scene = {
     drawing: false,
     schedule,
@@ -108,6 +121,12 @@ function makeScene(model) {
     /** @returns {Point} */
     probe: () => [get("probe_x"), get("probe_y")],
     run: () => (scene.drawing || !cloud().length ? null : remembered(...RUN_KEYS.map(get))),
+    // How far a run without fresh noise ends from that flow.
+    error: () => {
+      const run = get("sampler") === "ancestral" ? null : scene.run();
+      return run ? apart(run, exactly(...EXACT_KEYS.map(get))) : NONE;
+    },
+    evaluations: () => evaluations(get("sampler"), get("T"), +get("steps")),
     law: () => (get("t") > 0 && cloud().length ? mixture(cloud(), schedule(), get("t")) : null),
     noisy: () => {
       if (get("t") === 0) return cloud().flat();
@@ -158,6 +177,8 @@ function makeNumbers() {
     walker_x: "the red one: x",
     walker_y: "y",
     distance: "distance from the points",
+    evaluations: "guesses asked for",
+    error: "error at the end",
   });
   return { here, walkers };
 }
@@ -177,9 +198,10 @@ function measured(t, scene) {
 /** @param {number} t @param {Scene} scene */
 function measuredWalkers(t, scene) {
   const last = scene.run()?.findLast((state) => state.t >= t);
-  if (!last) return { walker_t: NONE, walker_x: NONE, walker_y: NONE, distance: NONE };
+  const cost = { evaluations: scene.evaluations(), error: scene.error() };
+  if (!last) return { walker_t: NONE, walker_x: NONE, walker_y: NONE, distance: NONE, ...cost };
   const [walker_x, walker_y] = last.x;
-  return { walker_t: last.t, walker_x, walker_y, distance: distance(scene.cloud(), last.x) };
+  return { walker_t: last.t, walker_x, walker_y, distance: distance(scene.cloud(), last.x), ...cost };
 }
 
 // --- Put together ----------------------------------------------------------------------------------
@@ -203,7 +225,7 @@ function makeKnobs(model, put, still) {
     }),
     schedule: choice({
       label: "schedule",
-      options: Object.keys(model.get("schedules")),
+      options: Object.keys(model.get("schedules")).map((name) => [name, CLOCKS[name] ?? name]),
       value: value.schedule,
       change: (schedule) => put({ schedule }),
     }),
@@ -227,12 +249,12 @@ function samplerKnobs(model, put) {
   return {
     sampler: choice({
       label: "sampler",
-      options: [["ancestral", "ancestral"], ["ddim", "DDIM"]],
+      options: Object.entries(SAMPLERS),
       value: model.get("sampler"),
       change: (sampler) => put({ sampler: /** @type {Way} */ (sampler) }),
     }),
     steps: choice({
-      label: "DDIM steps",
+      label: "steps",
       name: "steps",
       options: model.get("step_choices").map(String),
       value: String(model.get("steps")),

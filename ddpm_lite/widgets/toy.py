@@ -16,6 +16,9 @@ Cloud = Literal["moons", "ring", "letters", "clover"]
 Points = npt.NDArray[np.float64]
 """Points in the plane, (N, 2)."""
 
+Way = Literal["ancestral", "ddim", "heun", "two_m"]
+"""The samplers to choose from; the last is DPM-Solver++(2M)."""
+
 COUNT = 240
 """Points in each cloud."""
 
@@ -28,13 +31,18 @@ class ToyDiffusion(Widget):
     forms, computed in the page: the reverse trajectories follow the exact denoiser, and nothing is
     trained. The reader can also draw a cloud.
 
-    `probe` is where the numbers are taken; `steps` those of DDIM, while the ancestral sampler takes
-    all T. Raises ValueError for a name or a number that the page cannot show.
+    `schedule` may be one of the package's or "flow", the straight lines of flow matching between a
+    point and a noise, shrunk so that the squares of both shares add up to 1. There DDIM is Euler's
+    method. `probe` is where the numbers are taken; `steps` those of the samplers without fresh
+    noise, while the ancestral one takes all T. The error of the former is their walkers' root mean
+    square distance at t = 0 from the same walkers in T of Heun's steps.
+
+    Raises ValueError for a name or a number that the page cannot show.
     """
 
     module = "toy"
-    height = 627
-    narrow_height = 1210
+    height = 652
+    narrow_height = 1235
     LIMITS: ClassVar[Limits] = {"probe_x": (-3, 3), "probe_y": (-3, 3)}
     STEPS: ClassVar[tuple[int, ...]] = (1, 2, 5, 10, 20, 50)
 
@@ -45,17 +53,19 @@ class ToyDiffusion(Widget):
         schedule: str = "cosine",
         T: int = 200,
         t: int = 60,
-        sampler: Literal["ancestral", "ddim"] = "ancestral",
+        sampler: Way = "ancestral",
         steps: int = 20,
         probe: Sequence[float] = (1.1, 1.2),
         seed: int = 1,
     ):
         """Make the clouds and the schedules; at first the page stands at time t."""
         check_name(Cloud, cloud)
-        check_name(Literal["ancestral", "ddim"], sampler)
+        check_name(Way, sampler)
         choices = [*(n for n in self.STEPS if n < T), T]
-        if schedule not in SCHEDULES:
-            raise ValueError(f"schedule {schedule!r} is not one of {', '.join(SCHEDULES)}")
+        schedules = {name: SCHEDULES[name](T).beta.tolist() for name in SCHEDULES}
+        schedules["flow"] = flow_betas(T)
+        if schedule not in schedules:
+            raise ValueError(f"schedule {schedule!r} is not one of {', '.join(schedules)}")
         if not 0 <= t <= T or steps not in choices:
             raise ValueError(f"t must lie in 0..{T}, and steps must be one of {choices}")
         x, y = probe
@@ -66,7 +76,7 @@ class ToyDiffusion(Widget):
             "that begin as pure noise and follow the exact denoiser back to the points, step by "
             "step. The time, the cloud, the noise schedule and the sampler can be chosen.",
             clouds={name: np.round(points(name), 4).tolist() for name in get_args(Cloud)},
-            schedules={name: SCHEDULES[name](T).beta.tolist() for name in SCHEDULES},
+            schedules=schedules,
             step_choices=choices,
             limits=self.LIMITS,
             cloud=cloud,
@@ -79,6 +89,17 @@ class ToyDiffusion(Widget):
             seed=seed,
             **state,
         )
+
+
+def flow_betas(T: int) -> list[float]:
+    """The betas whose signal and noise are as (1 - u) to u at u = t / T.
+
+    The last would be 1, which `NoiseSchedule` refuses; 0.9999 leaves next to nothing of the signal.
+    """
+    u = np.arange(T + 1) / T
+    alpha_bar = (1 - u) ** 2 / ((1 - u) ** 2 + u**2)
+    betas: list[float] = np.minimum(1 - alpha_bar[1:] / alpha_bar[:-1], 0.9999).tolist()
+    return betas
 
 
 # --- The clouds -----------------------------------------------------------------------------------

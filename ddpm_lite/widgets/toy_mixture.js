@@ -1,11 +1,11 @@
 // Points in the plane and their mixture: x_0 is one of the points, x_t has the law of
 // signal x_0 + sqrt(variance) noise, and all of it is a formula.
 import { normal, uniform } from "./shared.js";
-import { ddimStep, timesteps } from "./samplers.js";
+import { ddimStep, extrapolate, heunStep, timesteps } from "./samplers.js";
 
 /**
  * @typedef {[number, number]} Point
- * @typedef {"ancestral" | "ddim"} Way
+ * @typedef {"ancestral" | "ddim" | "heun" | "two_m"} Way
  * @typedef {ReturnType<typeof mixture>} Mixture
  * @typedef {{ t: number, x: Float64Array }[]} Run
  */
@@ -56,15 +56,47 @@ export function scoreAt(law, x, y) {
  */
 export function walk(cloud, schedule, { sampler, steps, seed }) {
   const noise = normal(uniform(seed));
-  const eta = sampler === "ancestral" ? 1 : 0;
-  const times = timesteps(schedule.T, eta ? schedule.T : steps);
+  const times = timesteps(schedule.T, sampler === "ancestral" ? schedule.T : steps);
+  const guess = (/** @type {Float64Array} */ x, /** @type {number} */ t) => exactX0(cloud, schedule, x, t);
+  const next = stepper(sampler, schedule, guess, noise);
+  /** @type {Float64Array} */
   let x = Float64Array.from({ length: 2 * WALKERS }, () => noise());
   return times.map((t, k) => {
-    if (k === 0) return { t, x };
-    const x0 = exactX0(cloud, schedule, x, times[k - 1]);
-    x = ddimStep(schedule, x0, x, times[k - 1], t, eta, noise);
+    if (k > 0) x = next(x, times[k - 1], t);
     return { t, x };
   });
+}
+
+// One step of a sampler after the other; 2M remembers the guess before.
+/**
+ * @param {Way} sampler @param {Tables} schedule
+ * @param {(x: Float64Array, t: number) => Float64Array} guess @param {() => number} noise
+ */
+function stepper(sampler, schedule, guess, noise) {
+  /** @type {{ t: number, x0: Float64Array } | null} */
+  let older = null;
+  return (/** @type {Float64Array} */ x, /** @type {number} */ t, /** @type {number} */ before) => {
+    if (sampler === "heun") return heunStep(schedule, guess, x, t, before);
+    const x0 = guess(x, t);
+    const bends = sampler === "two_m" && older && before > 0;
+    const straight = bends && older ? extrapolate(schedule, x0, t, before, older) : x0;
+    older = { t, x0 };
+    return ddimStep(schedule, straight, x, t, before, sampler === "ancestral" ? 1 : 0, noise);
+  };
+}
+
+// How often a sampler asks the denoiser: Heun twice in each step but the last.
+/** @param {Way} sampler @param {number} T @param {number} steps */
+export function evaluations(sampler, T, steps) {
+  if (sampler === "ancestral") return T;
+  return sampler === "heun" ? 2 * steps - 1 : steps;
+}
+
+// How far two runs from the same noise end from each other: the root mean square over the walkers.
+/** @param {Run} one @param {Run} other */
+export function apart(one, other) {
+  const [x, y] = [one, other].map((run) => run[run.length - 1].x);
+  return Math.sqrt((2 * x.reduce((sum, value, k) => sum + (value - y[k]) ** 2, 0)) / x.length);
 }
 
 /**

@@ -1,5 +1,6 @@
 // What the two pictures of the toy show.
 import { COLOURS, context2d, h, letters, line, spot } from "./shared.js";
+import { arrow, border, dots, faintly, plane } from "./plane.js";
 import { denoised, scoreAt } from "./toy_mixture.js";
 
 /**
@@ -7,34 +8,12 @@ import { denoised, scoreAt } from "./toy_mixture.js";
  * @typedef {import("./toy_mixture.js").Mixture} Mixture
  * @typedef {import("./toy_mixture.js").Run} Run
  * @typedef {import("./toy_mixture.js").Way} Way
- * @typedef {ReturnType<typeof plane>} Plane
+ * @typedef {import("./plane.js").Plane} Plane
  */
 
-const REACH = 3.1; // half the smaller side of a picture
 /** @type {Record<Way, number>} */
-const TRAILS = { ancestral: 5, ddim: 24 }; // so many walkers leave a trail
+const TRAILS = { ancestral: 5, ddim: 24, heun: 24, two_m: 24 }; // so many walkers leave a trail
 export const INKS = { walk: COLOURS[0], cloud: COLOURS[1], probe: COLOURS[2], first: COLOURS[4] };
-
-// From the plane to pixels and back.
-/** @param {number} width @param {number} height */
-export function plane(width, height) {
-  const unit = Math.min(width, height) / 2 / REACH;
-  return {
-    unit,
-    /** @type {(x: number, y: number) => Place} */
-    to: (x, y) => [width / 2 + unit * x, height / 2 - unit * y],
-    /** @type {(px: number, py: number) => Point} */
-    from: (px, py) => [(px - width / 2) / unit, (height / 2 - py) / unit],
-  };
-}
-
-/** @type {(context: Context, alpha: number, draw: () => void) => void} */
-const faintly = (context, alpha, draw) => {
-  context.save();
-  context.globalAlpha = alpha;
-  draw();
-  context.restore();
-};
 
 // The density of x_t as shades of one colour. A cell averages over its own width, so that sharp
 // peaks do not fall between cells; the Gaussians are products of one factor a column and one a row.
@@ -64,20 +43,6 @@ function shade(context, width, height, law) {
   context.drawImage(small, 0, 0, columns * cell, rows * cell);
 }
 
-/**
- * @param {Context} context @param {Place} from @param {Place} way @param {string} colour
- */
-function arrow(context, [px, py], [dx, dy], colour, width = 1.25) {
-  const length = Math.hypot(dx, dy);
-  if (length < 1.5) return spot(context, px, py, 1, colour);
-  const [ux, uy, tip] = [dx / length, dy / length, Math.min(5, length / 2)];
-  const end = [px + dx, py + dy];
-  line(context, [[px, py], end], colour, width);
-  /** @type {(s: number) => Place} */
-  const side = (s) => [end[0] - tip * ux + s * 0.6 * tip * uy, end[1] - tip * uy - s * 0.6 * tip * ux];
-  line(context, [side(1), end, side(-1)], colour, width);
-}
-
 // Arrows of the score; their length, as the noise they point against, grows slowly.
 /**
  * @param {Context} context @param {number} width @param {number} height @param {Mixture} law
@@ -94,21 +59,6 @@ function field(context, width, height, law, colour) {
       const length = (step * 0.85 * Math.tanh(size / 2)) / (Math.hypot(sx, sy) || 1);
       arrow(context, [px - (sx * length) / 2, py + (sy * length) / 2], [sx * length, -sy * length], colour);
     }
-}
-
-/**
- * @param {Context} context @param {Plane} plane @param {Values} pairsOfNumbers
- * @param {number} radius @param {string} colour
- */
-function dots(context, { to }, pairsOfNumbers, radius, colour) {
-  context.beginPath();
-  for (let k = 0; k < pairsOfNumbers.length; k += 2) {
-    const [px, py] = to(pairsOfNumbers[k], pairsOfNumbers[k + 1]);
-    context.moveTo(px + radius, py);
-    context.arc(px, py, radius, 0, 2 * Math.PI);
-  }
-  context.fillStyle = colour;
-  context.fill();
 }
 
 // The probe, the points that it may have been, larger the likelier, and an arrow to their mean.
@@ -143,15 +93,6 @@ function words(context, text, width, y, colour) {
   context.textAlign = "center";
   letters(context, 14);
   context.fillText(text, width / 2, y);
-}
-
-/** @param {Context} context @param {number} width @param {number} height @param {string} colour */
-function border(context, width, height, colour) {
-  faintly(context, 0.3, () => {
-    context.strokeStyle = colour;
-    context.lineWidth = 1;
-    context.strokeRect(0.5, 0.5, width - 1, height - 1);
-  });
 }
 
 /**

@@ -5,12 +5,15 @@ from playwright.sync_api import Page, ViewportSize
 
 from ddpm_lite.widgets.base import Widget
 from ddpm_lite.widgets.elbo import BoundExplorer, BoundTerms
+from ddpm_lite.widgets.evolution import DensityEvolution
 from ddpm_lite.widgets.gaussian import GaussianExplorer, GaussianPlane
+from ddpm_lite.widgets.guidance import GuidancePlane
 from ddpm_lite.widgets.markov import WeatherChain
 from ddpm_lite.widgets.noising import Noising
 from ddpm_lite.widgets.posterior import PosteriorExplorer
 from ddpm_lite.widgets.reparam import Reparameterization
 from ddpm_lite.widgets.sampler import Sampler
+from ddpm_lite.widgets.schedule_editor import ScheduleEditor
 from ddpm_lite.widgets.toy import ToyDiffusion
 from ddpm_lite.widgets.unet_map import UNetMap
 
@@ -20,8 +23,9 @@ from .hands import Show, until
 MARK = 'class="book-widget"'
 
 ALL = [
-    *(BoundExplorer, GaussianExplorer, GaussianPlane, Noising, PosteriorExplorer),
-    *(Reparameterization, Sampler, ToyDiffusion, UNetMap, WeatherChain),
+    *(BoundExplorer, GaussianExplorer, GaussianPlane, GuidancePlane, Noising),
+    *(DensityEvolution, PosteriorExplorer),
+    *(Reparameterization, Sampler, ScheduleEditor, ToyDiffusion, UNetMap, WeatherChain),
     lambda: BoundTerms(spans=[(1, 1), (2, 9)], per_step=[0.8, 0.01]),
 ]
 COLUMN = 690

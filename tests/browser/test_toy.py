@@ -1,7 +1,7 @@
 """The toy in Chromium: its closed forms against autograd, its walkers against the samplers."""
 
 import math
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 import torch
@@ -9,9 +9,9 @@ from playwright.sync_api import Page
 from torch import Tensor
 
 from ddpm_lite.diffusion import eps_from_x_0, q_marginal
-from ddpm_lite.sample import Denoiser, ancestral_step, ddim
+from ddpm_lite.sample import Denoiser, ancestral_step, ddim, dpm_solver, last, timesteps
 from ddpm_lite.schedule import SCHEDULES, NoiseSchedule
-from ddpm_lite.widgets.toy import Cloud, ToyDiffusion
+from ddpm_lite.widgets.toy import Cloud, ToyDiffusion, flow_betas
 
 from .hands import Show, control, drag, move, normal, number, pictures, shown, tab_to, until
 
@@ -118,6 +118,60 @@ def test_ddim_walkers_are_those_of_the_sampler(widget_page: Show) -> None:
             assert pictures(page)[1] != before[1]
     move(page, t=0)
     assert number(page, "distance") < 0.02  # the exact denoiser gives the points back
+
+
+def heun(denoise: Denoiser, schedule: NoiseSchedule, x: Tensor, steps: int) -> Tensor:
+    """Heun's method in z = (1 - u) x_0 + u eps, whose velocity is (z - x_0) / u; u falls to 0."""
+    signal, noise = schedule.alpha_bar.sqrt(), schedule.one_minus_alpha_bar.sqrt()
+    whole = signal + noise
+    z = x / whole[-1]
+
+    def velocity(z: Tensor, t: int) -> Tensor:
+        return (z - denoise(z * whole[t - 1], t)) / (noise / whole)[t - 1]
+
+    for t, before in pairwise(timesteps(schedule.T, steps)):
+        then = (noise / whole)[before - 1] if before else torch.tensor(0.0)
+        first = velocity(z, t)
+        step = then - (noise / whole)[t - 1]
+        slope = (first + velocity(z + step * first, before)) / 2 if before else first
+        z = z + step * slope
+    return z
+
+
+def rms(x: Tensor, y: Tensor) -> float:
+    return (x - y).square().sum(1).mean().sqrt().item()
+
+
+def test_the_error_is_the_distance_from_the_flow(widget_page: Show) -> None:
+    page = widget_page(ToyDiffusion(sampler="ddim", seed=5))
+    move(page, t=0)
+    cloud = cloud_of("moons")
+    clocks = {
+        "cosine": SCHEDULES["cosine"](200),
+        "flow": NoiseSchedule(torch.tensor(flow_betas(200))),
+    }
+    for name, schedule in clocks.items():
+        control(page, "schedule").select_option(name)
+        denoise, (x_T, _) = exact_denoiser(cloud, schedule), start(5)
+        exact = heun(denoise, schedule, x_T, 200)
+        errors = {}
+        for sampler, steps, guesses, end in (
+            ("ddim", 10, 10, last(ddim(denoise, schedule, x_T, 10))),
+            ("heun", 5, 9, heun(denoise, schedule, x_T, 5)),
+            ("two_m", 10, 10, last(dpm_solver(denoise, schedule, x_T, 10))),
+        ):
+            control(page, "sampler").select_option(sampler)
+            control(page, "steps").select_option(str(steps))
+            walkers_agree(page, cloud, 0, end)
+            agrees(page, {"error": rms(end, exact), "evaluations": guesses})
+            errors[sampler] = number(page, "error")
+        assert errors["two_m"] < errors["ddim"]
+    control(page, "sampler").select_option("heun")
+    control(page, "steps").select_option("200")
+    assert number(page, "error") == 0
+    control(page, "sampler").select_option("ancestral")
+    assert shown(page, "error") == "none"
+    assert number(page, "evaluations") == 200
 
 
 def test_ancestral_walkers_are_those_of_the_posterior(widget_page: Show) -> None:

@@ -5,19 +5,23 @@ import pytest
 
 from ddpm_lite.widgets.base import Widget
 from ddpm_lite.widgets.elbo import BoundExplorer, BoundTerms
+from ddpm_lite.widgets.evolution import DensityEvolution
 from ddpm_lite.widgets.gaussian import GaussianExplorer, GaussianPlane
+from ddpm_lite.widgets.guidance import GuidancePlane
 from ddpm_lite.widgets.markov import WeatherChain
 from ddpm_lite.widgets.modules import module_text
 from ddpm_lite.widgets.noising import Noising
 from ddpm_lite.widgets.posterior import PosteriorExplorer
 from ddpm_lite.widgets.reparam import Reparameterization
 from ddpm_lite.widgets.sampler import Sampler
+from ddpm_lite.widgets.schedule_editor import ScheduleEditor
 from ddpm_lite.widgets.toy import ToyDiffusion
 from ddpm_lite.widgets.unet_map import UNetMap
 
 ALL = [
-    *(BoundExplorer, GaussianExplorer, GaussianPlane, Noising, PosteriorExplorer),
-    *(Reparameterization, Sampler, ToyDiffusion, UNetMap, WeatherChain),
+    *(BoundExplorer, GaussianExplorer, GaussianPlane, GuidancePlane, Noising),
+    *(DensityEvolution, PosteriorExplorer),
+    *(Reparameterization, Sampler, ScheduleEditor, ToyDiffusion, UNetMap, WeatherChain),
 ]
 
 

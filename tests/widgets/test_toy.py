@@ -4,9 +4,10 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+import torch
 
-from ddpm_lite.schedule import SCHEDULES
-from ddpm_lite.widgets.toy import COUNT, Cloud, ToyDiffusion, points
+from ddpm_lite.schedule import SCHEDULES, NoiseSchedule
+from ddpm_lite.widgets.toy import COUNT, Cloud, ToyDiffusion, flow_betas, points
 
 
 @pytest.mark.parametrize("name", get_args(Cloud))
@@ -22,9 +23,17 @@ def test_clouds_have_the_scale_of_the_noise(name: Cloud) -> None:
 
 def test_the_schedules_are_the_package_s() -> None:
     state = ToyDiffusion(T=150).state
-    assert state["schedules"].keys() == SCHEDULES.keys()
-    for name, betas in state["schedules"].items():
-        assert betas == SCHEDULES[name](150).beta.tolist()
+    assert state["schedules"].keys() == {*SCHEDULES, "flow"}
+    for name in SCHEDULES:
+        assert state["schedules"][name] == SCHEDULES[name](150).beta.tolist()
+
+
+def test_the_flow_s_clock_runs_along_straight_lines() -> None:
+    schedule = NoiseSchedule(torch.tensor(flow_betas(40), dtype=torch.float64))
+    signal, noise = schedule.alpha_bar.sqrt(), schedule.one_minus_alpha_bar.sqrt()
+    expected = torch.arange(1, 41, dtype=torch.float64) / 40
+    assert torch.allclose((noise / (signal + noise))[:-1], expected[:-1], rtol=1e-9)
+    assert (noise / (signal + noise))[-1] > 0.999
 
 
 def test_it_says_what_it_shows() -> None:
