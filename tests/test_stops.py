@@ -117,9 +117,13 @@ def test_a_copy_that_does_not_wait_is_not_counted() -> None:
 
 def test_processes_on_gpus_agree_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
+    store = (torch.distributed.HashStore(), 1, 2)
     monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr("ddpm_lite.processes.rendezvous", lambda _: iter([store]))
     monkeypatch.setattr("ddpm_lite.processes.best_device", lambda: torch.device("cuda"))
     monkeypatch.setattr("torch.cuda.set_device", lambda device: asked.append(str(device)))
-    monkeypatch.setattr("torch.distributed.init_process_group", asked.append)
+    monkeypatch.setattr(
+        "torch.distributed.init_process_group", lambda backend, **_: asked.append(backend)
+    )
     assert join_world() == torch.device("cuda", 1)
     assert asked == ["cuda:1", "cpu:gloo,cuda:nccl"]

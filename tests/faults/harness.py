@@ -176,6 +176,8 @@ class Chain:
     fresh: bool
     tmpfs: bool
     parts: list[Process] = field(default_factory=list)
+    damaged: bool = False
+    """Whether its newest checkpoint is damaged, so that the next process must not go on from it."""
 
     def saved(self) -> list[Path]:
         """The checkpoints that there are, the newest first."""
@@ -223,9 +225,19 @@ def _expect(process: Process, statuses: dict[int, str]) -> None:
         raise Broken(f"not one line: {said[-600:]}")
 
 
+def left_alone(chain: Chain) -> Process:
+    """Nothing happens, and it reaches its end."""
+    process = chain.start()
+    _expect(process, {0: "done: "})
+    return process
+
+
 def killed(chain: Chain) -> Process:
     """SIGKILL."""
-    process = chain.start()
+    return _killed(chain, chain.start())
+
+
+def _killed(chain: Chain, process: Process) -> Process:
     chain.wait_for_a_moment(process)
     process.send(signal.SIGKILL)
     _expect(process, {-signal.SIGKILL: "", 0: "done: "})
@@ -327,10 +339,17 @@ def second_run(chain: Chain) -> Process:
 
 
 def _damaged(chain: Chain, damage: Callable[[Path], None]) -> Process:
-    """Killed, and then the newest checkpoint is no longer what it was."""
-    process = killed(chain)
-    if len(chain.saved()) == 2:
+    """Killed once there are two checkpoints, and then the newest is no longer what it was."""
+    process = chain.start()
+    end = time.monotonic() + PATIENCE
+    while process.status() is None and len(chain.saved()) < 2:
+        if time.monotonic() > end:
+            raise Broken("no second checkpoint")
+        time.sleep(0.002)
+    _killed(chain, process)
+    if len(chain.saved()) == 2 and not (chain.folder / WEIGHTS).exists():
         damage(chain.saved()[0])
+        chain.damaged = True
     return process
 
 
@@ -406,24 +425,33 @@ class Harness:
                 self._compare()
                 self._begin()
             self._round(fault)
-        while not self._done():
-            process = self.chain.start()
-            if process.wait() != 0:
-                self._note("the end", f"ended with {process.said()[-600:]}")
-                break
+        if not self._done():
+            self._round(left_alone)
         self._compare()
         return self.outcome
 
     def _done(self) -> bool:
         return (self.chain.folder / WEIGHTS).exists()
 
+    def _seen(self, fault: Callable[[Chain], Process]) -> Process:
+        """What happens to a process, which may not go on from a checkpoint that is damaged."""
+        damaged, self.chain.damaged = self.chain.damaged, False
+        process = fault(self.chain)
+        said = process.said()
+        fell_back = "goes on from the one before it" in said
+        self.outcome.fell_back += fell_back
+        if damaged and not fell_back:
+            if f"/{STEPS} " in said:
+                raise Broken(f"went on from a damaged checkpoint: {said[-600:]}")
+            self.chain.damaged = True  # ended before it had read any
+        return process
+
     def _round(self, fault: Callable[[Chain], Process]) -> None:
         name = fault.__name__
-        self.outcome.rounds[name] += 1
+        if fault is not left_alone:
+            self.outcome.rounds[name] += 1
         try:
-            process = fault(self.chain)
-            if "goes on from the one before it" in process.said():
-                self.outcome.fell_back += 1
+            process = self._seen(fault)
             self.outcome.most_lost = max(self.outcome.most_lost, process.step() - self._check())
         except (Broken, CheckpointError) as error:
             self._note(name, str(error))
