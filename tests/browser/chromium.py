@@ -83,7 +83,7 @@ class _Server(ThreadingHTTPServer):
 def serve(folder: Path) -> Iterator[str]:
     """Serve a folder as the usual static hosts would; gives the address."""
     server = _Server(("127.0.0.1", 0), partial(_Host, directory=str(folder)))
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=[0.02], daemon=True)  # looks whether to end
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -105,6 +105,11 @@ class Log:
 
     faults: list[str] = field(default_factory=list)
     """Console errors and warnings, uncaught exceptions, failed requests and HTTP errors."""
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.requests.clear()
+        self.faults.clear()
 
     def watch(self, context: "BrowserContext") -> None:
         """Listen to all pages of a context."""

@@ -76,10 +76,16 @@ def site_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def log() -> Log:
-    """What the pages of a test ask for and complain about."""
+@pytest.fixture(scope="session")
+def _log() -> Log:
     return Log()
+
+
+@pytest.fixture
+def log(_log: Log) -> Log:
+    """What the pages of a test ask for and complain about."""
+    _log.clear()
+    return _log
 
 
 @pytest.fixture
@@ -92,19 +98,38 @@ def page(browser: Browser, log: Log) -> Iterator[Page]:
     context.close()
 
 
+@pytest.fixture(scope="session")
+def bare_page(browser: Browser, _log: Log) -> Iterator[Page]:
+    """One page for all widgets: a fresh visitor takes Chromium half a second."""
+    context = browser.new_context(viewport=WIDE, locale="en-GB")
+    context.set_default_timeout(SLOW)
+    _log.watch(context)
+    yield context.new_page()
+    context.close()
+
+
 @pytest.fixture
-def widget_page(page: Page, log: Log, tmp_path: Path) -> Iterator[Callable[..., Page]]:
+def widget_page(bare_page: Page, log: Log, tmp_path: Path) -> Iterator[Callable[..., Page]]:
     """Opens a widget alone on a page: `widget_page(widget, theme="dark", width=400, calm=True)`.
 
-    The test fails if the page asks another host for something, or complains, even later on.
+    `first` is a script that runs before all others. What a page keeps is kept for its server, and
+    each test has one of its own. The test fails if the page asks another host for something, or
+    complains, even later on.
     """
+    page = bare_page
     names = count()
     fonts = FONTS.read_text(encoding="ascii") if FONTS.exists() else ""
     with serve(tmp_path) as url:
 
-        def show(widget: Any, theme: str = "light", width: int = 1280, calm: bool = False) -> Page:
+        def show(
+            widget: Any,
+            theme: str = "light",
+            width: int = 1280,
+            calm: bool = False,
+            first: str = "",
+        ) -> Page:
             title = html.escape(type(widget).__name__)
-            body = widget._repr_html_()
+            body = f"<script>{first}</script>{widget._repr_html_()}"
             text = BARE.format(title=title, theme=theme, fonts=fonts, body=body)
             name = f"{next(names)}.html"  # a new name each time: browsers keep what they know
             guarded, _ = book_policy.guarded(text)  # as on the pages of the book
@@ -114,10 +139,13 @@ def widget_page(page: Page, log: Log, tmp_path: Path) -> Iterator[Callable[..., 
                 color_scheme="dark" if theme == "dark" else "light",
                 reduced_motion="reduce" if calm else "no-preference",
             )
+            page.mouse.move(0, 0)
             page.goto(f"{url}/{name}")
             page.wait_for_selector(".book-widget[data-ready]")
             return page
 
         yield show
-    assert log.elsewhere == []
-    assert log.faults == []
+        elsewhere, faults = log.elsewhere, log.faults[:]
+        page.goto("about:blank")
+    assert elsewhere == []
+    assert faults == []

@@ -46,10 +46,16 @@ def control(page: Page, name: str) -> Locator:
     return page.locator(f":is(input, select, button)[data-name='{name}']")
 
 
+SLIDE = """(slider, value) => {
+  slider.value = value;
+  for (const kind of ["input", "change"]) slider.dispatchEvent(new Event(kind, { bubbles: true }));
+}"""
+
+
 def move(page: Page, **values: float) -> None:
-    """Each slider to its value."""
+    """Each slider to its value, at once: `fill` first looks for two frames whether it moves."""
     for name, value in values.items():
-        control(page, name).fill(str(value))
+        control(page, name).evaluate(SLIDE, str(value))
 
 
 def pictures(page: Page) -> list[str]:

@@ -419,9 +419,8 @@ def test_a_missing_file_is_named(widget_page: Show, log: Log) -> None:
     log.faults.clear()  # the browser tells of each file that is not there
 
 
-def test_without_webassembly(page: Page, widget_page: Show, widget: Sampler) -> None:
-    page.add_init_script("delete window.WebAssembly")
-    widget_page(widget)
+def test_without_webassembly(widget_page: Show, widget: Sampler) -> None:
+    page = widget_page(widget, first="delete window.WebAssembly")
     assert "no WebAssembly" in said(page)
     assert "recorded run" in said(page)
     assert page.is_disabled("[data-name=draw]")
@@ -439,11 +438,8 @@ BROKEN = """window.Worker = class {
 };"""
 
 
-def test_a_message_after_an_error_is_nobodys(
-    page: Page, widget_page: Show, widget: Sampler
-) -> None:
-    page.add_init_script(BROKEN)
-    widget_page(widget)
+def test_a_message_after_an_error_is_nobodys(widget_page: Show, widget: Sampler) -> None:
+    page = widget_page(widget, first=BROKEN)
     page.click("[data-name=draw]")
     page.wait_for_selector("text=it broke")  # and no exception, as widget_page sees to
 
