@@ -39,7 +39,8 @@ SAVE_EVERY = 200
 
 def guess(net: UNet, schedule: NoiseSchedule, x_t: Tensor, t: Tensor, labels: Tensor) -> Tensor:
     """What the network takes the digit for, (B, 1, 28, 28)."""
-    return predict(schedule, net(x_t, t, labels), x_t, t, "v").x_0
+    output: Tensor = net(x_t, t, labels)
+    return predict(schedule, output, x_t, t, "v").x_0
 
 
 def teacher_step(
@@ -97,7 +98,7 @@ class Distillation:
             group["lr"] = rate
         self.optimizer.zero_grad()
         loss = self.loss()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
