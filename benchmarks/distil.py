@@ -13,6 +13,7 @@ It saves its state in the file `--keep` and goes on from there if that file exis
 import argparse
 import copy
 import json
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +40,7 @@ SAVE_EVERY = 200
 
 def guess(net: UNet, schedule: NoiseSchedule, x_t: Tensor, t: Tensor, labels: Tensor) -> Tensor:
     """What the network takes the digit for, (B, 1, 28, 28)."""
-    output: Tensor = net(x_t, t, labels)
-    return predict(schedule, output, x_t, t, "v").x_0
+    return predict(schedule, net(x_t, t, labels), x_t, t, "v").x_0
 
 
 def teacher_step(
@@ -57,7 +57,7 @@ def teacher_step(
 
 def distance(x: Tensor, y: Tensor) -> Tensor:
     """Pseudo-Huber (Song and Dhariwal, arXiv:2310.14189), (B,): far pictures count less."""
-    c = 0.00054 * x[0].numel() ** 0.5
+    c = 0.00054 * math.sqrt(x[0].numel())
     return ((x - y).square().sum(dim=(1, 2, 3)) + c * c).sqrt() - c
 
 
