@@ -5,7 +5,7 @@
 
 /**
  * @typedef {(x: Float32Array, t: number, labels: number[]) => Promise<Float32Array>} Evaluate
- * @typedef {{ resolve: (output: Float32Array) => void, reject: (reason: Error) => void }} Asked
+ * @typedef {{ resolve: (answer: any) => void, reject: (reason: Error) => void }} Asked
  */
 
 // Where this page's static files are: Sphinx writes it into <html>. Null where there is none.
@@ -73,6 +73,44 @@ export async function loadNetwork({ text, root, files, pixels, progress, gone })
     root.startsWith("file:") ? unwrapped(root, file) : new URL(file, root).href;
   const [runtime, wasm, model] = await Promise.all([files.runtime, files.wasm, files.model].map(source));
   gone.throwIfAborted();
+  const first = await started({ text, load: { runtime, wasm, model, pixels }, progress, gone });
+  return navigator.hardwareConcurrency > 1 ? shared(first, { text, runtime, pixels, gone }) : first.evaluate;
+}
+
+// A guided step asks for two labels: a second worker answers for one of them, on a core of its own,
+// because threads inside of one worker need headers that a plain server does not send. Until it is
+// ready, and if it never is, the first one answers for both.
+/**
+ * @param {Awaited<ReturnType<typeof started>>} first
+ * @param {{ text: string, runtime: string | Blob, pixels: number, gone: AbortSignal }} options
+ * @returns {Evaluate}
+ */
+function shared(first, { text, runtime, pixels, gone }) {
+  /** @type {Evaluate | undefined} */
+  let second;
+  const load = { runtime, ...first.files, pixels }; // nothing is fetched twice
+  started({ text, load, progress: () => {}, gone }).then(
+    ({ evaluate }) => (second = evaluate),
+    () => {},
+  );
+  return async (x, t, labels) => {
+    if (!second || labels.length !== 2) return first.evaluate(x, t, labels);
+    const parts = await Promise.all([first.evaluate(x, t, [labels[0]]), second(x, t, [labels[1]])]);
+    const both = new Float32Array(parts[0].length + parts[1].length);
+    both.set(parts[0]);
+    both.set(parts[1], parts[0].length);
+    return both;
+  };
+}
+
+// A worker that has loaded, and the files that it has fetched.
+/**
+ * @param {{
+ *   text: string, load: object, progress: (bytes: number) => void, gone: AbortSignal,
+ * }} options
+ * @returns {Promise<{ evaluate: Evaluate, files: { wasm: Blob, model: Blob } }>}
+ */
+async function started({ text, load, progress, gone }) {
   const blob = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
   const worker = new Worker(blob);
   /** @type {Map<number | undefined, Asked>} */
@@ -84,9 +122,10 @@ export async function loadNetwork({ text, root, files, pixels, progress, gone })
   gone.addEventListener("abort", end);
   listen(worker, waiting, progress);
   const ready = new Promise((resolve, reject) => waiting.set(undefined, { resolve, reject }));
-  worker.postMessage({ load: { runtime, wasm, model, pixels } });
+  worker.postMessage({ load });
+  let files;
   try {
-    await ready;
+    files = await ready;
   } catch (error) {
     worker.terminate();
     throw error;
@@ -94,11 +133,13 @@ export async function loadNetwork({ text, root, files, pixels, progress, gone })
     URL.revokeObjectURL(blob);
   }
   let id = 0;
-  return (x, t, labels) =>
+  /** @type {Evaluate} */
+  const evaluate = (x, t, labels) =>
     new Promise((resolve, reject) => {
       waiting.set(++id, { resolve, reject });
       worker.postMessage({ id, x, t, labels });
     });
+  return { evaluate, files };
 }
 
 // Answers go to those who wait for them.
@@ -114,7 +155,7 @@ function listen(worker, waiting, progress) {
     if (!asked) return; // an error of the worker was the answer
     waiting.delete(data.id);
     if (data.error) asked.reject(new Error(data.error));
-    else asked.resolve(data.output);
+    else asked.resolve(data.output ?? data.files);
   };
   worker.onerror = (event) => {
     event.preventDefault();

@@ -1,6 +1,6 @@
 // A worker that holds the network: it fetches onnxruntime and the weights, and evaluates.
-// {load: {runtime, wasm, model, pixels}} -> {loaded: bytes}..., {ready: true}; the first three are
-// addresses, or the files themselves as blobs
+// {load: {runtime, wasm, model, pixels}} -> {loaded: bytes}..., {files: {wasm, model}}; the first three
+// are addresses, or the files themselves as blobs, as which two of them come back
 // {id, x, t, labels} -> {id, output};   anything may end in {id, error}.
 /**
  * @typedef {string | Blob} Source
@@ -31,19 +31,20 @@ async function fetched(source) {
     parts.push(part.value);
     postMessage({ loaded: part.value.length });
   }
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
+  return new Blob(parts);
 }
 
 /** @param {{ runtime: Source, wasm: Source, model: Source, pixels: number }} sources */
 async function load({ runtime, wasm, model, pixels }) {
   const [code, binary, graph] = await Promise.all([import(address(runtime)), fetched(wasm), fetched(model)]);
+  const [binaryBytes, graphBytes] = await Promise.all([binary.arrayBuffer(), graph.arrayBuffer()]);
   ort = code;
   ort.env.logLevel = "error";
   ort.env.wasm.numThreads = 1; // more need headers that a plain static server does not send
-  ort.env.wasm.wasmBinary = binary.buffer;
-  session = await ort.InferenceSession.create(graph, { executionProviders: ["wasm"] });
+  ort.env.wasm.wasmBinary = binaryBytes;
+  session = await ort.InferenceSession.create(graphBytes, { executionProviders: ["wasm"] });
   await evaluate({ x: new Float32Array(pixels), t: 1, labels: [0, 0] }); // the first run is slower
-  postMessage({ ready: true });
+  postMessage({ files: { wasm: binary, model: graph } });
 }
 
 /** @param {Question} question */

@@ -260,6 +260,36 @@ def test_every_sampler_draws_what_pytorch_draws(
         assert (picture(frame, "x0") - state.x_0).abs().max() < 1e-2
 
 
+CORES = """
+  Object.defineProperty(navigator, "hardwareConcurrency", { value: %d });
+  window.asked = [];
+  window.Worker = class extends Worker {
+    postMessage(message) {
+      this.labels ??= window.asked[window.asked.push([]) - 1];
+      if (message.labels) this.labels.push(message.labels);
+      super.postMessage(message);
+    }
+  };"""
+"""A machine with so many cores; `asked` is what each worker is asked."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cores", "asked"), [(1, [[[3, 10]]]), (2, [[[3]], [[10]]])])
+def test_two_cores_share_a_guided_step(
+    widget_page: Show, widget: Sampler, cores: int, asked: list[list[list[int]]]
+) -> None:
+    page = widget_page(widget, first=CORES % cores)
+    choose(page, label=3, steps=5)
+    before = picture(press(page)[-1])
+    for _ in range(50):  # the second worker is not waited for
+        after = picture(press(page)[-1])
+        assert (after - before).abs().max() < 1e-4
+        last_asked = [worker[-1:] for worker in page.evaluate("window.asked")]
+        if last_asked == asked:
+            return
+    raise AssertionError(f"{last_asked}, not {asked}")
+
+
 @pytest.mark.slow
 def test_the_recorded_run_is_what_the_page_draws(widget_page: Show, widget: Sampler) -> None:
     frames = {frame["t"]: frame for frame in press(widget_page(widget))}
