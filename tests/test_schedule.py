@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small import default
 from torch import Tensor
 
 from ddpm_lite.schedule import (
@@ -227,6 +228,22 @@ def test_a_schedule_is_float64_and_its_own() -> None:
     kept = NoiseSchedule(double)
     double.fill_(0.25)
     assert kept.beta.tolist() == [0.5, 0.99]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("other", [torch.float64, "meta"])
+def test_the_sessions_defaults_change_no_table(name: str, other: torch.dtype | str) -> None:
+    like = torch.zeros(1, 1, dtype=torch.float64)
+
+    def made() -> list[Tensor]:
+        s = SCHEDULES[name](100)
+        assert s.at(s.beta, 7, like).tolist() == [[float(s.beta[6])]]
+        return [s.beta, s.alpha_bar_prev, s.posterior_variance, s.posterior_mean_x_t]
+
+    expected = made()
+    with default(other):
+        for table, known in zip(made(), expected, strict=True):
+            assert torch.equal(table, known)
 
 
 def test_max_beta_is_a_ceiling() -> None:
