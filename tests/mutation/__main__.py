@@ -23,10 +23,6 @@ import trials
 from mutants import Mutant, mutants
 
 EXPLAINED = trials.ROOT / "tests" / "mutation.md"
-TESTS = {
-    "train": ["test_train.py", "test_processes.py"],
-}
-"""Where the tests of a module are not only in the file of its name."""
 MODULES = ["schedule", "diffusion", "sample", "evaluate", "checkpoint", "data", "train"]
 SYMBOLIC = sorted(
     f"symbolic.{path.stem}" for path in (trials.ROOT / "ddpm_lite/symbolic").glob("[a-z]*.py")
@@ -39,7 +35,7 @@ def tests_of(module: str) -> list[str]:
         own = Path("tests/symbolic") / f"test_{module.split('.')[1]}.py"
         others = [str(path) for path in own.parent.glob("test_*.py") if module in path.read_text()]
         return [str(own)] if own.exists() else sorted(others)
-    return [f"tests/{name}" for name in TESTS.get(module, [f"test_{module}.py"])]
+    return [f"tests/test_{module}.py"]
 
 
 def outcomes(
@@ -81,7 +77,7 @@ def _again(mutant: Mutant, module: Path, record: trials.Record) -> str:
 
 def _limit(record: trials.Record, mutant: Mutant) -> float:
     """Seconds of the processor for a mutant's tests."""
-    return 10 + 4 * sum(record.tests[name] for name in record.of(mutant))
+    return 5 + 4 * sum(record.tests[name] for name in record.of(mutant))
 
 
 def _quick(
@@ -98,11 +94,7 @@ def _quick(
             for mutant in chosen:
                 if time.monotonic() > until:
                     break
-                print(
-                    json.dumps(_outcome(mutant, module, record, by_name, functions)),
-                    file=file,
-                    flush=True,
-                )
+                print(_outcome(mutant, module, record, by_name, functions), file=file, flush=True)
 
     trials.quiet()
     os._exit(pytest.main([*trials.FLAGS, *tests], plugins=[trials.Session(work)]))
@@ -137,7 +129,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--most", type=int, default=10**6, help="mutants, chosen at random")
     parser.add_argument("--minutes", type=float, default=18, help="then no new mutant is begun")
-    parser.add_argument("--function", default="", help="only mutants of functions named so")
+    parser.add_argument("--only", default="", help="mutants in whose description this stands")
     parser.add_argument("--twice", action="store_true", help="survivors in a fresh process too")
     parser.add_argument("-k", default="", help="only tests named so, as pytest takes it")
     options = parser.parse_args()
@@ -145,7 +137,7 @@ def main() -> int:
     name = options.module or random.Random(options.seed).choice([*MODULES, *SYMBOLIC])
     print(f"{name}, seed {options.seed}", flush=True)
     module = trials.ROOT / "ddpm_lite" / (name.replace(".", "/") + ".py")
-    chosen = [m for m in mutants(module.read_text()) if m.function.startswith(options.function)]
+    chosen = [m for m in mutants(module.read_text()) if options.only in m.description]
     random.Random(options.seed).shuffle(chosen)
     del chosen[options.most :]
     torch.set_num_threads(1)
@@ -156,11 +148,10 @@ def main() -> int:
     tests = [*tests_of(name), *(["-k", options.k] if options.k else [])]
     until = begin + 60 * options.minutes
     for mutant, outcome in outcomes(module, chosen, tests, until, options.twice):
-        text = f"`{mutant.function}`: `{mutant.change}`"
-        if outcome != "caught" and text in explained:
+        if outcome != "caught" and mutant.description in explained:
             outcome = "explained"
         elif outcome != "caught":
-            print(f"{outcome}: line {mutant.first}, {text}", flush=True)
+            print(f"{outcome}: line {mutant.first}, {mutant.description}", flush=True)
         counts[outcome] += 1
     tried = sum(counts.values())
     share = counts["caught"] / max(tried, 1)

@@ -33,6 +33,11 @@ class Mutant:
     source: str
     """The whole module, changed."""
 
+    @property
+    def description(self) -> str:
+        """Where it is and what it changes, as Markdown."""
+        return f"`{self.function}`: `{self.change}`"
+
 
 def mutants(source: str) -> list[Mutant]:
     """Every change of a module, in the order of its lines, none twice."""
