@@ -150,6 +150,37 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(
     assert not isinstance(error.value, DamagedError)
 
 
+def test_a_disk_that_fails_altogether_is_told_by_its_first_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The temporary file cannot even be removed then."""
+
+    def broken(path: Path, missing_ok: bool = False) -> None:
+        if path.exists():
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "unlink", broken)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CheckpointError, match=os.strerror(errno.EIO)):
+        write_whole(tmp_path / "x", b"new")
+
+
+def test_too_little_memory_is_not_called_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "x", TENSORS, {})
+
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(checkpoint, "safe_open", full)
+    with pytest.raises(MemoryError):
+        read(tmp_path / "x")
+
+
 def test_foreign_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "pickle.pt").write_bytes(b"\x80\x04}q\x00.")
     save_file({"a": torch.zeros(2)}, tmp_path / "other.safetensors")
@@ -232,7 +263,7 @@ def test_the_content_is_on_the_disk_before_the_name_and_then_the_name(
     """Else a power cut might leave an empty file under the good name."""
     write(tmp_path / "x", TENSORS, {"step": 1})
     done = watch(monkeypatch)
-    write(tmp_path / "x", TENSORS, {"step": 2}, keep=kept)
+    write(tmp_path / "x", TENSORS, {"step": 2}, **({"keep": kept} if kept else {}))
     moves = ["x -> y", ".x.tmp -> x"] if kept else [".x.tmp -> x"]
     assert done == ["synced .x.tmp", *moves, f"synced {tmp_path.name}"]
 
@@ -387,9 +418,9 @@ def test_what_is_no_file_is_neither_replaced_nor_written_to(tmp_path: Path, kind
         os.mkfifo(pipe)
         if pipe != path:
             path.symlink_to(pipe)
-    before = os.lstat(path)
+    before, told = os.lstat(path), "a folder" if kind == "folder" else "a device, a pipe"
     for attempt in (lambda: check_writable(path), lambda: write_whole(path, b"x")):
-        with pytest.raises(CheckpointError, match=r"cannot be written \(there is "):
+        with pytest.raises(CheckpointError, match=rf"x\.png: cannot be written \(there is {told}"):
             attempt()
     after = os.lstat(path)
     assert (after.st_mode, after.st_ino) == (before.st_mode, before.st_ino)
