@@ -4,7 +4,7 @@ BIN := .venv/bin
 QUICK := not slow and not site and not browser
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: book page check test serve train bench mutants adversary faults fuzz colab pictures clean
+.PHONY: book page check test serve train bench mutants adversary faults fuzz mutation coverage colab pictures clean
 
 .venv/installed: requirements.txt pyproject.toml ddpm_lite/fused_norm.cpp
 	$(PYTHON) -m venv .venv
@@ -76,6 +76,20 @@ faults: .venv/tested
 # 100,000 hostile inputs for each reader, 20 minutes for each at the most.
 fuzz: .venv/tested
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz
+
+# Small changes of one module, and whether its tests notice them, for 20 minutes at the most:
+# `make mutation MODULE=schedule`, and without a name any one of them.
+mutation: .venv/tested
+	$(BIN)/pip install --quiet --no-deps -r tests/mutation/requirements.txt
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/mutation
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutation $(MODULE)
+
+# Which branches of the package the tests take; about as long as `make test` without the browsers.
+coverage: .venv/tested
+	$(BIN)/pip install --quiet --no-deps -r tests/mutation/requirements.txt
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -m "not site and not browser"
+	$(BIN)/coverage combine
+	$(BIN)/coverage report
 
 clean:
 	rm -rf .venv _build build dist *.egg-info ddpm_lite/*.so

@@ -1,3 +1,5 @@
+"""Checkpoints: what is written is read, what is damaged is told, and nothing that was is lost."""
+
 import errno
 import os
 import stat
@@ -5,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from ddpm_lite import checkpoint
@@ -14,6 +17,7 @@ from ddpm_lite.checkpoint import (
     DamagedError,
     check_writable,
     load_optimizer,
+    new_folder,
     optimizer_tensors,
     read,
     write,
@@ -24,7 +28,7 @@ TENSORS = {"ema.a": torch.arange(6.0).reshape(2, 3), "rng.b": torch.arange(3, dt
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "x.safetensors"
+    path = tmp_path / "quite" / "new" / "x.safetensors"
     write(path, TENSORS, {"step": 3, "names": ["a"]})
     tensors, metadata = read(path)
     assert metadata == {"step": 3, "names": ["a"]}
@@ -146,6 +150,37 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(
     assert not isinstance(error.value, DamagedError)
 
 
+def test_a_disk_that_fails_altogether_is_told_by_its_first_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The temporary file cannot even be removed then."""
+
+    def broken(path: Path, missing_ok: bool = False) -> None:
+        if path.exists():
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "unlink", broken)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CheckpointError, match=os.strerror(errno.EIO)):
+        write_whole(tmp_path / "x", b"new")
+
+
+def test_too_little_memory_is_not_called_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "x", TENSORS, {})
+
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(checkpoint, "safe_open", full)
+    with pytest.raises(MemoryError):
+        read(tmp_path / "x")
+
+
 def test_foreign_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "pickle.pt").write_bytes(b"\x80\x04}q\x00.")
     save_file({"a": torch.zeros(2)}, tmp_path / "other.safetensors")
@@ -221,6 +256,134 @@ def test_weights_are_written_from_where_they_are(
     assert torch.equal(read(tmp_path / "x")[0]["w"], weight)
 
 
+@pytest.mark.parametrize("kept", ["", "y"])
+def test_the_content_is_on_the_disk_before_the_name_and_then_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    """Else a power cut might leave an empty file under the good name."""
+    write(tmp_path / "x", TENSORS, {"step": 1})
+    done = watch(monkeypatch)
+    write(tmp_path / "x", TENSORS, {"step": 2}, **({"keep": kept} if kept else {}))
+    moves = ["x -> y", ".x.tmp -> x"] if kept else [".x.tmp -> x"]
+    assert done == ["synced .x.tmp", *moves, f"synced {tmp_path.name}"]
+
+
+def watch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is brought to the disk and what is renamed, in this order, from now on."""
+    done: list[str] = []
+    sync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        done.append(f"synced {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+        sync(descriptor)
+
+    def renamed(path: Path, target: Path) -> Path:
+        done.append(f"{path.name} -> {target.name}")
+        return replace(path, target)
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("this system does not tell a descriptor's file")
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    return done
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match=rf"^{tmp_path}/file/x: cannot be written \(.*file"):
+        write_whole(tmp_path / "file" / "x", b"")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SafetensorError("Error\n while  serializing"), r"\(Error while serializing\)"),
+        (SafetensorError(), r"\(SafetensorError\)"),
+        (OSError("no number"), r"\(no number\)"),
+        (OSError(errno.EIO, os.strerror(errno.EIO)), rf"\({os.strerror(errno.EIO)}\)"),
+    ],
+)
+def test_what_the_writer_says_is_told_on_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(checkpoint, "save_file", broken)
+    with pytest.raises(CheckpointError, match=told):
+        write(tmp_path / "x", TENSORS, {})
+
+
+# --- A new folder --------------------------------------------------------------------------------
+
+
+def fill(folder: Path) -> None:
+    (folder / "a").write_text("1")
+    (folder / "deep").mkdir()
+    (folder / "deep" / "b").write_text("2")
+
+
+def test_a_new_folder_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, place = watch(monkeypatch), tmp_path / "not" / "yet" / "there"
+    with new_folder(place) as folder:
+        fill(folder)
+        assert not place.exists()
+        assert folder.parent.parent == place.parent  # on the same disk
+    assert (place / "a").read_text() + (place / "deep" / "b").read_text() == "12"
+    assert list(place.parent.iterdir()) == [place]
+    assert sorted(done[:2]) == ["synced a", "synced b"]
+    assert done[2:] == ["there -> there", "synced yet"]
+
+
+def test_an_empty_folder_is_filled_and_a_link_to_it_stays(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    with new_folder(tmp_path / "link") as folder:
+        fill(folder)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "empty" / "a").read_text() == "1"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("wrong")])
+def test_an_error_in_the_body_leaves_no_folder(tmp_path: Path, error: BaseException) -> None:
+    def stopped() -> None:
+        with new_folder(tmp_path / "x") as folder:
+            fill(folder)
+            raise error
+
+    with pytest.raises(type(error)):
+        stopped()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with (
+        pytest.raises(CheckpointError, match=r"x: cannot be written \(No space left"),
+        new_folder(tmp_path / "x") as folder,
+    ):
+        fill(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "full folder", "ring of links"])
+def test_what_is_there_is_no_new_folder(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x"
+    if kind == "file":
+        path.write_text("precious")
+    elif kind == "full folder":
+        path.mkdir()
+        (path / "precious").touch()
+    else:
+        path.symlink_to("x")
+    with pytest.raises(CheckpointError, match=rf"^{path}: is there already"), new_folder(path):
+        pytest.fail("it was begun")
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
 # --- What is no plain file -----------------------------------------------------------------------
 
 
@@ -255,9 +418,9 @@ def test_what_is_no_file_is_neither_replaced_nor_written_to(tmp_path: Path, kind
         os.mkfifo(pipe)
         if pipe != path:
             path.symlink_to(pipe)
-    before = os.lstat(path)
+    before, told = os.lstat(path), "a folder" if kind == "folder" else "a device, a pipe"
     for attempt in (lambda: check_writable(path), lambda: write_whole(path, b"x")):
-        with pytest.raises(CheckpointError, match=r"cannot be written \(there is "):
+        with pytest.raises(CheckpointError, match=rf"x\.png: cannot be written \(there is {told}"):
             attempt()
     after = os.lstat(path)
     assert (after.st_mode, after.st_ino) == (before.st_mode, before.st_ino)

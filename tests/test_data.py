@@ -18,6 +18,7 @@ import pytest
 import requests
 import torch
 from PIL import Image, PngImagePlugin, features
+from small import default
 from torch import Tensor
 
 from ddpm_lite import data
@@ -157,8 +158,11 @@ def test_subset() -> None:
     few = numbered(10).subset(4)
     assert len(few) == 4
     assert few.labels.tolist() == [0, 1, 2, 0]
-    with pytest.raises(ValueError, match="11 of 10"):
-        numbered(10).subset(11)
+    assert len(numbered(10).subset(1)) == 1
+    assert len(numbered(10).subset(10)) == 10
+    for n in (11, 0, -1):
+        with pytest.raises(ValueError, match=f"{n} of 10"):
+            numbered(10).subset(n)
 
 
 @pytest.mark.parametrize("holdout", [0.1, 0.3, 0.5])
@@ -897,6 +901,46 @@ def test_load(tmp_path: Path) -> None:
     assert load(str(tmp_path), side=6, channels=1).pixels.shape == (1, 1, 6, 6)
 
 
+def test_load_finds_each_set_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert data.NAMES == ("mnist", "coloured_mnist", "fashion_mnist", "cifar10")
+    for name in data.NAMES:
+        monkeypatch.setattr(data, name, lambda train, name=name: (name, train))
+        assert load(name) == (name, True)
+        assert load(name, train=False) == (name, False)
+
+
+def test_a_folder_is_made_into_32_colour_pixels_unless_told(tmp_path: Path) -> None:
+    save(tmp_path / "one.png")
+    assert load(tmp_path).pixels.shape == folder(tmp_path, 32).pixels.shape == (1, 3, 32, 32)
+
+
+def test_an_empty_name_is_no_folder() -> None:
+    with pytest.raises(DataError, match="an empty name: no such data") as error:
+        load("")
+    one_line(error)
+
+
+def test_the_parts_of_coloured_mnist_have_colours_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few = mnist(train=False).subset(50)
+    monkeypatch.setattr(data, "mnist", lambda train: few)
+    seen, unseen, again = (data.coloured_mnist(train) for train in (True, False, True))
+    assert seen.pixels.shape == (50, 3, 28, 28)
+    assert torch.equal(seen.pixels, again.pixels)
+    assert not torch.equal(seen.pixels, unseen.pixels)
+    assert torch.equal(seen.labels, few.labels)
+    assert seen.class_names == few.class_names
+
+
+def test_the_names_of_image_files_are_pillows_own() -> None:
+    Image.init()
+    formats = {kind for kind in data._FORMATS if kind in Image.OPEN}
+    assert set(data._FORMATS) - formats <= {"AVIF"}  # which not every Pillow has
+    known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in formats}
+    assert data.IMAGE_SUFFIXES - known <= {".jif"} | ({".avif"} - known)
+
+
 def test_load_of_nothing_lists_the_choices(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="mnist, fashion_mnist, cifar10") as error:
         load(tmp_path / "nowhere")
@@ -1009,6 +1053,38 @@ def test_without_flip_nothing_is_mirrored() -> None:
     images = noise(64)
     x_0, labels = next(Batches(images, 64))
     assert torch.equal(x_0, to_float(images.pixels[labels]))
+
+
+@pytest.mark.parametrize(("batch_size", "rank", "processes"), [(0, 0, 1), (1, -1, 1), (1, 2, 2)])
+def test_batches_of_nothing_and_for_nobody_are_refused(
+    batch_size: int, rank: int, processes: int
+) -> None:
+    told = f"batch_size={batch_size}, rank={rank}, world_size={processes}"
+    with pytest.raises(ValueError, match=told):
+        Batches(numbered(10), batch_size, rank=rank, world_size=processes)
+
+
+def test_a_set_that_fills_one_batch_is_enough() -> None:
+    ranks = [Batches(numbered(10), 5, rank=rank, world_size=2) for rank in (0, 1)]
+    for _ in range(3):
+        assert sorted(n for rank in ranks for n in first_pixels(next(rank))) == list(range(10))
+
+
+@pytest.mark.parametrize("other", [torch.float64, "meta"])
+def test_the_sessions_defaults_change_no_batch(other: torch.dtype | str, tmp_path: Path) -> None:
+    images = numbered(20)
+    save(tmp_path / "a" / "1.png")
+    save(tmp_path / "b" / "2.png")
+
+    def seen() -> list[Tensor]:
+        batches = Batches(images.split(0.2)[0], 5, seed=3, flip=True)
+        batches.load_state_dict(batches.state_dict())
+        return [*next(batches), batches.state_dict()["place"], folder(tmp_path, 2).labels]
+
+    expected = seen()
+    with default(other):
+        for ours, wanted in zip(seen(), expected, strict=True):
+            assert torch.equal(ours, wanted)
 
 
 def test_a_set_smaller_than_a_batch_is_refused() -> None:

@@ -1,6 +1,7 @@
 """The process and its losses, against integrals, hand-written sums and scipy's normal law."""
 
 import math
+from dataclasses import dataclass
 
 import mpmath as mp
 import numpy as np
@@ -9,6 +10,7 @@ import scipy.stats
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small import default
 from torch import Tensor
 
 from ddpm_lite.data import to_float
@@ -20,6 +22,7 @@ from ddpm_lite.diffusion import (
     Weighting,
     bits_per_dim,
     bound_term,
+    check_numbers,
     discretised_log_likelihood,
     elbo,
     eps_from_x_0,
@@ -185,6 +188,28 @@ def test_unknown_names_are_refused() -> None:
         p_step(FIVE, x, x, 1, "small")  # type: ignore[arg-type]
 
 
+@dataclass
+class Options:
+    share: float = 0.5
+    seed: int = 3
+    name: str = "x"
+
+
+@pytest.mark.parametrize("value", [2**62, -(2**62), 10**30])
+def test_whole_numbers_that_fit_nowhere_are_refused(value: int) -> None:
+    with pytest.raises(ValueError, match=r"seed must lie between -2\^62 and 2\^62"):
+        check_numbers(Options(seed=value))
+    check_numbers(Options(seed=2**62 - 1))
+    check_numbers(Options(seed=1 - 2**62))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_numbers_that_are_none_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match=f"share must be a finite number, not {value}"):
+        check_numbers(Options(share=value))
+    check_numbers(Options(share=1e300, name="inf"))
+
+
 # --- Losses --------------------------------------------------------------------------------------
 
 
@@ -243,6 +268,11 @@ def test_min_snr_weight_is_that_of_its_paper(target: Target, gamma: float) -> No
             expected.append(float(min(snr, gamma) / share))
         weight = loss_weight(schedule, target, "min_snr", gamma)
         close(weight, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_min_snr_caps_at_5_unless_told() -> None:
+    """The paper's choice."""
+    assert loss_weight(linear(1000), "x_0", "min_snr").max() == 5
 
 
 def test_simple_weight_is_one() -> None:
@@ -411,6 +441,13 @@ def test_p_step_with_one_step_has_variance_beta() -> None:
         close(p_step(one, images(), noise(), 1, variance).variance, 0.995)
 
 
+def test_p_step_with_two_steps_has_the_second_variance_in_the_first() -> None:
+    two = NoiseSchedule(torch.tensor([0.5, 0.99], dtype=torch.float64))
+    tilde = 0.99 * 0.5 / (1 - 0.5 * 0.01)  # beta_2 (1 - alpha_bar_1) / (1 - alpha_bar_2)
+    for t in (1, 2):
+        close(p_step(two, images(), noise(), t, "posterior").variance, tilde)
+
+
 @pytest.mark.parametrize("schedule", [FIVE, linear(1000)])
 def test_prior_term_is_the_kl_to_the_standard_normal(schedule: NoiseSchedule) -> None:
     x_0 = images()
@@ -486,9 +523,22 @@ def test_elbo_lists_every_term_in_order_in_bits() -> None:
     close(terms[5], prior_term(FIVE, x_0) / math.log(2) / 12)
 
 
+@pytest.mark.parametrize("other", [torch.float64, "meta"])
+def test_the_sessions_defaults_change_no_bound(other: torch.dtype | str) -> None:
+    x_0 = images(2).float()
+
+    def terms() -> Tensor:
+        return elbo(FIVE, lambda x, t: 0.5 * x, x_0, generator=torch.Generator().manual_seed(4))
+
+    expected = terms()
+    with default(other):
+        assert torch.equal(terms(), expected)
+
+
 def test_bits_per_dim_counts_every_number_of_an_image() -> None:
     nats = torch.tensor([24 * math.log(2), 0.0])
     assert bits_per_dim(nats, torch.zeros(2, 3, 4, 2)).tolist() == pytest.approx([1.0, 0.0])
+    assert bits_per_dim(nats[:1], torch.zeros(1, 3, 4, 2)).item() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("variance", VARIANCES)

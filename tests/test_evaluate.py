@@ -17,6 +17,7 @@ from ddpm_lite.data import Images, mnist, to_float
 from ddpm_lite.diffusion import Model, elbo
 from ddpm_lite.evaluate import (
     EvaluationError,
+    floor_draws,
     frechet_distance,
     frechet_floor,
     inception_fid,
@@ -184,6 +185,110 @@ def test_images_of_another_shape_are_refused(images: Tensor) -> None:
 def test_labels_must_be_as_many() -> None:
     with pytest.raises(ValueError, match="labels"):
         sample_quality(torch.zeros(5, 1, 28, 28, dtype=torch.uint8), torch.zeros(4))
+
+
+# --- A judge whose every number is known ----------------------------------------------------------
+
+
+class TwoPixels:
+    """Its features are two pixels, and its classes: the left one, the right one, neither."""
+
+    def features(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+    def head(self, features: Tensor) -> Tensor:
+        return torch.cat([4 * features, torch.zeros(len(features), 1)], dim=1)
+
+
+def spots(n: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(256, (n, 1, 1, 2), generator=generator, dtype=torch.uint8)
+
+
+def small_judge(n: int = 8) -> judges.Judge:
+    real = Images(spots(n, 1), torch.zeros(n, dtype=torch.int64), ("left", "right", "neither"))
+    return judges.Judge("two pixels", TwoPixels(), real)
+
+
+def test_every_number_of_the_quality_is_the_one_by_hand() -> None:
+    drawn, judge = spots(6, 2), small_judge()
+    drawn[0], drawn[1], drawn[2] = 0, torch.tensor([255, 0]), torch.tensor([255, 255])
+    labels = torch.tensor([2, 0, 1, 1, 1, 1])
+    quality = sample_quality(drawn, labels, seed=5, judge=judge)
+    x = drawn.flatten(1).numpy() / 127.5 - 1
+    weights = np.exp(np.concatenate([4 * x, np.zeros((6, 1))], axis=1))
+    share = weights / weights.sum(1, keepdims=True)
+    taken = share.argmax(1)
+    counts = [int((taken == k).sum()) for k in range(3)]
+    assert quality.confidence == pytest.approx(share.max(1).mean(), rel=1e-5)
+    assert quality.confident_share == (share.max(1) > 0.9).mean()
+    assert 0 < quality.confident_share < 1
+    assert quality.class_counts == tuple(counts)
+    assert quality.class_distance == pytest.approx(sum(abs(c / 6 - 1 / 3) for c in counts) / 2)
+    assert quality.label_accuracy == pytest.approx((taken == labels.numpy()).mean())
+    assert 0 < quality.label_accuracy < 1
+    assert (quality.n, quality.reference, quality.features, quality.seed) == (6, 8, "two pixels", 5)
+    real = judge.real.pixels.flatten(1).numpy() / 127.5 - 1
+    root = scipy.linalg.sqrtm(np.cov(x.T) @ np.cov(real.T)).real
+    gap = ((x.mean(0) - real.mean(0)) ** 2).sum()
+    expected = gap + np.trace(np.cov(x.T) + np.cov(real.T) - 2 * root)
+    assert quality.frechet == pytest.approx(expected, rel=1e-4)
+    assert quality.frechet_floor == frechet_floor(6, 5, judge)
+
+
+def test_precision_looks_at_as_many_real_as_drawn_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def spy(drawn: Tensor, real: Tensor) -> tuple[float, float]:
+        seen.append((drawn, real))
+        return 0.25, 0.75
+
+    monkeypatch.setattr(evaluate, "precision_recall", spy)
+    judge = small_judge()
+    for n, seed in ((4, 0), (4, 1), (12, 0)):
+        quality = sample_quality(spots(n, 2), seed=seed, judge=judge)
+        assert (quality.precision, quality.recall) == (0.25, 0.75)
+        drawn, real = seen[-1]
+        assert len(drawn) == len(real) == min(n, 8)
+        rows = {tuple(row) for row in judge.reference.tolist()}
+        assert len({tuple(row) for row in real.tolist()} & rows) == min(n, 8)
+    assert not torch.equal(seen[0][1], seen[1][1])  # the seed chooses
+    few = sample_quality(spots(3, 2), judge=judge)  # of three none has a third neighbour
+    assert (few.precision, few.recall) == (None, None)
+
+
+@pytest.mark.parametrize(("n", "a", "b"), [(2, 2, 6), (3, 3, 5), (4, 4, 4), (100, 4, 4)])
+def test_the_floor_parts_all_real_images_anew_each_time(
+    n: int, a: int, b: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its factor makes of the law of 1/a + 1/b that of 1/n + 1/N."""
+    parts: list[tuple[Tensor, Tensor]] = []
+    monkeypatch.setattr(evaluate, "frechet_distance", lambda *two: parts.append(two) or 1.0)
+    judge = small_judge()
+    draws = floor_draws(n, 3, judge)
+    factor = (1 / n + 1 / 8) / (1 / a + 1 / b)
+    assert draws.dtype == torch.float64
+    assert draws.tolist() == pytest.approx(20 * [factor])
+    whole = sorted(map(tuple, judge.reference.tolist()))
+    for left, right in parts:
+        assert (len(left), len(right)) == (a, b)
+        assert sorted(map(tuple, torch.cat([left, right]).tolist())) == whole
+    assert len({tuple(left.flatten().tolist()) for left, _ in parts}) > 5
+
+
+def test_a_floor_needs_four_real_images() -> None:
+    assert len(floor_draws(2, judge=small_judge(4))) == 20
+    for n, real in ((1, 4), (2, 3)):
+        with pytest.raises(ValueError, match=f"not {n} and {real}"):
+            floor_draws(n, judge=small_judge(real))
+
+
+@pytest.mark.parametrize("n", [2, 60_000])
+def test_as_few_and_as_many_images_as_can_be_judged(n: int) -> None:
+    evaluate._check_drawn(torch.zeros(n, 1, 1, 2, dtype=torch.uint8), None, (1, 1, 2))
+    for beyond in (1, 60_001):
+        with pytest.raises(ValueError, match=f"not {beyond}"):
+            evaluate._check_drawn(torch.zeros(beyond, 1, 1, 2, dtype=torch.uint8), None, (1, 1, 2))
 
 
 # --- Likelihood ----------------------------------------------------------------------------------

@@ -229,6 +229,7 @@ def test_samplers_take_very_few_steps(T: int) -> None:
     schedule, x = cosine(T), start()
     for states in (
         ancestral(denoise, schedule, x),
+        ancestral(denoise, schedule, x, "beta"),  # which is not 0 at t = 1: no noise is added there
         ddim(denoise, schedule, x, T, eta=1.0),
         dpm_solver(denoise, schedule, x, T),
     ):
@@ -399,11 +400,12 @@ def test_guidance_without_an_unconditional_network_is_refused() -> None:
         denoiser(cosine(20), labelled, "v", None, 2.0)
 
 
-def test_clipping_comes_after_guidance_and_keeps_to_the_range() -> None:
+@pytest.mark.parametrize(("scale", "side"), [(4.0, -1), (-4.0, 1)])
+def test_clipping_comes_after_guidance_and_keeps_to_the_range(scale: float, side: int) -> None:
     schedule, x = cosine(20), 3 * start()
-    free = denoiser(schedule, labelled, "eps", unlabelled, 4.0, clip=False)(x, 15)
-    clipped = denoiser(schedule, labelled, "eps", unlabelled, 4.0)(x, 15)
-    assert free.abs().max() > 1
+    free = denoiser(schedule, labelled, "eps", unlabelled, scale, clip=False)(x, 15)
+    clipped = denoiser(schedule, labelled, "eps", unlabelled, scale)(x, 15)
+    assert (side * free).max() > 1
     assert torch.equal(clipped, free.clamp(-1, 1))
 
 
@@ -497,13 +499,44 @@ def test_progress_is_shown_only_when_asked_for(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == ""
     for states in samplers(start(), progress=True):
         last(states)
-        assert "sampling: 100%" in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert "sampling: 100%" in told
+        assert "step/s" in told
+
+
+def test_what_samplers_do_unless_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Their signatures in the API say so."""
+    schedule, x = cosine(60), start()
+    for states, told in (
+        (ancestral(denoise, schedule, x), ancestral(denoise, schedule, x, "posterior", 0)),
+        (ddim(denoise, schedule, x), ddim(denoise, schedule, x, 50, 0.0)),
+        (ddim(denoise, schedule, x, eta=1.0), ddim(denoise, schedule, x, 50, 1.0, 0)),
+        (dpm_solver(denoise, schedule, x), dpm_solver(denoise, schedule, x, 20)),
+    ):
+        for state, same in zip(states, told, strict=True):
+            assert torch.equal(state.x_t, same.x_t)
+    assert capsys.readouterr().err == ""
+    assert torch.equal(initial_noise((3,)), initial_noise((3,), 0))
 
 
 @pytest.mark.parametrize("eta", [-0.1, 1.5])
 def test_an_eta_without_a_law_is_refused(eta: float) -> None:
     with pytest.raises(ValueError, match="eta must lie between 0 and 1"):
         last(ddim(denoise, cosine(1000), start(), 3, eta))
+
+
+def test_every_eta_is_taken_up_to_where_the_noise_is_all_new() -> None:
+    schedule, x = linear(1000), start()
+    for t, before in ((1000, 500), (20, 1), (3, 2)):
+        most = float(schedule.one_minus_alpha_bar[before - 1])  # the variance of x_before
+        of_1 = float(ddim_step(schedule, x, x, t, before, 1.0).variance)
+        limit = math.sqrt(most / of_1)
+        assert limit > 1
+        ddim_step(schedule, x, x, t, before, 0.9999 * limit)
+        with pytest.raises(ValueError, match="eta must lie between 0 and 1"):
+            ddim_step(schedule, x, x, t, before, 1.0001 * limit)
+    # from pure noise to nearly none, both variances are the same to rounding
+    ddim_step(cosine(1000), x, x, 1000, 1, 1.0)
 
 
 @pytest.mark.parametrize(("t", "before"), [(5, 5), (5, 6), (5, -1), (11, 3), (11, 0), (0, 0)])

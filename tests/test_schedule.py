@@ -8,12 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small import default
 from torch import Tensor
 
 from ddpm_lite.schedule import (
     MAX_STEPS,
     SCHEDULES,
     NoiseSchedule,
+    check_steps,
     cosine,
     from_alpha_bar,
     linear,
@@ -186,6 +188,17 @@ def test_numbers_of_steps_beyond_all_use_are_refused(name: str, T: int) -> None:
         SCHEDULES[name](T)
 
 
+def test_the_first_and_the_last_number_of_steps_are_taken() -> None:
+    check_steps(1)
+    check_steps(MAX_STEPS)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_thousand_steps_are_taken_unless_told(name: str) -> None:
+    """As all four papers do."""
+    assert torch.equal(SCHEDULES[name]().beta, SCHEDULES[name](1000).beta)  # type: ignore[call-arg]
+
+
 def test_single_precision_resolves_the_steps_of_every_schedule() -> None:
     """With twice as many it would not: that is where the bound comes from."""
     for make in SCHEDULES.values():
@@ -227,6 +240,31 @@ def test_a_schedule_is_float64_and_its_own() -> None:
     kept = NoiseSchedule(double)
     double.fill_(0.25)
     assert kept.beta.tolist() == [0.5, 0.99]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("other", [torch.float64, "meta"])
+def test_the_sessions_defaults_change_no_table(name: str, other: torch.dtype | str) -> None:
+    like = torch.zeros(1, 1, dtype=torch.float64)
+
+    def made() -> list[Tensor]:
+        s = SCHEDULES[name](100)
+        assert s.at(s.beta, 7, like).tolist() == [[float(s.beta[6])]]
+        return [s.beta, s.alpha_bar_prev, s.posterior_variance, s.posterior_mean_x_t]
+
+    expected = made()
+    with default(other):
+        for table, known in zip(made(), expected, strict=True):
+            assert torch.equal(table, known)
+
+
+def test_a_schedule_equals_itself_alone_and_may_be_a_key() -> None:
+    one, other = cosine(5), cosine(5)
+    assert one == one
+    assert one != other
+    assert {one: 1, other: 2}[one] == 1
+    with pytest.raises(AttributeError):
+        one.beta = other.beta  # type: ignore[misc]
 
 
 def test_max_beta_is_a_ceiling() -> None:

@@ -218,10 +218,25 @@ def test_bfloat16_trains_too() -> None:
     ("change", "message"),
     [
         ({"steps": 0}, "at least 1"),
+        ({"batch_size": 0}, "at least 1"),
+        ({"accumulate": 0}, "at least 1"),
         ({"batch_size": 9, "accumulate": 2}, "multiple of accumulate"),
-        ({"ema_decay": 1.0}, "ema_decay"),
+        ({"learning_rate": 0.0}, "learning_rate and clip_norm must be above 0"),
+        ({"clip_norm": 0.0}, "learning_rate and clip_norm must be above 0"),
+        ({"ema_decay": 1.0}, "ema_decay must lie"),
+        ({"ema_decay": -0.1}, "ema_decay must lie"),
+        ({"label_dropout": 1.1}, "label_dropout and cooldown"),
+        ({"label_dropout": -0.1}, "label_dropout and cooldown"),
+        ({"cooldown": 1.1}, "label_dropout and cooldown"),
+        ({"cooldown": -0.1}, "label_dropout and cooldown"),
+        ({"holdout": 1.0}, "holdout must lie"),
+        ({"holdout": -0.1}, "holdout must lie"),
         ({"warmup_steps": -1}, "warmup_steps"),
         ({"weight_decay": -0.1}, "weight_decay"),
+        ({"seed": 2**62}, "seed must lie between"),
+        ({"weighting": "snr"}, "'snr' is not one of simple, min_snr, bound"),
+        ({"times": "log"}, "'log' is not one of uniform, half_log"),
+        ({"precision": "half"}, "'half' is not one of"),
         *[
             ({name: value}, f"{name} must be a finite number")
             for name in (
@@ -239,6 +254,21 @@ def test_bfloat16_trains_too() -> None:
 def test_unusable_settings_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         config(**change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": 1, "batch_size": 1, "accumulate": 1},
+        {"ema_decay": 0.0, "label_dropout": 0.0, "cooldown": 0.0, "holdout": 0.0},
+        {"label_dropout": 1.0, "cooldown": 1.0},
+        {"weight_decay": 0.0, "warmup_steps": 0},
+        {"learning_rate": 1e-300, "clip_norm": 1e-300},
+        {"seed": 2**62 - 1},
+    ],
+)
+def test_settings_at_their_limits_are_taken(change: dict[str, object]) -> None:
+    assert {name: getattr(config(**change), name) for name in change} == change
 
 
 def test_images_that_do_not_fit_the_network_are_refused() -> None:

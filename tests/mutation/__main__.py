@@ -1,0 +1,165 @@
+"""`make mutation`: small changes of one module's code, and whether its tests notice them."""
+
+import argparse
+import gc
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType
+
+import hypothesis.extra.numpy  # noqa: F401  each process that tries a mutant is a fork of this one
+import mpmath  # noqa: F401
+import numpy  # noqa: F401
+import pytest
+import scipy.stats  # noqa: F401
+import sympy  # noqa: F401
+import torch
+import trials
+from mutants import Mutant, mutants
+
+EXPLAINED = trials.ROOT / "tests" / "mutation.md"
+MODULES = ["schedule", "diffusion", "sample", "evaluate", "checkpoint", "data", "train"]
+SYMBOLIC = sorted(
+    f"symbolic.{path.stem}" for path in (trials.ROOT / "ddpm_lite/symbolic").glob("[a-z]*.py")
+)
+
+
+def tests_of(module: str) -> list[str]:
+    """The files whose tests are tried on a module's mutants."""
+    if module.startswith("symbolic."):
+        own = Path("tests/symbolic") / f"test_{module.split('.')[1]}.py"
+        others = [str(path) for path in own.parent.glob("test_*.py") if module in path.read_text()]
+        return [str(own)] if own.exists() else sorted(others)
+    return [f"tests/test_{module}.py"]
+
+
+def outcomes(
+    module: Path, chosen: list[Mutant], tests: list[str], until: float, twice: bool
+) -> Iterator[tuple[Mutant, str]]:
+    """Each mutant and what became of it: caught, survived, untested.
+
+    One process tries them in forks of itself, and this one meanwhile those that must be imported;
+    `twice` also those that have survived there, for a test might have made something with the true
+    code when it was loaded.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "record.json"
+        reading, writing = os.pipe()
+        quick = os.fork()
+        if quick == 0:
+            _quick(module, chosen, tests, until, place, writing)
+        os.close(writing)
+        record = None
+        with os.fdopen(reading) as results:
+            for mutant, outcome in zip(chosen, map(str.strip, results), strict=False):
+                record = record or trials.read_record(place)
+                if outcome == "elsewhere" or (twice and outcome == "survived"):
+                    if time.monotonic() > until:
+                        break
+                    outcome = _again(mutant, module, record)
+                yield mutant, outcome
+        _, status = os.waitpid(quick, 0)
+        if status and record is None:
+            raise SystemExit(f"pytest {' '.join(tests)} fails as it stands")
+
+
+def _again(mutant: Mutant, module: Path, record: trials.Record) -> str:
+    """What becomes of a mutant in a process that imports it."""
+    seconds = _limit(record, mutant) + 30
+    status = trials.fresh(mutant, module, record.of(mutant), seconds)
+    return "survived" if status == trials.PASSED else "caught"
+
+
+def _limit(record: trials.Record, mutant: Mutant) -> float:
+    """Seconds of the processor for a mutant's tests."""
+    return 5 + 4 * sum(record.tests[name] for name in record.of(mutant))
+
+
+def _quick(
+    module: Path, chosen: list[Mutant], tests: list[str], until: float, place: Path, results: int
+) -> None:
+    """In a process that has loaded the tests: what becomes of the mutants, a line for each."""
+
+    def work(items: list[pytest.Item]) -> None:
+        record = trials.record(items, module, place)
+        by_name = {item.nodeid: item for item in items}
+        functions = trials.functions_of(module)
+        gc.freeze()  # a forked process then shares more memory with this one
+        with os.fdopen(results, "w") as file:
+            for mutant in chosen:
+                if time.monotonic() > until:
+                    break
+                print(_outcome(mutant, module, record, by_name, functions), file=file, flush=True)
+
+    trials.quiet()
+    os._exit(pytest.main([*trials.FLAGS, *tests], plugins=[trials.Session(work)]))
+
+
+def _outcome(
+    mutant: Mutant,
+    module: Path,
+    record: trials.Record,
+    items: dict[str, pytest.Item],
+    functions: list[FunctionType],
+) -> str:
+    tests = [items[name] for name in record.of(mutant)]
+    if not tests:
+        return "untested"
+    if mutant.runs_on_import:
+        return "elsewhere"
+
+    def work() -> None:
+        if not trials.patch(mutant, module, functions):
+            os._exit(2)
+        trials.run(tests)
+
+    status = trials.in_a_fork(work, _limit(record, mutant))
+    return {trials.PASSED: "survived", 2: "elsewhere"}.get(status, "caught")
+
+
+def main() -> int:
+    """0 if at least nine of ten were caught and every other is explained."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("module", nargs="?", choices=[*MODULES, *SYMBOLIC], help="else any one")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--most", type=int, default=10**6, help="mutants, chosen at random")
+    parser.add_argument("--minutes", type=float, default=18, help="then no new mutant is begun")
+    parser.add_argument("--only", default="", help="mutants in whose description this stands")
+    parser.add_argument("--twice", action="store_true", help="survivors in a fresh process too")
+    parser.add_argument("-k", default="", help="only tests named so, as pytest takes it")
+    options = parser.parse_args()
+    begin = time.monotonic()
+    name = options.module or random.Random(options.seed).choice([*MODULES, *SYMBOLIC])
+    print(f"{name}, seed {options.seed}", flush=True)
+    module = trials.ROOT / "ddpm_lite" / (name.replace(".", "/") + ".py")
+    chosen = [m for m in mutants(module.read_text()) if options.only in m.description]
+    random.Random(options.seed).shuffle(chosen)
+    del chosen[options.most :]
+    torch.set_num_threads(1)
+    trials.calm_hypothesis()
+    os.chdir(trials.ROOT)
+    counts = {"caught": 0, "survived": 0, "untested": 0, "explained": 0}
+    explained = EXPLAINED.read_text()
+    tests = [*tests_of(name), *(["-k", options.k] if options.k else [])]
+    until = begin + 60 * options.minutes
+    for mutant, outcome in outcomes(module, chosen, tests, until, options.twice):
+        if outcome != "caught" and mutant.description in explained:
+            outcome = "explained"
+        elif outcome != "caught":
+            print(f"{outcome}: line {mutant.first}, {mutant.description}", flush=True)
+        counts[outcome] += 1
+    tried = sum(counts.values())
+    share = counts["caught"] / max(tried, 1)
+    print(json.dumps({"module": name, "seed": options.seed, "mutants": len(chosen),
+                      "tried": tried, **counts, "share": round(share, 4),
+                      "seconds": round(time.monotonic() - begin)}))  # fmt: skip
+    return int(share < 0.9 or counts["survived"] + counts["untested"] > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
