@@ -72,6 +72,12 @@ def test_labels_are_used_once() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_class_is_set_by_its_own_directive(page: Path) -> None:
+    """`{class}` is Sphinx's directive for a class of Python: it would print "class more"."""
+    assert not re.search(r"^`{3,}\{class\}", text_of(page), re.M)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_cells_are_short_and_fit_the_column(page: Path) -> None:
     for options, code in cells_of(page):
         lines = code.strip().splitlines()
