@@ -65,8 +65,16 @@ CUT = """() =>
 
 PLAIN = """() => {
   const scrolls = (node) => node.scrollWidth > node.clientWidth + 1;
-  const formulas = [...document.querySelectorAll("mjx-container")].slice(20);
-  formulas.filter((node) => !scrolls(node)).forEach((node) => node.replaceChildren("x"));
+  const formulas = [...document.querySelectorAll("mjx-container")];
+  const spoken = [...formulas.slice(0, 20), formulas.find(scrolls)];
+  const others = formulas.filter((node) => !spoken.includes(node));
+  const widths = others.map((node) => (scrolls(node) ? node.scrollWidth : 0));
+  others.forEach((node, k) => {
+    const part = document.createElement("span");
+    part.textContent = "x";
+    part.style.cssText = `display: inline-block; min-width: ${widths[k]}px`;
+    node.replaceChildren(part);
+  });
   const seen = {};
   for (const word of document.querySelectorAll("pre span[class]")) {
     seen[word.className] = (seen[word.className] ?? 0) + 1;
@@ -77,8 +85,9 @@ PLAIN = """() => {
     drawn.replaceChildren(...drawn.querySelectorAll(":scope > title, :scope > desc"));
 }"""
 """Leaves out what is most of a page and would take axe most of the time: the parts of formulas,
-but for the first twenty, which speak for all, and those that scroll; of the words in code all but
-five of each colour; and what pictures are drawn of, which axe does not look at."""
+but for the first twenty and the first that scrolls, which speak for all (the others stay as wide as
+they were, and so scroll); of the words in code all but five of each colour; and what pictures are
+drawn of, which axe does not look at."""
 
 ON_A_PHONE = ("scrollable-region-focusable", "target-size")
 IN_THE_DARK = ("color-contrast", "link-in-text-block")
