@@ -108,6 +108,16 @@ def test_the_distance_is_too_large_by_about_the_floor_and_more_so_with_more_feat
     assert surplus[32, 1000] == pytest.approx(surplus[32, 100] / 10, rel=0.25)
 
 
+@pytest.mark.parametrize(("d", "few", "enough"), [(8, 100, 200), (32, 2000, 3000)])
+def test_so_many_points_as_the_chapter_says_bring_the_mean_below_twice_the_truth(
+    widget_page: Show, d: int, few: int, enough: int
+) -> None:
+    page = widget_page(Frechet(shift=0.5, width=1.2, n=few, d=d))
+    assert number(page, "mean") > 2 * number(page, "truth")
+    move(page, n=SIZES.index(enough))
+    assert number(page, "mean") < 2 * number(page, "truth")
+
+
 def test_every_control_changes_the_pictures_that_it_should(widget_page: Show) -> None:
     page = widget_page(Frechet())
     before = pictures(page)
