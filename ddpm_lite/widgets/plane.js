@@ -3,12 +3,12 @@ import { line, spot } from "./shared.js";
 
 /** @typedef {ReturnType<typeof plane>} Plane */
 
-const REACH = 3.1; // half the smaller side of a picture
+const REACH = 3.1; // half the smaller side of a picture, if none is asked for
 
 // From the plane to pixels and back.
 /** @param {number} width @param {number} height */
-export function plane(width, height) {
-  const unit = Math.min(width, height) / 2 / REACH;
+export function plane(width, height, reach = REACH) {
+  const unit = Math.min(width, height) / 2 / reach;
   return {
     unit,
     /** @type {(x: number, y: number) => Place} */

@@ -6,6 +6,7 @@ from playwright.sync_api import Page, ViewportSize
 from ddpm_lite.widgets.base import Widget
 from ddpm_lite.widgets.elbo import BoundExplorer, BoundTerms
 from ddpm_lite.widgets.evolution import DensityEvolution
+from ddpm_lite.widgets.frechet import Frechet
 from ddpm_lite.widgets.gaussian import GaussianExplorer, GaussianPlane
 from ddpm_lite.widgets.guidance import GuidancePlane
 from ddpm_lite.widgets.markov import WeatherChain
@@ -24,7 +25,7 @@ MARK = 'class="book-widget"'
 
 ALL = [
     *(BoundExplorer, GaussianExplorer, GaussianPlane, GuidancePlane, Noising),
-    *(DensityEvolution, PosteriorExplorer),
+    *(DensityEvolution, Frechet, PosteriorExplorer),
     *(Reparameterization, Sampler, ScheduleEditor, ToyDiffusion, UNetMap, WeatherChain),
     lambda: BoundTerms(spans=[(1, 1), (2, 9)], per_step=[0.8, 0.01]),
 ]

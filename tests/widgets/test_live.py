@@ -6,6 +6,7 @@ import pytest
 from ddpm_lite.widgets.base import Widget
 from ddpm_lite.widgets.elbo import BoundExplorer, BoundTerms
 from ddpm_lite.widgets.evolution import DensityEvolution
+from ddpm_lite.widgets.frechet import Frechet
 from ddpm_lite.widgets.gaussian import GaussianExplorer, GaussianPlane
 from ddpm_lite.widgets.guidance import GuidancePlane
 from ddpm_lite.widgets.markov import WeatherChain
@@ -20,7 +21,7 @@ from ddpm_lite.widgets.unet_map import UNetMap
 
 ALL = [
     *(BoundExplorer, GaussianExplorer, GaussianPlane, GuidancePlane, Noising),
-    *(DensityEvolution, PosteriorExplorer),
+    *(DensityEvolution, Frechet, PosteriorExplorer),
     *(Reparameterization, Sampler, ScheduleEditor, ToyDiffusion, UNetMap, WeatherChain),
 ]
 
