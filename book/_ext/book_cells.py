@@ -3,8 +3,8 @@
 A proof cell leaves one line with a tick for each formula. Who reads for the story wants those, and
 not the code: so the lines come first, and the code is folded below them. A cell with the tag
 `open-proof` has the same fold, open: each chapter of mathematics shows one short proof in this way.
-Each cell gets a number that scripts can find (`cell-7`), the same as in `ddpm_lite.symbolic.cells`. The zip of the book and
-paper show the code (`book_offline`, book.js).
+Each cell gets a number that scripts can find (`cell-7`), the same as in `ddpm_lite.symbolic.cells`.
+The zip of the book and paper show the code (`book_offline`, book.js).
 
 An exercise whose answer is a formula gets a field. It stays hidden until a script shows it, because
 without the machine nobody would mark what is typed. What each field asks for stands in the text of
