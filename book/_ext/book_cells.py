@@ -1,9 +1,10 @@
 """How cells and exercises stand on a page: proofs folded under their ticks, fields for answers.
 
 A proof cell leaves one line with a tick for each formula. Who reads for the story wants those, and
-not the code: so the lines come first, and the code is folded below them. Each cell gets a number
-that scripts can find (`cell-7`), the same as in `ddpm_lite.symbolic.cells`. The zip of the book and
-paper show the code (`book_offline`, book.js).
+not the code: so the lines come first, and the code is folded below them. A cell with the tag
+`open-proof` has the same fold, open: each chapter of mathematics shows one short proof in this way.
+Each cell gets a number that scripts can find (`cell-7`), the same as in `ddpm_lite.symbolic.cells`.
+The zip of the book and paper show the code (`book_offline`, book.js).
 
 An exercise whose answer is a formula gets a field. It stays hidden until a script shows it, because
 without the machine nobody would mark what is typed. What each field asks for stands in the text of
@@ -31,6 +32,8 @@ FIELD = """<form class="answer" hidden data-exercise="{label}" data-part="{part}
 <button type="submit">Check</button>
 </form>"""
 """One answer of an exercise."""
+OPEN = "open-proof"
+"""The tag of a proof that a page shows at first sight."""
 MATH = "math notranslate nohighlight"
 """The class of what MathJax sets."""
 
@@ -61,11 +64,12 @@ def _is_shown(node: nodes.Node) -> bool:
 
 
 def fold(cell: nodes.container) -> None:
-    """The lines first, then the code, folded."""
+    """The lines first, then the code, folded unless the cell's tag says otherwise."""
     code, *outputs = cell.children
     lines = [line for line in source_of(cell).splitlines() if line.strip()]
     words = f"proof, {len(lines)} line{'s' if len(lines) > 1 else ''}"
-    before = f'<details class="proof-code"><summary>{words}</summary>'
+    shown = " open" if OPEN in cell.get("cell_metadata", {}).get("tags", []) else ""
+    before = f'<details class="proof-code"{shown}><summary>{words}</summary>'
     after = nodes.raw("", "</details>", format="html")
     cell.children = []
     cell += [*outputs, nodes.raw("", before, format="html"), code, after]

@@ -34,6 +34,13 @@ print("something else")
 check("eq-a")
 ```
 
+```{{code-cell}} ipython3
+---
+tags: [open-proof]
+---
+check("eq-a")
+```
+
 ```{{exercise}} A title
 :label: ex-one
 
@@ -78,6 +85,13 @@ def test_a_proof_is_folded_below_its_ticks(page: BeautifulSoup) -> None:
     assert 'check("eq-b")' in folded.text
     parts = proof.find_all(class_=["proof-line", "proof-code"])
     assert [part["class"][0] for part in parts] == ["proof-line", "proof-line", "proof-code"]
+
+
+def test_a_proof_with_the_tag_is_open(page: BeautifulSoup) -> None:
+    shown = cell(page, 5).select_one("details.proof-code")
+    assert shown is not None
+    assert shown.has_attr("open")
+    assert 'check("eq-a")' in shown.text
 
 
 @pytest.mark.parametrize("number", [1, 3, 4])

@@ -115,6 +115,17 @@ def test_a_chapter_of_mathematics_is_no_book_of_its_own(page: Path) -> None:
     assert 1500 <= len(re.findall(r"[A-Za-z][A-Za-z'-]*", plain)) <= 3000
 
 
+@pytest.mark.parametrize("page", CHAPTERS[:6], ids=name)
+def test_the_first_reading_shows_one_short_proof(page: Path) -> None:
+    """Open, before the exercises, and not in a section that is folded itself."""
+    before = FOLDED.sub("", text_of(page)).split("\n## Exercises")[0]
+    cells = [(yaml.safe_load(m[1] or "") or {}, m[2]) for m in CELL.finditer(before)]
+    shown = [code for options, code in cells if "open-proof" in options.get("tags", [])]
+    assert len(shown) == 1
+    assert "check(" in shown[0]
+    assert len([line for line in shown[0].splitlines() if line.strip()]) <= 16
+
+
 @pytest.mark.parametrize("page", CHAPTERS, ids=name)
 def test_every_exercise_has_a_folded_solution(page: Path) -> None:
     text = text_of(page)
