@@ -137,7 +137,7 @@ class Distillation:
 
     def told(self) -> dict[str, Any]:
         """How the weights were made, and how to draw with them."""
-        made = {"steps": self.steps, "batch_size": BATCH, "learning_rate": RATE}
+        made: dict[str, Any] = {"steps": self.steps, "batch_size": BATCH, "learning_rate": RATE}
         made |= {"ema_decay": AVERAGE, "teacher_steps": GRIDS, "teacher_guidance": GUIDANCE}
         wishes = {"sampler": "consistency", "steps": 1, "guidance_scale": 1.0}
         # the student has always had its label: guidance would ask for what it never learnt

@@ -43,9 +43,9 @@ class Sampler(Widget):
     seed. In a notebook with anywidget (`ddpm-lite[live]`) the kernel's model draws.
 
     `model` is a name among MODELS, `label` a class by its name or number; None lets the model
-    choose, if it has been trained without labels as well. `own_digit` is the test digit that stands on the sketching
-    pad at first, `own_t` the time it is noised to. `static_root` is the address of the folder that
-    holds the files, for pages that Sphinx has not made.
+    choose, if it has been trained without labels as well. `own_digit` is the test digit that
+    stands on the sketching pad at first, `own_t` the time it is noised to. `static_root` is the
+    address of the folder that holds the files, for pages that Sphinx has not made.
     """
 
     module = "sampler"
@@ -68,9 +68,7 @@ class Sampler(Widget):
         """Draws the recorded run, in `steps` steps. Raises ValueError for a choice out of range."""
         net, names, labelled = shipped(model), *shipped_names(model)
         if labelled and (label is None or guidance != 1):
-            raise ValueError(
-                f"{model} knows no digit without a label: no guidance but 1, and a label"
-            )
+            raise ValueError(f"{model} draws nothing without a label: give one, and guidance=1")
         number = None if label is None else class_number(str(label), names)
         T, grey = net.schedule.T, net.config.unet.image_channels == 1
         if not 1 <= own_t <= T:
@@ -86,8 +84,8 @@ class Sampler(Widget):
         if number is not None:
             what = f"the digit {names[number]}" if grey else f"a picture of a {names[number]}"
         super().__init__(
-            f"A diffusion model draws {what} from noise in {steps} {'step' if steps == 1 else 'steps'}: at every step the noisy "
-            "picture, and the clean one that the model predicts.",
+            f"A diffusion model draws {what} from noise in {steps} step{'s' if steps > 1 else ''}: "
+            "at every step the noisy picture, and the clean one that the model predicts.",
             betas=net.schedule.beta.tolist(),
             target=net.config.target,
             side=net.config.side,
