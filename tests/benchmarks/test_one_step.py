@@ -1,6 +1,7 @@
 """One step or few: the committed file, and a part of it drawn again."""
 
 import json
+import math
 from functools import cache
 from typing import Any
 
@@ -39,10 +40,29 @@ def test_the_student_is_asked_once_a_step_and_the_guided_model_twice() -> None:
         assert r["asked"] == r["steps"] * (2 if r["model"] == "mnist" else 1)
 
 
-def test_one_step_of_the_student_is_nearer_than_one_of_its_teacher() -> None:
-    student, teacher = row("mnist_one_step", 1), row("mnist", 1)
-    error = (student["frechet_se"] ** 2 + teacher["frechet_se"] ** 2) ** 0.5
-    assert teacher["frechet"] - student["frechet"] > 4 * error
+def nearer(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether the first is nearer to real digits than the second, well beyond the error."""
+    error = math.hypot(a["frechet_se"], b["frechet_se"])
+    return bool(b["frechet"] - a["frechet"] > 4 * error)
+
+
+def test_the_file_says_what_the_page_says() -> None:
+    student, teacher = ({n: row(m, n) for n in (1, 2, 4)} for m in ("mnist_one_step", "mnist"))
+    assert nearer(student[1], teacher[1])
+    assert nearer(teacher[2], student[1])
+    assert nearer(student[1], student[2])
+    assert nearer(student[2], student[4])
+    borders = [student[n]["border"] for n in (1, 2, 4)]
+    assert borders == sorted(borders)
+    assert committed()["real_border"] < teacher[4]["border"] < teacher[1]["border"] < borders[0]
+
+
+def test_the_border_is_the_edge_above_and_below() -> None:
+    images = torch.full((2, 1, 28, 28), 200, dtype=torch.uint8)
+    images[:, :, :3] = 10
+    images[0, :, 25:] = 30
+    images[1, :, 25:] = 50
+    assert script.border(images) == 25
 
 
 @pytest.mark.parametrize("name", ["mnist", "mnist_one_step"])
