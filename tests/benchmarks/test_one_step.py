@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -65,13 +66,14 @@ def test_the_border_is_the_edge_above_and_below() -> None:
     assert script.border(images) == 25
 
 
-@pytest.mark.parametrize("name", ["mnist", "mnist_one_step"])
-def test_the_digits_are_those_of_one_guess(name: str) -> None:
+@pytest.mark.parametrize(("name", "guidance"), [("mnist", 1.3), ("mnist_one_step", 1.0)])
+def test_the_digits_are_those_of_one_guess(name: str, guidance: float) -> None:
     model = DiffusionModel.load(name)
-    images = script.drawn(model, DrawConfig(steps=1, guidance_scale=1.0), 100)
+    images = script.drawn(model, replace(own_config(model), steps=1), 100)
     labels, noise = torch.arange(100) % 10, initial_noise((100, 1, 28, 28), 0)
-    guess = denoiser(model.schedule, model.labelled(labels), "v")
+    asked = (model.labelled(labels), "v", model.labelled(None), guidance)
+    guess = denoiser(model.schedule, *asked)  # type: ignore[arg-type]
     assert torch.equal(images, to_uint8(last(ddim(guess, model.schedule, noise, 1))))
     says = load_classifier()(to_float(images)).argmax(1)
-    share = row(name, 1)["label_accuracy"]  # of the teacher with guidance
-    assert float((says == labels).float().mean()) == pytest.approx(share, abs=0.12)
+    share = row(name, 1)["label_accuracy"]
+    assert float((says == labels).float().mean()) == pytest.approx(share, abs=0.1)
