@@ -31,11 +31,11 @@ from ddpm_lite.checkpoint import (
 )
 from ddpm_lite.data import CIFAR10, DIGITS, NAMES, DataError, Images, load
 from ddpm_lite.diffusion import Variance
-from ddpm_lite.draw import DrawConfig, balanced_labels, draw
+from ddpm_lite.draw import DrawConfig, balanced_labels, draw, own_config
 from ddpm_lite.evaluate import EvaluationError
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
-from ddpm_lite.labels import class_names, class_number, listed
+from ddpm_lite.labels import class_names, class_number, listed, needs_label
 from ddpm_lite.model import DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.pictures import check_picture, save_grid
 from ddpm_lite.pipeline_folder import export_folder, import_folder
@@ -87,7 +87,8 @@ class Sample:
     """Draw images with a model."""
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist, which is shipped, or a file, the checkpoint or model.safetensors of a run."""
+    """A model: mnist or mnist_one_step, which are shipped, or a file, the checkpoint or
+    model.safetensors of a run."""
     n: int = 64
     """How many images."""
     label: str | None = None
@@ -105,7 +106,8 @@ class Evaluate:
     """Measure a model: bits/dim, and how far what it draws is from real images."""
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist, which is shipped, or a file, the checkpoint or model.safetensors of a run."""
+    """A model: mnist or mnist_one_step, which are shipped, or a file, the checkpoint or
+    model.safetensors of a run."""
     data: str | None = None
     """Real images: the test images of mnist, coloured_mnist, fashion_mnist or cifar10, or a folder,
     of which the share is taken that the training held out; without it by the model's classes."""
@@ -126,7 +128,8 @@ class Export:
     """
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist, which is shipped, or a file, the checkpoint or model.safetensors of a run."""
+    """A model: mnist or mnist_one_step, which are shipped, or a file, the checkpoint or
+    model.safetensors of a run."""
     format: Literal["onnx", "diffusers"] = "onnx"
     """onnx, or diffusers: for a network without labels and without a patch."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
@@ -148,7 +151,8 @@ class Info:
     """Tell about this machine, the recipes and a model."""
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist, which is shipped, or a file, the checkpoint or model.safetensors of a run."""
+    """A model: mnist or mnist_one_step, which are shipped, or a file, the checkpoint or
+    model.safetensors of a run."""
 
 
 Command = TypeVar("Command", Train, Sample, Evaluate, Export, Import, Info)
@@ -297,6 +301,7 @@ def sample(arguments: Sequence[str]) -> None:
     if config.n < 1:
         raise UsageError(f"--n must be at least 1, not {config.n}")
     model = DiffusionModel.load(config.model, best_device())
+    config = parse(replace(Sample(), draw=own_config(model)), arguments)
     check_picture(config.out, config.n, model.config.side)
     if config.npz is not None:
         _check_file("--npz", config.npz, ".npz")
@@ -344,7 +349,7 @@ def _warn_of_labels(metadata: Mapping[str, Any], config: DrawConfig) -> None:
     """Warns of a guidance by what the network has never been trained to say."""
     options = metadata.get("train")
     dropout = options.get("label_dropout") if isinstance(options, dict) else None
-    if dropout == 0 and config.guidance_scale != 1:
+    if needs_label(metadata) and config.guidance_scale != 1:
         logger.warning(
             "the model was trained with --label-dropout 0, so it knows no images without a label, "
             "which guidance needs: --guidance-scale 1 does without"
@@ -358,6 +363,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     config = parse(Evaluate(), arguments)
     metadata = read(model_path(config.model), only="nothing")[1]
     model = DiffusionModel.load(config.model, best_device())
+    config = parse(replace(Evaluate(), draw=own_config(model)), arguments)
     real = _real_images(config.data or _data_of(model, metadata), model, metadata)
     if model.config.unet.classes:
         _warn_of_labels(metadata, config.draw)
@@ -454,6 +460,8 @@ def info(arguments: Sequence[str]) -> None:
         "labels": listed(names, len(names)),
         "model configuration": json.dumps(metadata["model"]),
     } | _history(metadata)
+    if model.wishes:
+        rows["drawn with"] = json.dumps(model.wishes)
     for name, value in rows.items():
         print(f"{name:>20}: {value}")
 

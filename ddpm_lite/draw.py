@@ -1,7 +1,7 @@
 """Drawing whole sets of images with a model: batches, labels, any sampler by its name."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import torch
@@ -15,6 +15,7 @@ from ddpm_lite.sample import (
     Denoiser,
     State,
     ancestral,
+    consistency,
     ddim,
     denoiser,
     dpm_solver,
@@ -22,9 +23,9 @@ from ddpm_lite.sample import (
     last,
 )
 
-__all__ = ["DrawConfig", "draw"]
+__all__ = ["DrawConfig", "draw", "own_config"]
 
-SamplerName = Literal["ancestral", "ddim", "dpm_solver"]
+SamplerName = Literal["ancestral", "ddim", "dpm_solver", "consistency"]
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class DrawConfig:
     """How to draw."""
 
     sampler: SamplerName = "ddim"
-    """ancestral (all T steps), ddim or dpm_solver."""
+    """ancestral (all T steps), ddim, dpm_solver, or consistency for a model made for few steps."""
     steps: int = 50
-    """Steps of ddim and dpm_solver."""
+    """Steps of ddim, dpm_solver and consistency."""
     eta: float = 0.0
     """Noise of ddim: 0 none, 1 as much as ancestral."""
     variance: Variance = "posterior"
@@ -59,6 +60,19 @@ class DrawConfig:
         check_numbers(self)
         if self.eta < 0:
             raise ValueError("eta must be at least 0")
+
+
+def own_config(model: DiffusionModel) -> DrawConfig:
+    """How the model's file asks to be drawn with; the defaults, if it asks for nothing.
+
+    `dataclasses.replace` changes it: a network that guidance is built into is not guided again.
+    Raises ValueError if there is no such way.
+    """
+    kinds = {option.name: type(option.default) for option in fields(DrawConfig)}
+    wrong = [name for name, value in model.wishes.items() if type(value) is not kinds.get(name)]
+    if wrong:
+        raise ValueError(f"the model asks to be drawn with an unusable {min(wrong)}")
+    return DrawConfig(**model.wishes)
 
 
 def make_denoiser(model: DiffusionModel, label: Tensor | None, config: DrawConfig) -> Denoiser:
@@ -92,6 +106,8 @@ def states(
         return ancestral(denoise, schedule, x_T, config.variance, seed, progress)
     if config.sampler == "dpm_solver":
         return dpm_solver(denoise, schedule, x_T, config.steps, progress=progress)
+    if config.sampler == "consistency":
+        return consistency(denoise, schedule, x_T, config.steps, seed, progress)
     return ddim(denoise, schedule, x_T, config.steps, config.eta, seed, progress)
 
 
@@ -103,12 +119,13 @@ def balanced_labels(n: int, classes: int) -> Tensor | None:
 def draw(
     model: DiffusionModel,
     n: int,
-    config: DrawConfig = DrawConfig(),
+    config: DrawConfig | None = None,
     labels: Tensor | None = None,
     progress: bool = False,
 ) -> Tensor:
     """N images, uint8 (n, C, H, W); without labels (n,) every class equally often.
 
+    Without a config they are drawn as the model's file asks (`own_config`).
     Each batch has a seed of its own, made of `config.seed` and the number of its first image; so
     the images after the first batch depend on `config.batch_size`. The progress bar counts batches,
     or the steps of a single one. Raises ValueError if n < 1, if there are not n labels, or if the
@@ -116,6 +133,7 @@ def draw(
     """
     if n < 1 or (labels is not None and len(labels) != n):
         raise ValueError("n must be at least 1, and there must be as many labels")
+    config = config or own_config(model)
     labels = balanced_labels(n, model.config.unet.classes) if labels is None else labels
     images, one_batch = [], n <= config.batch_size
     starts = range(0, n, config.batch_size)

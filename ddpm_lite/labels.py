@@ -11,6 +11,12 @@ def class_names(metadata: Mapping[str, Any], classes: int) -> tuple[str, ...]:
     return tuple(known[i] if i < len(known) else str(i) for i in range(classes))
 
 
+def needs_label(metadata: Mapping[str, Any]) -> bool:
+    """Whether a model was never trained without its label, so that guidance asks it in vain."""
+    options = metadata.get("train")
+    return isinstance(options, dict) and options.get("label_dropout") == 0
+
+
 def class_number(label: str, names: Sequence[str]) -> int:
     """The number of a class, given by its name or else by its number. Raises ValueError."""
     if label in names:

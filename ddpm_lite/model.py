@@ -89,6 +89,8 @@ class DiffusionModel:
     net: UNet
     config: ModelConfig
     schedule: NoiseSchedule
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    """Options of `DrawConfig` that its file asks for; a distilled network wants few steps."""
 
     @classmethod
     def load(
@@ -104,6 +106,7 @@ class DiffusionModel:
         try:
             config = ModelConfig.from_dict(metadata["model"])
             schedule = config.build_schedule()
+            wishes = dict(metadata.get("draw", {}))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: its model cannot be built: {error}") from None
         weights = {k.removeprefix("ema."): v for k, v in tensors.items()}
@@ -111,7 +114,7 @@ class DiffusionModel:
         net = new_net(config.unet)
         net.load_state_dict(weights)
         net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(net.eval().requires_grad_(False), config, schedule)
+        return cls(net.eval().requires_grad_(False), config, schedule, wishes)
 
     @property
     def device(self) -> torch.device:

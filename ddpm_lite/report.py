@@ -139,7 +139,8 @@ def _quality(quality: SampleQuality) -> dict[str, Any]:
 
 def drawing(config: DrawConfig, labels: Tensor | None) -> dict[str, Any]:
     """The settings that the images depend on."""
-    names = {"ancestral": ["variance"], "ddim": ["steps", "eta"], "dpm_solver": ["steps"]}
+    others = {"ancestral": ["variance"], "ddim": ["steps", "eta"]}
     guided = [] if labels is None else ["guidance_scale"]
-    wanted = ["sampler", *guided, *names[config.sampler], "clip", "precision"]
+    names = others.get(config.sampler, ["steps"])
+    wanted = ["sampler", *guided, *names, "clip", "precision"]
     return {name: getattr(config, name) for name in wanted}

@@ -25,10 +25,20 @@ from ddpm_lite.diffusion import (
     eps_from_x_0,
     predict,
     q_posterior,
+    q_sample,
 )
 from ddpm_lite.schedule import NoiseSchedule
 
-__all__ = ["State", "ancestral", "ddim", "denoiser", "dpm_solver", "initial_noise", "last"]
+__all__ = [
+    "State",
+    "ancestral",
+    "consistency",
+    "ddim",
+    "denoiser",
+    "dpm_solver",
+    "initial_noise",
+    "last",
+]
 
 Denoiser = Callable[[Tensor, int], Tensor]
 """(x_t of shape (B, C, H, W), t) to the predicted x_0 of the same shape."""
@@ -221,6 +231,26 @@ def dpm_solver(
         straight = x_0 if older is None else _extrapolate(schedule, x_0, t, before, *older)
         x = ddim_step(schedule, straight, x, t, before, eta=0.0).mean
         older = (t, x_0)
+        yield State(before, x, x_0)
+
+
+def consistency(
+    denoise: Denoiser,
+    schedule: NoiseSchedule,
+    x_T: Tensor,
+    steps: int = 1,
+    seed: int = 0,
+    progress: bool = False,
+) -> Iterator[State]:
+    """For a network that guesses where the ODE ends (Song et al., arXiv:2303.01469, algorithm 1).
+
+    One guess is a drawn image. With more steps it is noised again, with new noise and to an earlier
+    time, and guessed again, so that the later guess can mend what the first one could not tell.
+    """
+    noise, x = _Noise(seed), x_T  # (B, C, H, W)
+    for t, before in _pairs(schedule.T, steps, progress):
+        x_0 = denoise(x, t)  # (B, C, H, W): the end of the way, not the mean of all images
+        x = q_sample(schedule, x_0, before, noise.like(x)) if before > 0 else x_0
         yield State(before, x, x_0)
 
 

@@ -5,7 +5,10 @@ from pathlib import Path
 PRETRAINED = Path(__file__).parent / "assets" / "mnist.safetensors"
 """The `mnist` preset, trained on MNIST."""
 
-MODELS = {"mnist": PRETRAINED}
+ONE_STEP = PRETRAINED.with_name("mnist_one_step.safetensors")
+"""Its student, which draws in one step."""
+
+MODELS = {"mnist": PRETRAINED, "mnist_one_step": ONE_STEP}
 """All of them, by name."""
 
 

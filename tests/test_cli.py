@@ -27,6 +27,7 @@ from ddpm_lite.cli import (
     with_classes,
 )
 from ddpm_lite.data import load
+from ddpm_lite.draw import DrawConfig
 from ddpm_lite.lock import LOCK
 from ddpm_lite.model import ModelConfig
 from ddpm_lite.run import CHECKPOINT, METRICS, WEIGHTS
@@ -277,6 +278,29 @@ def test_a_shipped_model_goes_by_its_name_and_is_what_comes_without_one(tmp_path
         assert main(["sample", *words, "--n", "1", "--steps", "1", "--label", "3", *out]) == 0
         drawn.append((tmp_path / "x.png").read_bytes())
     assert drawn[0] == drawn[1] == drawn[2]
+
+
+def test_a_model_is_drawn_as_it_asks_and_as_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    asked: list[DrawConfig] = []
+
+    def drawn(model: object, n: int, config: DrawConfig, *_: object, **__: object) -> torch.Tensor:
+        asked.append(config)
+        return torch.zeros(n, 1, 28, 28, dtype=torch.uint8)
+
+    monkeypatch.setattr(cli, "draw", drawn)
+    words = ["sample", "mnist_one_step", "--n", "2", "--out", str(tmp_path / "x.png")]
+    assert main(words) == main([*words, "--steps", "4", "--seed", "3"]) == 0
+    assert asked[0] == DrawConfig("consistency", steps=1, guidance_scale=1.0)
+    assert asked[1] == replace(asked[0], steps=4, seed=3)
+    assert caplog.text == ""
+    assert main([*words, "--guidance-scale", "2"]) == 0
+    assert asked[2].guidance_scale == 2
+    assert "knows no images without a label" in caplog.text
+    assert main(["info", "mnist_one_step"]) == 0
+    assert '"guidance_scale": 1.0' in capsys.readouterr().out
 
 
 def test_same_seed_draws_the_same_and_another_does_not(weights: Path, tmp_path: Path) -> None:

@@ -10,12 +10,20 @@ from torch import Tensor, nn
 from ddpm_lite import draw as module
 from ddpm_lite.data import to_uint8
 from ddpm_lite.diffusion import Variance
-from ddpm_lite.draw import DrawConfig, SamplerName, balanced_labels, draw, make_denoiser, states
+from ddpm_lite.draw import (
+    DrawConfig,
+    SamplerName,
+    balanced_labels,
+    draw,
+    make_denoiser,
+    own_config,
+    states,
+)
 from ddpm_lite.model import DiffusionModel, ModelConfig
-from ddpm_lite.sample import ancestral, ddim, dpm_solver, initial_noise, last
+from ddpm_lite.sample import ancestral, consistency, ddim, dpm_solver, initial_noise, last
 from ddpm_lite.unet import UNetConfig
 
-SAMPLERS: list[SamplerName] = ["ancestral", "ddim", "dpm_solver"]
+SAMPLERS: list[SamplerName] = ["ancestral", "ddim", "dpm_solver", "consistency"]
 FAST = DrawConfig(steps=3, precision="float32", guidance_scale=1.0)
 
 
@@ -129,7 +137,7 @@ def test_ancestral_is_run_as_configured(variance: Variance) -> None:
     assert torch.equal(last(states(m, x, None, config, 3)), expected)
 
 
-def test_ddim_and_dpm_solver_are_run_as_configured() -> None:
+def test_the_samplers_in_few_steps_are_run_as_configured() -> None:
     m, x = model(Dreamer()), initial_noise((2, 1, 4, 4))
     config = replace(FAST, steps=4, eta=0.7)
     denoise = make_denoiser(m, None, config)
@@ -138,6 +146,44 @@ def test_ddim_and_dpm_solver_are_run_as_configured() -> None:
     config = replace(config, sampler="dpm_solver")
     expected = last(dpm_solver(denoise, m.schedule, x, 4))
     assert torch.equal(last(states(m, x, None, config, 3)), expected)
+    config = replace(config, sampler="consistency")
+    expected = last(consistency(denoise, m.schedule, x, 4, seed=3))
+    assert torch.equal(last(states(m, x, None, config, 3)), expected)
+
+
+# --- What a model asks for -----------------------------------------------------------------------
+
+
+def test_a_model_that_asks_for_nothing_is_drawn_as_all_are() -> None:
+    assert own_config(model()) == DrawConfig()
+
+
+def test_a_model_is_drawn_as_its_file_asks_unless_it_is_told_otherwise() -> None:
+    wishes = {"sampler": "consistency", "steps": 2, "guidance_scale": 1.0}
+    net = Dreamer()
+    asks = replace(model(net), wishes=wishes)
+    assert own_config(asks) == DrawConfig("consistency", steps=2, guidance_scale=1.0)
+    drawn = draw(asks, 3)
+    assert len(net.seen) == 2  # two steps, and none without a label
+    assert torch.equal(drawn, draw(model(Dreamer()), 3, own_config(asks)))
+    assert not torch.equal(drawn, draw(asks, 3, FAST))
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        ({"steps": "two"}, "unusable steps"),
+        ({"steps": True}, "unusable steps"),
+        ({"steps": 0}, "at least 1"),
+        ({"steps": None}, "unusable steps"),
+        ({"colour": 3}, "unusable colour"),
+        ({"sampler": "magic"}, "'magic' is not one of"),
+        ({"guidance_scale": math.nan}, "finite"),
+    ],
+)
+def test_a_wish_that_nobody_can_fulfil_is_refused(wishes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        own_config(replace(model(), wishes=wishes))
 
 
 def test_a_picture_is_the_last_state_in_grey_levels() -> None:
@@ -169,7 +215,7 @@ def test_progress_is_shown_only_when_asked_for(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sampler": "euler"}, "'euler' is not one of ancestral, ddim, dpm_solver"),
+        ({"sampler": "euler"}, "'euler' is not one of ancestral, ddim, dpm_solver, consistency"),
         ({"steps": 0}, "at least 1"),
         ({"batch_size": 0}, "at least 1"),
         ({"eta": -0.5}, "eta must be at least 0"),

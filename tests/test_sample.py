@@ -19,6 +19,7 @@ from ddpm_lite.sample import (
     State,
     ancestral,
     ancestral_step,
+    consistency,
     ddim,
     ddim_step,
     denoiser,
@@ -232,6 +233,7 @@ def test_samplers_take_very_few_steps(T: int) -> None:
         ancestral(denoise, schedule, x, "beta"),  # which is not 0 at t = 1: no noise is added there
         ddim(denoise, schedule, x, T, eta=1.0),
         dpm_solver(denoise, schedule, x, T),
+        consistency(denoise, schedule, x, T),
     ):
         seen = list(states)
         assert [state.t for state in seen] == list(range(T - 1, -1, -1))
@@ -351,10 +353,64 @@ def test_ancestral_noise_is_standard_normal_and_fresh_in_each_step() -> None:
         else:
             noises.append(((state.x_t - p.mean) / p.variance.sqrt()).flatten())
         x = state.x_t
-    correlation = torch.stack(noises) @ torch.stack(noises).T / 10_000
+    independent(noises)
+
+
+def independent(noises: list[Tensor]) -> None:
+    """x_T is drawn from the same seed, and is still independent of the noise that follows."""
+    correlation = torch.stack(noises) @ torch.stack(noises).T / len(noises[0])
     assert len(correlation) == 8
-    # x_T is drawn from the same seed, and is still independent of the noise that follows
     torch.testing.assert_close(correlation, torch.eye(8), rtol=0, atol=0.05)
+
+
+# --- A network that says where the path ends -----------------------------------------------------
+
+
+def exact_end(schedule: NoiseSchedule) -> Denoiser:
+    """The end of the exact ODE, which keeps each quantile: that of x_t in the data's law."""
+    bars = torch.cumprod(1 - schedule.beta, 0).tolist()
+
+    def end(x: Tensor, t: int) -> Tensor:
+        bar = bars[t - 1]
+        quantile = (x - math.sqrt(bar) * MEAN) / math.sqrt(bar * DEVIATION**2 + 1 - bar)
+        return MEAN + DEVIATION * quantile
+
+    return end
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 20])
+def test_with_the_exact_end_every_number_of_steps_draws_the_datas_law(steps: int) -> None:
+    n, schedule = 10_000, cosine(1000)
+    x_T = initial_noise((n, 1, 1, 1), seed=7).double()
+    x = last(consistency(exact_end(schedule), schedule, x_T, steps)).flatten()
+    assert x.mean().item() == pytest.approx(MEAN, abs=4 * DEVIATION / math.sqrt(n))
+    assert x.std().item() == pytest.approx(DEVIATION, rel=4 / math.sqrt(2 * n))
+
+
+def test_one_guess_goes_with_its_noise_and_a_second_one_less() -> None:
+    """One step keeps the quantile. Two have new noise: of x_500 only the picture is old."""
+    n, schedule = 10_000, cosine(1000)
+    x_T, end = initial_noise((n, 1, 1, 1), seed=7).double(), exact_end(schedule)
+    close(last(consistency(end, schedule, x_T, 1)), end(x_T, 1000))
+    bar = float(schedule.alpha_bar[499])
+    signal, kept = bar * DEVIATION**2, math.sqrt(bar * DEVIATION**2 + 1 - bar)
+    found = torch.stack([x_T.flatten(), last(consistency(end, schedule, x_T, 2)).flatten()])
+    expected = math.sqrt(signal) / kept
+    assert float(torch.corrcoef(found)[0, 1]) == pytest.approx(expected, abs=0.05)
+
+
+def test_each_guess_is_noised_anew_as_the_forward_process_does() -> None:
+    schedule, x = cosine(1000), initial_noise((4, 1, 50, 50), seed=5)
+    noises, t = [x.flatten()], 1000
+    for state in consistency(denoise, schedule, x, 8, seed=5):
+        close(state.x_0, denoise(x, t), 0)
+        if state.t > 0:
+            bar = float(torch.cumprod(1 - schedule.beta, 0)[state.t - 1])
+            noise = (state.x_t - math.sqrt(bar) * state.x_0) / math.sqrt(1 - bar)
+            noises.append(noise.flatten())
+        x, t = state.x_t, state.t
+    assert torch.equal(x, state.x_0)
+    independent(noises)
 
 
 # --- Guidance and clipping -----------------------------------------------------------------------

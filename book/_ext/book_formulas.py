@@ -74,6 +74,11 @@ def last(T: int) -> range:
     return range(T, T + 1)
 
 
+def but_last(T: int) -> range:
+    """All but the last."""
+    return range(1, T)
+
+
 # --- A row ---------------------------------------------------------------------------------------
 
 
@@ -807,6 +812,13 @@ def _ddim(s: NoiseSchedule) -> tuple[list[float], Tensor]:
     return _chain(s, list(run))
 
 
+@cache
+def _consistency(s: NoiseSchedule) -> Tensor:
+    """A whole run of T steps: what was noised anew to t = 1..T-1."""
+    run = sample.consistency(lambda x, t: pixel(X_0_HAT), s, pixel(X_T), s.T)
+    return _chain(s, list(run))[1][1:]
+
+
 def _ancestral_numbers(s: NoiseSchedule) -> dict[str, Values]:
     with mpmath.workdps(40):
         deviation = [mpmath.sqrt(v) for v in tables(s)[r"\tilde\beta_t"]]
@@ -982,6 +994,12 @@ SAMPLE = [
         "sample.ddim", "x = mean + variance.sqrt() * noise.like(x)",
         "eq-reparam-one eq-samp-ddim eq-samp-eta", _noisy_formula, lambda s: _ddim(s)[1][1:],
         says="each step of a whole run but the last", times=from_2, given=_ddim_numbers,
+    ),
+    Row(
+        "sample.consistency", "x = q_sample(schedule, x_0, before, noise.like(x))",
+        "eq-after-start", side, _consistency,
+        says="each step of a whole run but the last, with the prediction for $x_0$ and new noise",
+        times=but_last, given=lambda s: {"x_0": X_0_HAT, r"\epsilon": _drawn(s)[1:]},
     ),
     Row(
         "sample.dpm_solver", "x = ddim_step(schedule, straight, x, t, before, eta=0.0).mean",

@@ -269,6 +269,7 @@ TRAINING = [
         \theta | \theta,\ \theta_k | the network's weights; with index $k$, after $k$ updates
         \bar{\theta} | \bar{\theta}_k | running average of the weights
         \varnothing | \varnothing | the label "none"
+        \ell | \ell | the loss of a pair of guesses, which should agree
         """,
     ),
     Entry(

@@ -13,7 +13,7 @@ import {
   tables,
   uniform,
 } from "./shared.js";
-import { ddim, dpmSolver, makeDenoiser } from "./samplers.js";
+import { consistency, ddim, dpmSolver, makeDenoiser } from "./samplers.js";
 import { LARGE, film } from "./sampler_film.js";
 import { kernelNetwork, loadNetwork, obstacle, staticRoot } from "./sampler_network.js";
 import { ownDigit } from "./sampler_own.js";
@@ -21,6 +21,7 @@ import { ownDigit } from "./sampler_own.js";
 /**
  * @typedef {{
  *   betas: number[], target: string, side: number, channels: number, names: string[], label: number | null,
+ *   labelled: boolean,
  *   guidance: number, sampler: string, steps: number, seed: number, own_digit: number, own_t: number,
  *   frames: { t: number, x: string, x0: string | null }[], digits: string[],
  *   static_root: string | null, kernel: boolean, worker: string, sizes: { total: number },
@@ -36,8 +37,9 @@ const SAMPLERS = /** @type {[string, string][]} */ ([
   ["dpm_solver", "DPM-Solver++(2M)"],
   ["ddim", "DDIM (η = 0)"],
   ["ancestral", "ancestral (η = 1)"],
+  ["consistency", "guess, noise again"],
 ]);
-const STEPS = [5, 10, 20, 50, 100, 200, 1000];
+const STEPS = [1, 2, 4, 10, 20, 50, 100, 200, 1000];
 const OWN_NOISE = 0x9e3779b9; // the noise of the steps is not that of x_T, as in sample.py
 const PROMISE = "With the model loaded, your browser draws: nothing leaves your computer.";
 const KERNEL_PROMISE = "Press draw, and the notebook's kernel draws another.";
@@ -280,7 +282,7 @@ function makeRuns({ model, el, view, chosen, network, schedule, said }, label) {
     view.showLast();
     const seconds = ((performance.now() - start) / 1000).toFixed(2);
     const place = model.get("kernel") ? "by the notebook's kernel" : "in this page";
-    said.say(`Drawn ${place}: ${steps} steps in ${seconds} s. The slider goes back through them.`);
+    said.say(`Drawn ${place}: ${steps} step${steps === 1 ? "" : "s"} in ${seconds} s. The slider goes back through them.`);
     el.dispatchEvent(new CustomEvent("drawn", { detail: view.frames(), bubbles: true }));
   }
   return { sample, end: () => void run++ };
@@ -294,8 +296,9 @@ function makeRuns({ model, el, view, chosen, network, schedule, said }, label) {
  */
 function statesOf(values, denoise, schedule, x, from, steps) {
   if (values.sampler === "dpm_solver") return dpmSolver(denoise, schedule, x, { from, steps });
-  const eta = values.sampler === "ancestral" ? 1 : 0;
-  return ddim(denoise, schedule, x, { from, steps, eta, noise: normal(uniform(values.seed + OWN_NOISE)) });
+  const noise = normal(uniform(values.seed + OWN_NOISE));
+  if (values.sampler === "consistency") return consistency(denoise, schedule, x, { from, steps, noise });
+  return ddim(denoise, schedule, x, { from, steps, eta: values.sampler === "ancestral" ? 1 : 0, noise });
 }
 
 // --- Choices -------------------------------------------------------------------------------------
@@ -323,24 +326,36 @@ function settings(model, changed) {
   };
   seed.addEventListener("change", () => setSeed(+seed.value));
   return {
-    node: row(...knobs(values, names), h("label", {}, "Seed", seed)),
+    node: row(...knobs(values, names, model.get("labelled")), h("label", {}, "Seed", seed)),
     values: () => ({ ...values }),
     seed: () => values.seed,
     nextSeed: () => setSeed(values.seed + 1),
   };
 }
 
+// A network that has always had a label can draw neither "any" nor with guidance.
 /**
  * @param {{ label: number, guidance: number, sampler: string, steps: number }} values
- * @param {string[]} names
+ * @param {string[]} names @param {boolean} labelled
  */
-function knobs(values, names) {
+function knobs(values, names, labelled) {
   const options = names.map((name, i) => /** @type {[number, string]} */ ([i, name]));
+  if (!labelled) options.push([names.length, "any"]);
+  const guidance = slider({
+    label: "Guidance",
+    min: 0,
+    max: 5,
+    step: 0.1,
+    value: values.guidance,
+    name: "guidance",
+    show: (value) => value.toFixed(1),
+    change: (value) => void (values.guidance = value),
+  });
   const steps = [...new Set([...STEPS, values.steps])].sort((a, b) => a - b);
   return [
     choice({
       label: names.every((name) => name.length === 1) ? "Digit" : "Class",
-      options: [...options, [names.length, "any"]],
+      options,
       value: values.label,
       name: "label",
       change: (value) => void (values.label = +value),
@@ -359,16 +374,7 @@ function knobs(values, names) {
       name: "steps",
       change: (value) => void (values.steps = +value),
     }),
-    slider({
-      label: "Guidance",
-      min: 0,
-      max: 5,
-      step: 0.1,
-      value: values.guidance,
-      name: "guidance",
-      show: (value) => value.toFixed(1),
-      change: (value) => void (values.guidance = value),
-    }),
+    ...(labelled ? [] : [guidance]),
   ];
 }
 

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ddpm_lite.checkpoint import read
 from ddpm_lite.data import mnist, to_float, to_uint8
+from ddpm_lite.diffusion import q_sample
 from ddpm_lite.draw import DrawConfig, SamplerName, make_denoiser
-from ddpm_lite.labels import class_names, class_number
+from ddpm_lite.labels import class_names, class_number, needs_label
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import Denoiser, State, ddim, ddim_step, dpm_solver, timesteps
 from ddpm_lite.schedule import NoiseSchedule
@@ -42,9 +43,9 @@ class Sampler(Widget):
     seed. In a notebook with anywidget (`ddpm-lite[live]`) the kernel's model draws.
 
     `model` is a name among MODELS, `label` a class by its name or number; None lets the model
-    choose. `own_digit` is the test digit that stands on the sketching
-    pad at first, `own_t` the time it is noised to. `static_root` is the address of the folder that
-    holds the files, for pages that Sphinx has not made.
+    choose, if it has been trained without labels as well. `own_digit` is the test digit that
+    stands on the sketching pad at first, `own_t` the time it is noised to. `static_root` is the
+    address of the folder that holds the files, for pages that Sphinx has not made.
     """
 
     module = "sampler"
@@ -65,7 +66,9 @@ class Sampler(Widget):
         static_root: str | None = None,
     ):
         """Draws the recorded run, in `steps` steps. Raises ValueError for a choice out of range."""
-        net, names = shipped(model), shipped_names(model)
+        net, names, labelled = shipped(model), *shipped_names(model)
+        if labelled and (label is None or guidance != 1):
+            raise ValueError(f"{model} draws nothing without a label: give one, and guidance=1")
         number = None if label is None else class_number(str(label), names)
         T, grey = net.schedule.T, net.config.unet.image_channels == 1
         if not 1 <= own_t <= T:
@@ -81,14 +84,15 @@ class Sampler(Widget):
         if number is not None:
             what = f"the digit {names[number]}" if grey else f"a picture of a {names[number]}"
         super().__init__(
-            f"A diffusion model draws {what} from noise in {steps} steps: at every step the noisy "
-            "picture, and the clean one that the model predicts.",
+            f"A diffusion model draws {what} from noise in {steps} step{'s' if steps > 1 else ''}: "
+            "at every step the noisy picture, and the clean one that the model predicts.",
             betas=net.schedule.beta.tolist(),
             target=net.config.target,
             side=net.config.side,
             channels=net.config.unet.image_channels,
             names=list(names),
             label=number,
+            labelled=labelled,
             guidance=guidance,
             sampler=sampler,
             steps=steps,
@@ -144,10 +148,10 @@ def shipped(name: str = "mnist") -> DiffusionModel:
     return DiffusionModel.load(MODELS[name])
 
 
-def shipped_names(name: str) -> tuple[str, ...]:
-    """The names of a model's classes."""
-    classes = shipped(name).config.unet.classes
-    return class_names(read(MODELS[name], only="nothing")[1], classes)
+def shipped_names(name: str) -> tuple[tuple[str, ...], bool]:
+    """The names of a model's classes, and whether it has to be given one."""
+    metadata = read(MODELS[name], only="nothing")[1]
+    return class_names(metadata, shipped(name).config.unet.classes), needs_label(metadata)
 
 
 def reply(
@@ -215,8 +219,11 @@ def page_states(
     noise = page_noise(seed + 0x9E3779B9, tuple(x_T.shape), steps)
     for t, before, eps in zip(times[:-1], times[1:], noise, strict=True):
         x_0 = denoise(x, t)
-        mean, variance = ddim_step(schedule, x_0, x, t, before, eta=1.0)
-        x = mean + variance.sqrt() * eps
+        if sampler == "consistency":
+            x = q_sample(schedule, x_0, before, eps) if before > 0 else x_0
+        else:
+            mean, variance = ddim_step(schedule, x_0, x, t, before, eta=1.0)
+            x = mean + variance.sqrt() * eps
         yield State(before, x, x_0)
 
 

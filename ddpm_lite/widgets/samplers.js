@@ -100,6 +100,19 @@ export async function* dpmSolver(denoise, schedule, x, { from = schedule.T, step
   }
 }
 
+// For a network that guesses where the path ends: its guess is noised anew, and guessed again.
+/**
+ * @param {Denoise} denoise @param {Tables} schedule @param {Float32Array} x
+ * @param {{ from?: number, steps: number, noise: () => number }} options
+ */
+export async function* consistency(denoise, schedule, x, { from = schedule.T, steps, noise }) {
+  for (const [t, before] of pairs(from, steps)) {
+    const x0 = await denoise(x, t);
+    x = before === 0 ? x0 : noised(schedule, x0, before, noise);
+    yield { t: before, x, x0 };
+  }
+}
+
 /**
  * @template {Values} V
  * @param {Tables} schedule @param {V} x0 @param {V} x @param {number} t @param {number} before

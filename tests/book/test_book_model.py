@@ -32,16 +32,16 @@ def finish(outdir: Path, form: str = "html", error: Exception | None = None) -> 
     book_model.write_models(app, error)
 
 
-def test_it_is_written_once_and_again_when_the_weights_are_newer(
+def test_each_is_written_once_and_again_when_its_weights_are_newer(
     exports: list[Path], tmp_path: Path
 ) -> None:
-    path = tmp_path / "_static" / model_file("mnist")
+    path, other = (tmp_path / "_static" / model_file(name) for name in ("mnist", "mnist_one_step"))
     finish(tmp_path)
     finish(tmp_path)
-    assert exports == [path]
+    assert exports == [path, other]
     os.utime(path, (0, 0))
     finish(tmp_path)
-    assert exports == [path, path]
+    assert exports == [path, other, path]
     assert path.stat().st_mtime > time.time() - 60
 
 

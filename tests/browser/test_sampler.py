@@ -105,7 +105,7 @@ def test_tables_are_the_schedules(page: Page, schedule: str) -> None:
     assert np.allclose(tables["oneMinusAlphaBar"], wanted.one_minus_alpha_bar, rtol=1e-10, atol=0)
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "dpm_solver", "ancestral"])
+@pytest.mark.parametrize("sampler", ["ddim", "dpm_solver", "ancestral", "consistency"])
 @pytest.mark.parametrize("steps", [1, 2, 7, 40])
 def test_samplers_are_the_packages(page: Page, sampler: SamplerName, steps: int) -> None:
     schedule = linear(40)
@@ -116,7 +116,8 @@ def test_samplers_are_the_packages(page: Page, sampler: SamplerName, steps: int)
       const noise = S.normal(S.uniform(3 + 0x9e3779b9));
       const denoise = async (x, t) => x.map((value) => Math.tanh(value + t / 100));
       const options = { steps, eta: sampler === "ancestral" ? 1 : 0, noise };
-      const states = (sampler === "dpm_solver" ? S.dpmSolver : S.ddim)(
+      const named = { dpm_solver: S.dpmSolver, consistency: S.consistency };
+      const states = (named[sampler] ?? S.ddim)(
         denoise, schedule, Float64Array.from(x), options);
       const all = [];
       for await (const state of states) all.push(state);
@@ -236,7 +237,8 @@ def test_ten_digits_are_pytorchs_and_recognised(widget_page: Show, widget: Sampl
         ("ddim", 5, 1.3, 20),
         ("ddim", 10, 1.3, 10),
         ("ancestral", 2, 2.0, 20),
-        ("dpm_solver", 8, 1, 5),
+        ("dpm_solver", 8, 1, 4),
+        ("consistency", 6, 1.3, 2),
     ],
 )
 def test_every_sampler_draws_what_pytorch_draws(
@@ -279,7 +281,7 @@ def test_two_cores_share_a_guided_step(
     widget_page: Show, widget: Sampler, cores: int, asked: list[list[list[int]]]
 ) -> None:
     page = widget_page(widget, first=CORES % cores)
-    choose(page, label=3, steps=5)
+    choose(page, label=3, steps=4)
     before = picture(press(page)[-1])
     for _ in range(50):  # the second worker is not waited for
         after = picture(press(page)[-1])
@@ -359,6 +361,31 @@ def test_the_page_stays_alive_while_it_loads_and_draws(widget_page: Show, widget
     assert page.evaluate("window.longest") < 1000
 
 
+@pytest.mark.slow
+def test_the_student_draws_in_one_step_and_offers_only_what_it_knows(
+    widget_page: Show, tmp_path: Path
+) -> None:
+    if not (SITE / "_static" / model_file("mnist_one_step")).is_file():
+        missing("the student's model is not in the built book; `make book` puts it there")
+    (tmp_path / "_static").symlink_to(SITE / "_static")
+    one = Sampler(
+        model="mnist_one_step", label=2, guidance=1, sampler="consistency", steps=1,
+        static_root="_static/",
+    )  # fmt: skip
+    page = widget_page(one)
+    assert page.locator("[data-name=guidance]").count() == 0
+    assert "any" not in page.locator("[data-name=label] option").all_inner_texts()
+    model = DiffusionModel.load("mnist_one_step")
+    config = DrawConfig(guidance_scale=1.0, precision="float32")
+    for steps in (1, 2, 4):
+        choose(page, label=5, steps=steps, seed=steps)
+        frames = press(page)
+        assert f"{steps} step{'s' if steps > 1 else ''} in" in said(page)
+        denoise, noise = make_denoiser(model, torch.tensor([5]), config), page_noise(steps, SHAPE)
+        wanted = last(page_states(denoise, model.schedule, noise, "consistency", steps, steps))
+        assert (picture(frames[-1]) - wanted).abs().max() < 1e-2
+
+
 # --- By keyboard, without motion, without a model -------------------------------------------------
 
 
@@ -421,8 +448,8 @@ def test_a_run_can_be_stopped(widget_page: Show, widget: Sampler) -> None:
     assert said(page) == "Stopped."
     assert page.inner_text("[data-name=denoise]") == "Denoise it"
     assert page.inner_text("[data-name=draw]") == "Draw"
-    choose(page, steps=5)
-    assert len(press(page)) == 6
+    choose(page, steps=4)
+    assert len(press(page)) == 5
 
 
 def test_play_goes_one_step_where_motion_is_not_wanted(widget_page: Show, widget: Sampler) -> None:

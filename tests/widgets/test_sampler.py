@@ -62,12 +62,13 @@ def test_the_state_is_the_packages(widget: Sampler) -> None:
     model = DiffusionModel.load()
     assert widget.state["betas"] == model.schedule.beta.tolist()
     assert widget.state["target"] == model.config.target
+    assert not widget.state["labelled"]
     assert [seen(text) for text in widget.state["digits"]] == list(range(10))
     assert "postMessage" in widget.state["worker"]
     json.dumps(widget.state)
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "ancestral"])
+@pytest.mark.parametrize("sampler", ["ddim", "ancestral", "consistency"])
 def test_other_samplers_and_few_steps(sampler: str) -> None:
     widget = Sampler(label=None, sampler=sampler, steps=4)  # type: ignore[arg-type]
     assert [frame["t"] for frame in widget.state["frames"]] == [1000, 750, 500, 250, 0]
@@ -87,6 +88,17 @@ def test_choices_out_of_range_are_refused() -> None:
         Sampler(sampler="euler")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="number of steps"):
         Sampler(steps=1001)
+
+
+def test_the_student_wants_a_label_and_no_guidance() -> None:
+    widget = Sampler(model="mnist_one_step", label=4, guidance=1, sampler="consistency", steps=1)
+    assert widget.state["labelled"]
+    assert [frame["t"] for frame in widget.state["frames"]] == [1000, 0]
+    assert seen(widget.state["frames"][-1]["x"]) == 4
+    assert "in 1 step: " in widget.description
+    for wrong in ({"guidance": 1.3}, {"guidance": 1, "label": None}):
+        with pytest.raises(ValueError, match="without a label"):
+            Sampler(model="mnist_one_step", **wrong)  # type: ignore[arg-type]
 
 
 @pytest.fixture
