@@ -1,21 +1,22 @@
-"""A network that draws in one step: consistency distillation of the shipped digit model.
+"""A network that draws in one step: the shipped digit model's student.
 
-All states of one way of the ODE lead to the same digit. The student is taught to say that digit
-from each of them: from x_t what it says itself one step nearer to the digit, where the shipped
-model's guided DDIM step has led (Song et al., arXiv:2303.01469, algorithm 2). At t = 0 a network
-that guesses v says x_0 = x_t whatever its weights are, so that the chain of its guesses has an end.
+All states of one path of the ODE lead to the same digit, and a consistency model says that digit
+from each of them (Song et al., arXiv:2303.01469). The shipped model walks many paths from noise and
+keeps their states; then a copy of it learns to say each path's end from them, half of the times
+from the noise itself (as Luhman and Luhman, arXiv:2101.02388, do from the noise alone).
 
-    python benchmarks/distil.py ddpm_lite/assets/mnist_one_step.safetensors --keep kept.safetensors
+    python benchmarks/distil.py ddpm_lite/assets/mnist_one_step.safetensors
 
-It saves its state in the file `--keep` and goes on from there if that file exists; half an hour of
-one CPU core. Then `python benchmarks/one_step.py` measures what the student draws.
+Half an hour of one CPU core. Then `python benchmarks/one_step.py` measures what the student draws.
 """
 
 import argparse
 import copy
 import json
 import math
+import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,38 +24,51 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_lite.checkpoint import load_optimizer, optimizer_tensors, read, write
-from ddpm_lite.data import Batches, Images, mnist
-from ddpm_lite.diffusion import eps_from_x_0, predict, q_sample
-from ddpm_lite.model import DiffusionModel
-from ddpm_lite.sample import timesteps
-from ddpm_lite.schedule import NoiseSchedule
-from ddpm_lite.unet import UNet
+from ddpm_lite.checkpoint import write
+from ddpm_lite.diffusion import predict
+from ddpm_lite.draw import DrawConfig, make_denoiser
+from ddpm_lite.model import DiffusionModel, autocast
+from ddpm_lite.sample import dpm_solver, initial_noise
 
-GUIDANCE = 1.3
-"""The shipped model's own, built into what the student learns."""
-BATCH, RATE, AVERAGE = 32, 4e-4, 0.999
-GRIDS = (8, 16, 32)
-"""Steps of the teacher's way, in three equal parts of the training: first few, so that what is
-known at its end is soon known at its start, then more, so that each of them errs less."""
-SAVE_EVERY = 200
+WALK = DrawConfig(sampler="dpm_solver", steps=10, guidance_scale=1.3)
+"""How the teacher walks: its guidance becomes a part of what the student learns."""
+BATCH, RATE, AVERAGE = 64, 4e-4, 0.999
+FROM_NOISE = BATCH // 2
+"""So many of a batch begin at the noise, where one step begins; the others anywhere."""
+TOLD_EVERY = 100
 
 
-def guess(net: UNet, schedule: NoiseSchedule, x_t: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-    """What the network takes the digit for, (B, 1, 28, 28)."""
-    return predict(schedule, net(x_t, t, labels), x_t, t, "v").x_0
+@dataclass(frozen=True)
+class Paths:
+    """What the teacher has walked."""
+
+    states: Tensor
+    """(N, steps, C, H, W), the noise first; float16, because there are many."""
+    times: Tensor
+    """(steps,), of the states."""
+    ends: Tensor
+    """(N, C, H, W), float16."""
+    labels: Tensor
+    """(N,)."""
 
 
-def teacher_step(
-    teacher: UNet, schedule: NoiseSchedule, x_t: Tensor, t: Tensor, before: Tensor, labels: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The guided guess of x_0, and x_before, where DDIM comes to with it; times (B,)."""
-    both = torch.cat([x_t, x_t]), torch.cat([t, t])
-    none = torch.full_like(labels, teacher.config.classes or 0)
-    with_label, without = guess(teacher, schedule, *both, torch.cat([labels, none])).chunk(2)
-    x_0 = (without + GUIDANCE * (with_label - without)).clamp(-1, 1)
-    moved = q_sample(schedule, x_0, before.clamp(min=1), eps_from_x_0(schedule, x_t, t, x_0))
-    return x_0, moved
+def walks(teacher: DiffusionModel, paths: int) -> Paths:
+    """So many paths, BATCH at a time; a batch's labels and noises depend on its first number."""
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    shape, times = (BATCH, *teacher.config.image_shape), [teacher.schedule.T]
+    for first in range(0, paths, BATCH):
+        random = torch.Generator().manual_seed(first)
+        labels = torch.randint(teacher.config.unet.classes, (BATCH,), generator=random)
+        x_T = initial_noise(shape, seed=first + 7)  # not the numbers that chose the labels
+        denoise = make_denoiser(teacher, labels, WALK)
+        *on_the_way, end = dpm_solver(denoise, teacher.schedule, x_T, WALK.steps)
+        times = [teacher.schedule.T, *(state.t for state in on_the_way)]
+        states = torch.stack([x_T, *(state.x_t for state in on_the_way)], dim=1)
+        found.append((states.half(), end.x_t.half(), labels))
+        if first % (BATCH * TOLD_EVERY) == 0:
+            print(f"{first} of {paths} paths", file=sys.stderr, flush=True)
+    states, ends, labels = map(torch.cat, zip(*found, strict=True))
+    return Paths(states, torch.tensor(times), ends, labels)
 
 
 def distance(x: Tensor, y: Tensor) -> Tensor:
@@ -63,109 +77,85 @@ def distance(x: Tensor, y: Tensor) -> Tensor:
     return ((x - y).square().sum(dim=(1, 2, 3)) + c * c).sqrt() - c
 
 
-@dataclass
-class Distillation:
-    """Teacher, student, and the running average of the student."""
+class Student:
+    """A copy of its teacher that learns from the paths, and the average of its weights."""
 
-    shipped: DiffusionModel
-    images: Images
-    steps: int
+    def __init__(self, teacher: DiffusionModel, paths: Paths) -> None:
+        self.teacher, self.paths = teacher, paths
+        self.net = copy.deepcopy(teacher.net).train().requires_grad_(True)
+        self.average = copy.deepcopy(teacher.net)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=RATE, betas=(0.9, 0.99))
+        self.random = torch.Generator().manual_seed(0)
 
-    def __post_init__(self) -> None:
-        self.teacher = self.shipped.net
-        self.student = copy.deepcopy(self.teacher).train().requires_grad_(True)
-        self.average = copy.deepcopy(self.teacher)
-        self.optimizer = torch.optim.Adam(self.student.parameters(), lr=RATE, betas=(0.9, 0.99))
-        self.batches = Batches(self.images, BATCH)
-        self.step = 0
+    def guess(self, x_t: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        """What the student takes the digit for; x_t (B, C, H, W), t and labels (B,)."""
+        with autocast(x_t.device, "auto"):
+            output = self.net(x_t, t, labels)
+        config = self.teacher.config
+        return predict(self.teacher.schedule, output.float(), x_t, t, config.target).x_0
 
     def loss(self) -> Tensor:
-        """Of one batch: the digit said at t against the digit said one step nearer to it."""
-        schedule, made = self.shipped.schedule, torch.Generator().manual_seed(self.step)
-        grid = GRIDS[min(self.step * len(GRIDS) // self.steps, len(GRIDS) - 1)]
-        times = torch.tensor(timesteps(schedule.T, grid))
-        place = torch.randint(grid, (BATCH,), generator=made)
-        t, before = times[place], times[place + 1]
-        x_0, labels = next(self.batches)
-        x_t = q_sample(schedule, x_0, t, torch.randn(x_0.shape, generator=made))
-        with torch.no_grad():
-            end, moved = teacher_step(self.teacher, schedule, x_t, t, before, labels)
-            nearer = guess(self.student, schedule, moved, before.clamp(min=1), labels)
-            wanted = torch.where(before.view(-1, 1, 1, 1) == 0, end, nearer.clamp(-1, 1))
-        return distance(guess(self.student, schedule, x_t, t, labels), wanted).mean()
+        """Of one batch: what it says of a state against the end of that state's path."""
+        paths = self.paths
+        path = torch.randint(len(paths.labels), (BATCH,), generator=self.random)
+        place = torch.randint(len(paths.times), (BATCH,), generator=self.random)
+        place[:FROM_NOISE] = 0
+        x_t, t = paths.states[path, place].float(), paths.times[place]
+        said = self.guess(x_t, t, paths.labels[path])
+        return distance(said, paths.ends[path].float()).mean()
 
-    def advance(self) -> float:
-        """One step of Adam, with a rate that falls to zero, and its loss."""
-        rate = RATE * min(1.0, (self.step + 1) / 50, 2 * (1 - self.step / self.steps))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad()
-        loss = self.loss()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
-        self.optimizer.step()
-        self.step += 1
-        keep = min(AVERAGE, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mean, value in zip(
-                self.average.parameters(), self.student.parameters(), strict=True
-            ):
-                mean.lerp_(value, 1 - keep)
-        return loss.item()
+    def learn(self, steps: int) -> Iterator[float]:
+        """Adam, with a rate that rises for 50 steps and later falls to zero; gives each loss."""
+        for step in range(steps):
+            rate = RATE * min(1.0, (step + 1) / 50, 2 * (1 - step / steps))
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            self.optimizer.zero_grad()
+            loss = self.loss()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+            self.optimizer.step()
+            self._follow(min(AVERAGE, (1 + step) / (10 + step)))
+            yield loss.item()
 
-    def save(self, path: Path) -> None:
-        """All that is needed to go on."""
-        tensors = {f"net.{k}": v for k, v in self.student.state_dict().items()}
-        tensors |= {f"ema.{k}": v for k, v in self.average.state_dict().items()}
-        tensors |= optimizer_tensors(self.optimizer)
-        write(path, tensors, {"step": self.step})
+    @torch.no_grad()
+    def _follow(self, keep: float) -> None:
+        for mean, value in zip(self.average.parameters(), self.net.parameters(), strict=True):
+            mean.lerp_(value, 1 - keep)
 
-    def go_on(self, path: Path) -> None:
-        """The state that was saved; the order of the digits begins anew, from another seed."""
-        tensors, metadata = read(path)
-        for net, name in ((self.student, "net."), (self.average, "ema.")):
-            of = {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
-            net.load_state_dict(of)
-        load_optimizer(self.optimizer, {k: v for k, v in tensors.items() if k[0].isdigit()})
-        self.step = metadata["step"]
-        self.batches = Batches(self.images, BATCH, seed=self.step)
-
-    def write_weights(self, path: Path) -> None:
-        """The average alone, in float16, as a checkpoint that `DiffusionModel.load` reads."""
+    def write_weights(self, path: Path, steps: int) -> None:
+        """The average alone, in float16, with how it was made and how to draw with it."""
         weights = {f"ema.{k}": v.half() for k, v in self.average.state_dict().items()}
-        write(path, weights, {"model": self.shipped.config.to_dict(), **self.told()})
-
-    def told(self) -> dict[str, Any]:
-        """How the weights were made, and how to draw with them."""
-        made: dict[str, Any] = {"steps": self.steps, "batch_size": BATCH, "learning_rate": RATE}
-        made |= {"ema_decay": AVERAGE, "teacher_steps": GRIDS, "teacher_guidance": GUIDANCE}
+        made: dict[str, Any] = {"steps": steps, "batch_size": BATCH, "learning_rate": RATE}
+        made |= {"ema_decay": AVERAGE, "paths": len(self.paths.labels), "teacher_steps": WALK.steps}
+        # it has always had its label: guidance would ask for what it never learnt
+        made |= {"teacher_guidance": WALK.guidance_scale, "label_dropout": 0.0}
         wishes = {"sampler": "consistency", "steps": 1, "guidance_scale": 1.0}
-        # the student has always had its label: guidance would ask for what it never learnt
-        return {"step": self.step, "train": {**made, "label_dropout": 0.0}, "draw": wishes}
+        told = {"model": self.teacher.config.to_dict(), "step": steps, "train": made}
+        write(path, weights, {**told, "draw": wishes})
+        print(json.dumps(made))
 
 
 def main() -> None:
-    """Trains, and writes the weights."""
+    """Walks, learns and writes the weights."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("--steps", type=int, default=3200)
-    parser.add_argument("--keep", type=Path, required=True)
+    parser.add_argument("--paths", type=int, default=24_576)
+    parser.add_argument("--steps", type=int, default=3000)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    work = Distillation(DiffusionModel.load(), mnist(), options.steps)
-    if options.keep.exists():
-        work.go_on(options.keep)
-    began, losses = time.perf_counter(), []
-    while work.step < options.steps:
-        losses.append(work.advance())
-        if work.step % SAVE_EVERY == 0 or work.step == options.steps:
-            work.save(options.keep)
-            print(work.step, sum(losses) / len(losses), time.perf_counter() - began, flush=True)
-            losses = []
-    work.write_weights(options.out)
-    print(json.dumps(work.told()))
+    teacher = DiffusionModel.load()
+    student = Student(teacher, walks(teacher, options.paths))
+    began, losses = time.perf_counter(), list[float]()
+    for loss in student.learn(options.steps):
+        losses.append(loss)
+        if len(losses) % TOLD_EVERY == 0:
+            mean = sum(losses[-TOLD_EVERY:]) / TOLD_EVERY
+            seconds = time.perf_counter() - began
+            print(f"{len(losses)} steps, loss {mean:.3f}, {seconds:.0f} s", file=sys.stderr)
+    student.write_weights(options.out, options.steps)
 
 
 if __name__ == "__main__":

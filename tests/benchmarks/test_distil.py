@@ -1,7 +1,6 @@
-"""The distillation: against laws whose consistency function is known, and against the package."""
+"""The student: against laws whose path from noise to picture is known, and against the package."""
 
 import math
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -9,19 +8,17 @@ from typing import Any, cast
 import distil as script
 import pytest
 import torch
-from small import MODEL, images
+from small import MODEL
 from torch import Tensor, nn
 
 from ddpm_lite.checkpoint import read
-from ddpm_lite.diffusion import q_sample
-from ddpm_lite.draw import DrawConfig, draw, make_denoiser, own_config
+from ddpm_lite.draw import DrawConfig, draw, own_config
 from ddpm_lite.model import DiffusionModel, new_net
-from ddpm_lite.sample import ddim, timesteps
 from ddpm_lite.schedule import NoiseSchedule, cosine_fine
 from ddpm_lite.unet import UNet
 
 SCHEDULE = cosine_fine(1000)
-MEAN, DEVIATION = 0.2, 0.3
+MEAN, DEVIATION = 0.2, 0.15
 
 
 def spread(schedule: NoiseSchedule, t: int) -> float:
@@ -42,6 +39,7 @@ class Known(nn.Module):
     def __init__(self, says: Any) -> None:
         super().__init__()
         self.says, self.config = says, MODEL.unet
+        self.head = nn.Linear(1, 1)  # tells the device
 
     def forward(self, x: Tensor, t: Tensor, label: Tensor | None) -> Tensor:
         each = [
@@ -63,80 +61,68 @@ def known(says: Any) -> UNet:
     return cast(UNet, Known(says))
 
 
-def pixels(t: Tensor) -> Tensor:
-    """Pixels at these times, none of which leads beyond black or white."""
-    generator = torch.Generator().manual_seed(0)
-    x_0 = MEAN + DEVIATION * torch.randn(len(t), 1, 1, 1, generator=generator).clamp(-2, 2)
-    eps = torch.randn(x_0.shape, generator=generator).clamp(-1, 1)
-    return q_sample(SCHEDULE, x_0, t, eps)
-
-
-# --- A Gaussian: the consistency function is known -----------------------------------------------
-
-
-@pytest.mark.parametrize(("steps", "most"), [(16, 0.1), (128, 0.012)])
-def test_the_known_end_is_the_same_after_a_step_of_the_teacher(steps: int, most: float) -> None:
-    times = torch.tensor(timesteps(1000, steps))
-    t, before, labels = times[:-2], times[1:-1], torch.zeros(steps - 1, dtype=torch.long)
-    x_t = pixels(t)
-    _, moved = script.teacher_step(known(mean_of), SCHEDULE, x_t, t, before, labels)
-    exact = known(lambda x, k: end_of(SCHEDULE, x, k))
-    now = script.guess(exact, SCHEDULE, x_t, t, labels)
-    then = script.guess(exact, SCHEDULE, moved, before, labels)
-    assert (now - then).abs().max() < most
-    # and what a network says that has learnt the mean alone is not the same on both sides
-    mean = known(mean_of)
-    apart = script.guess(mean, SCHEDULE, x_t, t, labels)
-    apart = apart - script.guess(mean, SCHEDULE, moved, before, labels)
-    assert apart.abs().max() > 2 * (now - then).abs().max()
-
-
-def test_a_guess_is_what_the_network_means() -> None:
-    t = torch.tensor([1, 300, 999])
-    x_t, labels = pixels(t), torch.zeros(3, dtype=torch.long)
-    found = script.guess(known(lambda x, k: x**2 + k / 1000), SCHEDULE, x_t, t, labels)
-    torch.testing.assert_close(found, x_t**2 + t.view(-1, 1, 1, 1) / 1000, atol=1e-5, rtol=0)
-
-
-# --- The teacher's step is the package's ---------------------------------------------------------
-
-
-def untrained(seed: int = 0) -> DiffusionModel:
-    """A small network whose words are far from zero."""
-    config = replace(MODEL, schedule="cosine_fine", T=1000)
-    torch.manual_seed(seed)
-    net = new_net(config.unet)
-    nn.init.normal_(net.head.weight, std=0.3)
+def teacher(net: UNet) -> DiffusionModel:
+    """A model of 1000 steps with this network."""
+    config = replace(MODEL, schedule="cosine_fine", T=1000, target="v")
     return DiffusionModel(net.eval().requires_grad_(False), config, config.build_schedule())
 
 
-@pytest.mark.parametrize("place", [0, 3, 7])
-def test_the_teachers_step_is_the_guided_ddim_of_the_package(place: int) -> None:
-    model, labels = untrained(), torch.tensor([0, 1, 1])
-    times = timesteps(1000, 8)
-    x = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(1))
-    config = DrawConfig(guidance_scale=1.3, precision="float32")
-    seen: list[tuple[Tensor, int]] = []
+def untrained() -> DiffusionModel:
+    """A small network whose words are far from zero."""
+    torch.manual_seed(0)
+    net = new_net(MODEL.unet)
+    nn.init.normal_(net.head.weight, std=0.3)
+    return teacher(net)
 
-    def asked(x: Tensor, t: int) -> Tensor:
-        seen.append((x, t))
-        return make_denoiser(model, labels, config)(x, t)
 
-    state = list(ddim(asked, model.schedule, x, 8))[place]
-    x_t, t = seen[place]
-    now, then = torch.full((3,), t), torch.full((3,), times[place + 1])
-    x_0, moved = script.teacher_step(model.net, model.schedule, x_t, now, then, labels)
-    assert (x_0.abs() == 1).any()  # it has been clipped
-    torch.testing.assert_close(x_0, state.x_0, atol=1e-5, rtol=1e-4)
-    if place < 7:
-        torch.testing.assert_close(moved, state.x_t, atol=1e-5, rtol=1e-4)
+# --- A Gaussian: its paths are known -------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def paths() -> script.Paths:
+    """Walked with the exact denoiser of the Gaussian, in steps so small that they hardly err."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(script, "WALK", replace(script.WALK, steps=100))
+        return script.walks(teacher(known(mean_of)), 2 * script.BATCH)
+
+
+def test_a_path_ends_where_the_odes_does(paths: script.Paths) -> None:
+    assert paths.states.shape == (128, 100, 1, 8, 8)
+    assert paths.times[0] == 1000
+    assert (paths.times.diff() < 0).all()
+    exact = end_of(SCHEDULE, paths.states[:, 0].float(), 1000)
+    assert exact.std() > 0.9 * DEVIATION
+    assert (paths.ends - exact).abs().mean() < 0.01
+
+
+def test_all_states_of_a_path_lead_to_its_end(paths: script.Paths) -> None:
+    for place, t in enumerate(paths.times.tolist()):
+        exact = end_of(SCHEDULE, paths.states[:, place].float(), t)
+        assert (paths.ends - exact).abs().mean() < 0.01
+
+
+def test_the_exact_student_has_almost_no_loss_and_the_mean_has_much(paths: script.Paths) -> None:
+    losses = {}
+    for name, says in (("exact", lambda x, k: end_of(SCHEDULE, x, k)), ("mean", mean_of)):
+        student = script.Student(teacher(known(mean_of)), paths)
+        student.net = known(says)
+        losses[name] = student.loss().item()
+    assert losses["exact"] < 0.01 * 8  # the distance of 8 x 8 pixels that miss by a hundredth
+    assert losses["mean"] > 5 * losses["exact"]
+
+
+def test_labels_and_noises_are_those_of_the_numbers_of_the_paths(paths: script.Paths) -> None:
+    again = script.walks(teacher(known(mean_of)), script.BATCH)
+    assert torch.equal(again.states[:, 0], paths.states[: script.BATCH, 0])
+    assert torch.equal(again.labels, paths.labels[: script.BATCH])
+    assert set(paths.labels.tolist()) == set(range(MODEL.unet.classes))
+    noise = paths.states[:, 0].float()
+    assert not torch.equal(noise[: script.BATCH], noise[script.BATCH :])
+    assert abs(noise.mean()) < 0.05
+    assert noise.std() == pytest.approx(1, abs=0.05)
 
 
 # --- The loss and the training -------------------------------------------------------------------
-
-
-def work(steps: int = 6) -> script.Distillation:
-    return script.Distillation(untrained(), images(), steps)
 
 
 def test_the_distance_is_almost_the_euclidean_and_flat_where_it_is_zero() -> None:
@@ -151,56 +137,37 @@ def test_the_distance_is_almost_the_euclidean_and_flat_where_it_is_zero() -> Non
     assert near == pytest.approx((28e-5) ** 2 / (2 * c), rel=0.01)
 
 
-def test_at_the_last_time_the_teachers_own_guess_is_wanted(
+def student(paths: int = 64) -> script.Student:
+    return script.Student(untrained(), script.walks(untrained(), paths))
+
+
+def test_half_of_a_batch_begins_at_the_noise_and_the_rest_anywhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With a way of one step each time is the last, so that nothing of the student is wanted."""
-    seen: dict[str, Tensor] = {}
-    monkeypatch.setattr(script, "GRIDS", (1,))
+    asked: list[tuple[Tensor, Tensor]] = []
+    made = student()
 
-    def noted(x: Tensor, y: Tensor) -> Tensor:
-        seen["said"], seen["wanted"] = x, y
-        return (x - y).square().mean((1, 2, 3))
+    def noted(x_t: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        asked.append((x_t, t))
+        return x_t
 
-    monkeypatch.setattr(script, "distance", noted)
-    both = work()
-    both.student.head.weight.data.normal_()  # what it says is not what its teacher does
-    batch = next(work().batches)
-    both.loss()
-    made = torch.Generator().manual_seed(0)
-    torch.randint(1, (script.BATCH,), generator=made)
-    t = torch.full((script.BATCH,), 1000)
-    x_T = q_sample(both.shipped.schedule, batch[0], t, torch.randn(batch[0].shape, generator=made))
-    config = DrawConfig(precision="float32")  # of guidance 1.3
-    wanted = make_denoiser(both.shipped, batch[1], config)(x_T, 1000)
-    torch.testing.assert_close(seen["wanted"], wanted, atol=1e-5, rtol=1e-4)
-    assert (seen["said"] - wanted).abs().max() > 0.1
-    assert not seen["wanted"].requires_grad
-
-
-def test_a_training_that_goes_on_is_where_it_was(tmp_path: Path) -> None:
-    first = work()
-    for _ in range(3):
-        first.advance()
-    first.save(tmp_path / "kept.safetensors")
-    again = work()
-    again.go_on(tmp_path / "kept.safetensors")
-    assert again.step == 3
-    for mine, theirs in ((again.student, first.student), (again.average, first.average)):
-        for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):
-            assert torch.equal(a, b)
-    shown = [w.optimizer.state_dict()["state"] for w in (first, again)]
-    assert all(torch.equal(shown[0][i]["exp_avg"], shown[1][i]["exp_avg"]) for i in shown[0])
-    assert again.advance() > 0
-    assert again.step == 4
+    monkeypatch.setattr(made, "guess", noted)
+    for _ in range(4):
+        made.loss()
+    noises = made.paths.states[:, 0].float()
+    for x_t, t in asked:
+        assert (t[: script.FROM_NOISE] == 1000).all()
+        assert all((noises == x).flatten(1).all(1).any() for x in x_t[: script.FROM_NOISE])
+    later = torch.cat([t[script.FROM_NOISE :] for _, t in asked])
+    assert set(later.tolist()) == set(made.paths.times.tolist())
 
 
 def test_its_weights_are_a_model_that_says_how_it_is_drawn(tmp_path: Path) -> None:
-    made = work(2)
-    for _ in range(2):
-        made.advance()
+    made = student()
+    for _ in made.learn(2):
+        pass
     path = tmp_path / "student.safetensors"
-    made.write_weights(path)
+    made.write_weights(path, 2)
     model = DiffusionModel.load(path)
     for mine, theirs in zip(model.net.parameters(), made.average.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-4, rtol=1e-3)  # of float16
@@ -208,24 +175,21 @@ def test_its_weights_are_a_model_that_says_how_it_is_drawn(tmp_path: Path) -> No
     assert draw(model, 2).shape == (2, 1, 8, 8)
 
 
-def test_a_finished_training_writes_the_same_weights_again(
+def test_the_command_writes_the_same_weights_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(script.DiffusionModel, "load", lambda *_: untrained())
-    monkeypatch.setattr(script, "mnist", images)
-    kept, out = tmp_path / "kept.safetensors", tmp_path / "out.safetensors"
-    words = ["distil", str(out), "--steps", "2", "--keep", str(kept)]
-    monkeypatch.setattr("sys.argv", words)
-    script.main()
-    shutil.move(out, tmp_path / "first.safetensors")
-    script.main()
-    first, second = (read(path) for path in (tmp_path / "first.safetensors", out))
-    assert first[1] == second[1]
-    assert first[0].keys() == second[0].keys()
-    assert all(torch.equal(first[0][name], second[0][name]) for name in first[0])
+    found = []
+    for name in ("first", "second"):
+        out = tmp_path / f"{name}.safetensors"
+        monkeypatch.setattr("sys.argv", ["distil", str(out), "--paths", "64", "--steps", "2"])
+        script.main()
+        found.append(read(out))
+    assert found[0][1] == found[1][1]
+    assert found[0][0].keys() == found[1][0].keys()
+    assert all(torch.equal(found[0][0][name], found[1][0][name]) for name in found[0][0])
 
 
-def test_a_small_student_learns_where_the_ways_end() -> None:
-    made = work(60)
-    losses = [made.advance() for _ in range(60)]
+def test_a_small_student_learns_where_the_paths_end() -> None:
+    losses = list(student().learn(60))
     assert sum(losses[-10:]) < 0.9 * sum(losses[:10])
