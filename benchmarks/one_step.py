@@ -37,11 +37,6 @@ def drawn(model: DiffusionModel, config: DrawConfig, n: int) -> Tensor:
     return torch.cat(batches)
 
 
-def border(images: Tensor) -> float:
-    """The mean grey of the three outermost rows, 0 to 255, where real digits are black."""
-    return round(float(torch.cat([images[:, :, :3], images[:, :, -3:]]).float().mean()), 2)
-
-
 def measured(name: str, n: int) -> list[dict[str, Any]]:
     """A row for each number of steps."""
     model, reference = DiffusionModel.load(name), features(mnist(train=False).pixels)
@@ -50,8 +45,7 @@ def measured(name: str, n: int) -> list[dict[str, Any]]:
         config = replace(own_config(model), steps=steps)
         asked = steps * (1 if config.guidance_scale == 1 else 2)  # guidance asks twice a step
         images = drawn(model, config, n)
-        found = {**judged(images, reference), "border": border(images)}
-        rows.append({"model": name, "steps": steps, "asked": asked, **found})
+        rows.append({"model": name, "steps": steps, "asked": asked, **judged(images, reference)})
         print(rows[-1], file=sys.stderr, flush=True)
     return rows
 
@@ -67,7 +61,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = [row for name in STEPS for row in measured(name, options.n)]
     head = {"command": shlex.join(["python", *sys.argv]), "n": options.n}
-    head |= {"guidance": DrawConfig().guidance_scale, "real_border": border(mnist(False).pixels)}
+    head["guidance"] = DrawConfig().guidance_scale
     options.out.write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n")
     print(options.out)
 

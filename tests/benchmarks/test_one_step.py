@@ -16,6 +16,8 @@ from ddpm_lite.draw import DrawConfig, own_config
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import ddim, denoiser, initial_noise, last
 
+MODELS = ("mnist_one_step", "mnist")
+
 
 @cache
 def committed() -> dict[str, Any]:
@@ -48,22 +50,13 @@ def nearer(a: dict[str, Any], b: dict[str, Any]) -> bool:
 
 
 def test_the_file_says_what_the_page_says() -> None:
-    student, teacher = ({n: row(m, n) for n in (1, 2, 4)} for m in ("mnist_one_step", "mnist"))
-    assert nearer(student[1], teacher[1])
-    assert nearer(teacher[2], student[1])
-    assert nearer(student[1], student[2])
-    assert nearer(student[2], student[4])
-    borders = [student[n]["border"] for n in (1, 2, 4)]
-    assert borders == sorted(borders)
-    assert committed()["real_border"] < teacher[4]["border"] < teacher[1]["border"] < borders[0]
-
-
-def test_the_border_is_the_edge_above_and_below() -> None:
-    images = torch.full((2, 1, 28, 28), 200, dtype=torch.uint8)
-    images[:, :, :3] = 10
-    images[0, :, 25:] = 30
-    images[1, :, 25:] = 50
-    assert script.border(images) == 25
+    student, teacher = ({n: row(m, n) for n in script.STEPS[m]} for m in MODELS)
+    assert nearer(student[1], teacher[2])
+    assert not nearer(teacher[4], student[1])
+    assert nearer(student[2], student[1])
+    assert not nearer(teacher[10], student[2])
+    assert teacher[4]["asked"] == 8
+    assert student[1]["recall"] < student[2]["recall"]
 
 
 @pytest.mark.parametrize(("name", "guidance"), [("mnist", 1.3), ("mnist_one_step", 1.0)])
