@@ -93,6 +93,7 @@ function render({ model, el }) {
     schedule,
     seed: chosen.seed,
     denoise: () => runs.sample(own.start),
+    any: !model.get("labelled"),
   });
   own.node.hidden = !model.get("digits").length; // a sketch is grey
   const again = () => (chosen.nextSeed(), fromNoise());

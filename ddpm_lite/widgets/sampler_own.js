@@ -3,16 +3,17 @@ import { noised } from "./samplers.js";
 import { picture, sketchPad } from "./sketch.js";
 
 const PAD = 150;
-const HINT = "With the digit “any” the model follows the sketch alone; more noise leaves it more freedom.";
+const HINT = "More noise leaves the model more freedom.";
+const OR_ANY = "With the digit “any” it follows the sketch alone.";
 
 // A digit of the reader's own, noised to a chosen time: where `denoise` then begins.
 /**
  * @param {{
  *   side: number, digits: Float32Array[], digit: number, t: number, schedule: Tables,
- *   seed: () => number, denoise: () => void,
+ *   seed: () => number, denoise: () => void, any: boolean,
  * }} options
  */
-export function ownDigit({ side, digits, digit, t, schedule, seed, denoise }) {
+export function ownDigit({ side, digits, digit, t, schedule, seed, denoise, any }) {
   const noisy = noisyPicture(side);
   const renew = () => noisy.show(noised(schedule, pad.read(), t, normal(uniform(seed()))), t);
   const pad = sketchPad({
@@ -32,7 +33,7 @@ export function ownDigit({ side, digits, digit, t, schedule, seed, denoise }) {
     change: (value) => ((t = value), renew()),
   });
   const press = button("Load the model and denoise it", denoise, "denoise");
-  const hint = h("p", { className: "w-note", textContent: HINT });
+  const hint = h("p", { className: "w-note", textContent: any ? `${HINT} ${OR_ANY}` : HINT });
   const style = { flex: "1 1 15rem" };
   const tools = h("div", { style }, row(...ready.nodes), row(time), row(press), hint);
   const parts = [figure(pad, h("figcaption", {}, "sketch here")), noisy.node, tools];

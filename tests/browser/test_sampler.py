@@ -375,6 +375,7 @@ def test_the_student_draws_in_one_step_and_offers_only_what_it_knows(
     page = widget_page(one)
     assert page.locator("[data-name=guidance]").count() == 0
     assert "any" not in page.locator("[data-name=label] option").all_inner_texts()
+    assert "any" not in page.locator(".w-own .w-note").inner_text()
     model = DiffusionModel.load("mnist_one_step")
     config = DrawConfig(guidance_scale=1.0, precision="float32")
     for steps in (1, 2, 4):
