@@ -22,10 +22,10 @@ class Widget:
     module: ClassVar[str]
     """The ES module in this folder, without its suffix."""
 
-    height: ClassVar[int] = 320
+    height: int = 320
     """The height in pixels that the page keeps free while the module loads."""
 
-    narrow_height: ClassVar[int | None] = None
+    narrow_height: int | None = None
     """The same on a page narrower than 600 pixels, where parts stand below each other."""
 
     description: str

@@ -110,6 +110,8 @@ class Sampler(Widget):
             sizes={"total": RUNTIME_BYTES + MODELS[model].stat().st_size},
             worker=source("sampler_worker"),
         )
+        if labelled:  # there is no knob for guidance
+            self.height, self.narrow_height = 750, 1060
         self.model = model
 
     def live(self) -> "anywidget.AnyWidget":

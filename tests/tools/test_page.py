@@ -1,5 +1,6 @@
 """One page anew: which it is, and when its cells run again."""
 
+import os
 from pathlib import Path
 
 import colab
@@ -100,3 +101,15 @@ def test_a_book_that_is_not_built_is_built_first(
     assert page_tool.main() == 2
     assert "`make book`" in capsys.readouterr().err
     assert done == []
+
+
+def test_a_page_whose_cells_ran_again_is_read_again(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sphinx reads a page when it is newer than before, whatever its outputs are."""
+    os.utime(page, (0, 0))
+    monkeypatch.setattr(run_chapters, "install", lambda folder: None)
+    monkeypatch.setattr(run_chapters, "run", lambda page, package: (None, 1.0))
+    monkeypatch.setattr(run_chapters, "keep", lambda page, notebook, seconds: None)
+    page_tool.run_again(page)
+    assert page.stat().st_mtime > 0
