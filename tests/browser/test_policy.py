@@ -55,6 +55,12 @@ SMUGGLED = {
 
 
 @pytest.fixture
+def page(blank_page: Page) -> Page:
+    """One for all tests here, which leave nothing behind that the next could see."""
+    return blank_page
+
+
+@pytest.fixture
 def away(tmp_path: Path) -> Any:
     """Another place, from which no page shall take anything."""
     (tmp_path / "x.js").write_text("window.harmed = 1")
