@@ -9,6 +9,7 @@ import time
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from small import trainer
@@ -23,10 +24,12 @@ SCRIPT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
+import numpy as np
 import torch
 import torch.distributed as dist
 from small import MODEL, config, images
 from ddpm_lite.processes import all_or_none, first_alone, join_world, leave_world, world
+from ddpm_lite.run import CHECKPOINT, RunConfig, run
 from ddpm_lite.train import Trainer
 
 def outcome(work):
@@ -64,6 +67,12 @@ resumed = Trainer(MODEL, config(times="half_log"), images(), device)
 lines.append(str(resumed.resume(folder / "one")))
 lines.append(" ".join(map(str, losses)))
 lines.append(" ".join(str(state.loss) for state in resumed.steps()))
+for name, steps in (("through", 100), ("parts", 50), ("parts", 100)):
+    training = Trainer(MODEL, config(steps=steps), images(), device)
+    resume = (folder / name / CHECKPOINT).exists()
+    run(training, RunConfig(folder / name, resume, picture_steps=10**9))
+    weights = torch.cat([p.detach().flatten() for p in training.net.parameters()])
+    np.save(folder / name / f"rank{rank}.npy", weights.numpy())
 leave_world()
 lines.append(str(dist.is_initialized()))
 (folder / f"rank{rank}.txt").write_text("\\n".join(lines))
@@ -131,6 +140,15 @@ def test_one_process_goes_on_from_two_and_two_from_one(folder: Path) -> None:
     for lines in told(folder):
         assert lines[4] == "[]"
         assert list(map(float, lines[6].split())) == pytest.approx(undisturbed, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_keep_equal_weights_and_resume_exactly(folder: Path) -> None:
+    for name in ("through", "parts"):
+        first, second = (np.load(folder / name / f"rank{rank}.npy") for rank in (0, 1))
+        assert (first == second).all()
+    tensors, weights = (read(folder / name / CHECKPOINT)[0] for name in ("through", "parts"))
+    assert weights.keys() == tensors.keys()
 
 
 def pictures(folder: Path) -> Path:

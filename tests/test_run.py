@@ -1,4 +1,4 @@
-"""A training's folder: what is written, what survives a kill, what two processes share."""
+"""A training's folder: what is written, and what survives a kill."""
 
 import errno
 import json
@@ -7,14 +7,13 @@ import os
 import random
 import re
 import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-import numpy as np
+import apart
 import pytest
 import torch
 from small import MODEL, assert_same, config, images, trainer, weights
@@ -473,19 +472,10 @@ def test_both_checkpoints_lie_where_a_link_leads(tmp_path: Path) -> None:
 # --- One run a folder ----------------------------------------------------------------------------
 
 
-def elsewhere(code: str, *words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", code, *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-HOLD = """
-import os, signal, sys
-from pathlib import Path
-from ddpm_lite.lock import locked
-with locked(Path(sys.argv[1])) as ours:
-    print(ours, flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
+def held_elsewhere(folder: Path) -> str:
+    """Whether another process gets the folder's lock, which is killed while it has it."""
+    assert finished(apart.start(apart.hold, folder)) == -signal.SIGKILL
+    return (folder / "ours").read_text()
 
 
 def test_a_second_run_in_a_folder_is_refused_and_the_first_one_goes_on(
@@ -500,7 +490,7 @@ def test_a_second_run_in_a_folder_is_refused_and_the_first_one_goes_on(
                     start(RunConfig(folder=tmp_path, resume=resume))
                 refused.append(str(error.value))
         if len(refused) == 4:  # once is enough: it takes long to start
-            assert elsewhere(HOLD, tmp_path).stdout == "False\n"
+            assert held_elsewhere(tmp_path) == "False"
         return torch.zeros(64, 1, 8, 8, dtype=torch.uint8)
 
     monkeypatch.setattr(run_module, "draw", second)
@@ -511,8 +501,7 @@ def test_a_second_run_in_a_folder_is_refused_and_the_first_one_goes_on(
 
 
 def test_a_killed_run_leaves_no_lock_behind(tmp_path: Path) -> None:
-    killed = elsewhere(HOLD, tmp_path)
-    assert (killed.stdout, killed.returncode) == ("True\n", -signal.SIGKILL)
+    assert held_elsewhere(tmp_path) == "True"
     assert (tmp_path / LOCK).exists()
     run(trainer(), RunConfig(folder=tmp_path))
 
@@ -592,29 +581,7 @@ def test_nan_stops_before_the_weights_are_touched_and_keeps_the_checkpoint(tmp_p
     assert (tmp_path / CHECKPOINT).read_bytes() == good
 
 
-# --- Killed, and many ----------------------------------------------------------------------------
-
-
-SCRIPT = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from small import MODEL, images
-from ddpm_lite.run import CHECKPOINT, METRICS, RunConfig, run
-from ddpm_lite.train import TrainConfig, Trainer
-config = TrainConfig(steps=400, batch_size=8, precision="float32", ema_decay=0.9)
-trainer = Trainer(MODEL, config, images(), "cpu")
-folder = Path(sys.argv[1])
-resume = (folder / CHECKPOINT).exists()
-(folder / METRICS).unlink(missing_ok=True) if not resume else None  # of a kill before it
-run(trainer, RunConfig(folder, resume, save_minutes=0, picture_steps=10**9))
-"""
-
-
-def start(folder: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", SCRIPT, str(folder), str(Path(__file__).parent)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+# --- Killed --------------------------------------------------------------------------------------
 
 
 def losses(folder: Path) -> list[tuple[int, float]]:
@@ -622,72 +589,34 @@ def losses(folder: Path) -> list[tuple[int, float]]:
     return [(line["step"], line["loss"]) for line in map(json.loads, lines)]
 
 
-def wait_for_checkpoint(process: subprocess.Popen[bytes], path: Path, old: float) -> bool:
+def wait_for_checkpoint(process: ForkServerProcess, path: Path, old: float) -> bool:
     """Waits until the process has written a newer checkpoint; False if it ended before."""
     while not path.exists() or path.stat().st_mtime <= old:
-        if process.poll() is not None:
+        if process.exitcode is not None:
             return False
         time.sleep(0.01)
     return True
 
 
+def finished(process: ForkServerProcess) -> int | None:
+    """The status with which it ends, or the negative number of the signal that has ended it."""
+    process.join()
+    return process.exitcode
+
+
 @pytest.mark.slow
 def test_run_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
-    assert start(tmp_path / "through").wait() == 0
+    assert finished(apart.start(apart.train, tmp_path / "through")) == 0
     path, moments, kills = tmp_path / "killed" / CHECKPOINT, random.Random(0), 0
     for _ in range(4):
-        process = start(tmp_path / "killed")
+        process = apart.start(apart.train, tmp_path / "killed")
         written = path.stat().st_mtime if path.exists() else 0.0
         if wait_for_checkpoint(process, path, written):
             time.sleep(moments.uniform(0, 0.3))
-            process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
+            process.kill()
+        kills += finished(process) == -signal.SIGKILL
     assert kills >= 1
-    assert start(tmp_path / "killed").wait() == 0
+    assert finished(apart.start(apart.train, tmp_path / "killed")) == 0
     assert losses(tmp_path / "killed") == losses(tmp_path / "through")
     assert_same(read(path)[0], read(tmp_path / "through" / CHECKPOINT)[0])
     assert not list((tmp_path / "killed").glob(".*.tmp"))
-
-
-DISTRIBUTED = """
-import sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-import numpy as np
-import torch
-from small import MODEL, images
-from ddpm_lite.processes import join_world
-from ddpm_lite.run import CHECKPOINT, METRICS, RunConfig, run
-from ddpm_lite.train import TrainConfig, Trainer
-torch.set_num_threads(1)
-world, device = Path(sys.argv[1]), join_world()
-for name, steps in (("through", 100), ("parts", 50), ("parts", 100)):
-    config, folder = TrainConfig(steps, 8, precision="float32", ema_decay=0.9), world / name
-    trainer = Trainer(MODEL, config, images(), device)
-    run(trainer, RunConfig(folder, resume=(folder / CHECKPOINT).exists(), picture_steps=10**9))
-    weights = torch.cat([p.detach().flatten() for p in trainer.net.parameters()])
-    np.save(folder / f"rank{trainer.rank}.npy", weights.numpy())
-"""
-
-
-def torchrun(folder: Path) -> None:
-    script = folder / "distributed.py"
-    script.write_text(DISTRIBUTED)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run(
-        [*command, str(script), str(folder), str(Path(__file__).parent)],
-        check=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        timeout=300,
-    )
-
-
-@pytest.mark.slow
-def test_two_processes_keep_equal_weights_and_resume_exactly(tmp_path: Path) -> None:
-    torchrun(tmp_path)
-    first, second = (np.load(tmp_path / "through" / f"rank{rank}.npy") for rank in (0, 1))
-    assert (first == second).all()
-    tensors = read(tmp_path / "through" / CHECKPOINT)[0]
-    weights = read(tmp_path / "parts" / CHECKPOINT)[0]
-    assert weights.keys() == tensors.keys()

@@ -109,6 +109,24 @@ def bare_page(browser: Browser, _log: Log) -> Iterator[Page]:
 
 
 @pytest.fixture
+def blank_page(bare_page: Page, log: Log) -> Iterator[Page]:
+    """The same page, empty again: for tests that take no notice of an earlier visitor.
+
+    A module whose tests are all so calls it `page`. Whoever counts requests, has the page keep
+    something, or gives it a script for good needs a fresh visitor.
+    """
+    page = bare_page
+    page.goto("about:blank")
+    page.set_viewport_size(WIDE)
+    page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+    page.mouse.move(0, 0)
+    log.clear()  # of what the page before said as it went
+    yield page
+    page.unroute_all()
+    page.goto("about:blank")
+
+
+@pytest.fixture
 def widget_page(bare_page: Page, log: Log, tmp_path: Path) -> Iterator[Callable[..., Page]]:
     """Opens a widget alone on a page: `widget_page(widget, theme="dark", width=400, calm=True)`.
 

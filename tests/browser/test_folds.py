@@ -20,6 +20,12 @@ SEEN = """(id) => {
 }"""
 
 
+@pytest.fixture
+def page(blank_page: Page) -> Page:
+    """One for all tests here, which leave nothing behind that the next could see."""
+    return blank_page
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_link_to_what_is_folded_opens_it(site_url: str, page: Page, name: str) -> None:
     page.goto(f"{site_url}/{name}")

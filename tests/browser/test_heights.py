@@ -40,6 +40,12 @@ HEIGHTS = """() => [...document.querySelectorAll(".book-widget")].map((node) => 
 })"""
 
 
+@pytest.fixture
+def page(blank_page: Page) -> Page:
+    """One for all tests here, which leave nothing behind that the next could see."""
+    return blank_page
+
+
 @pytest.mark.parametrize("width", [COLUMN, 400])
 @pytest.mark.parametrize("make", ALL)
 def test_a_widget_takes_the_room_that_is_kept(

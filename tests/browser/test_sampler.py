@@ -33,6 +33,12 @@ Show = Callable[..., Page]
 SHAPE = (1, 28, 28)
 
 
+@pytest.fixture
+def page(blank_page: Page) -> Page:
+    """One for all tests here, which leave nothing behind that the next could see."""
+    return blank_page
+
+
 @pytest.fixture(scope="module")
 def made() -> Sampler:
     """The widget, for a page beside which its files lie."""

@@ -98,6 +98,12 @@ WORKERS = """() => {
 """In the place of workers: some that never answer."""
 
 
+@pytest.fixture
+def page(blank_page: Page) -> Page:
+    """One for all tests here, which leave nothing behind that the next could see."""
+    return blank_page
+
+
 def shown(page: Page, widget: Widget, kernel: bool = True) -> int:
     """Render it as a notebook does; gives the number of its listeners."""
     state: dict[str, Any] = widget.state | {"description": widget.description}
