@@ -143,7 +143,7 @@ def test_one_process_goes_on_from_two_and_two_from_one(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_keep_equal_weights_and_resume_exactly(folder: Path) -> None:
+def test_two_processes_keep_equal_weights_when_they_go_on(folder: Path) -> None:
     for name in ("through", "parts"):
         first, second = (np.load(folder / name / f"rank{rank}.npy") for rank in (0, 1))
         assert (first == second).all()
