@@ -50,6 +50,7 @@ def test_the_classifier_of_grey_digits_reads_them() -> None:
     assert accuracy(load_classifier(), some) > accuracy(load_classifier(), plain) - 0.003
 
 
+@pytest.mark.slow
 def test_the_colours_are_the_same_each_time_and_others_in_both_parts() -> None:
     test = load("coloured_mnist", train=False)
     assert test.digest == coloured_mnist(train=False).digest

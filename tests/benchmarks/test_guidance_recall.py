@@ -82,6 +82,7 @@ def test_what_real_digits_reach_is_a_mean_over_sets_beside_the_first() -> None:
         assert found[f"{name}_spread"] == pytest.approx(stdev(pair), abs=1e-4), name
 
 
+@pytest.mark.slow
 def test_what_real_digits_reach_comes_out_again() -> None:
     found = script.real_marks(digits().reference, committed()["n"])
     assert found == pytest.approx(committed()["real"], abs=0.003)

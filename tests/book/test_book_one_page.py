@@ -8,6 +8,7 @@ from book_one_page import ONE_PAGE
 from small_book import HEADER, SmallBook
 
 
+@pytest.mark.slow
 def test_only_the_page_that_is_wanted_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
