@@ -2,8 +2,9 @@
 
 Every variant differs from the first in one thing. All get the same time of one core (the process's
 own clock, so that other work on the machine costs nothing), the same batches and the same seeds,
-and each is judged by how well its averaged weights guess x_0 for held-out pictures at sixteen log
-signal-to-noise ratios: a number that means the same for every target, weight and law of times.
+and each is judged by what its averaged weights draw without guidance, and by how well they guess
+x_0 for held-out pictures at sixteen log signal-to-noise ratios: a number that means the same for
+every target, weight and law of times.
 
     OMP_NUM_THREADS=1 python benchmarks/colour_study.py cifar10/train cifar10/test --minutes 20
 
@@ -12,6 +13,8 @@ A variant that is already in the output file is not trained again, so a stopped 
 
 import argparse
 import json
+import shlex
+import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,19 +25,14 @@ from torch import Tensor
 
 from ddpm_lite.data import Images, load, to_float
 from ddpm_lite.diffusion import predict, q_sample
+from ddpm_lite.draw import DrawConfig, balanced_labels, draw
+from ddpm_lite.evaluate import sample_quality
+from ddpm_lite.judges import Judge, find_judge
 from ddpm_lite.model import DiffusionModel, ModelConfig
 from ddpm_lite.train import TrainConfig, Trainer
-from ddpm_lite.unet import UNetConfig, count_parameters
+from ddpm_lite.unet import PRESETS, count_parameters
 
-NET = UNetConfig(
-    image_channels=3,
-    channels=(64, 128, 128),
-    attention=(1,),
-    heads=4,
-    groups=8,
-    patch=2,
-    classes=10,
-)
+NET = PRESETS["cifar10_small"]
 MODEL = ModelConfig(unet=NET, side=32, schedule="cosine", target="v")
 PLAN = TrainConfig(
     batch_size=64, learning_rate=1e-3, ema_decay=0.998, flip=True, cooldown=0.3, warmup_steps=100
@@ -43,7 +41,7 @@ PLAN = TrainConfig(
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "base": ({}, {}, {}),
     "narrow": ({"channels": (48, 64, 96)}, {}, {}),
-    "wide": ({"channels": (96, 128, 192)}, {}, {}),
+    "wide": ({"channels": (96, 160, 192)}, {}, {}),
     "full resolution": (
         {"channels": (32, 64, 128, 128), "attention": (2,), "patch": 1}, {}, {},
     ),
@@ -59,7 +57,12 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 
 LEVELS = 16
 JUDGED = 512
-"""Test pictures that every variant is judged on."""
+"""Test pictures whose x_0 every variant guesses."""
+
+DRAWN = 1000
+"""Pictures that every variant draws."""
+
+DRAW = DrawConfig(sampler="dpm_solver", steps=20, guidance_scale=1.0)
 
 
 def configurations(name: str) -> tuple[ModelConfig, TrainConfig]:
@@ -109,15 +112,30 @@ def _error(model: DiffusionModel, pixels: Tensor, t: int, seed: int) -> float:
     return total / len(pixels)
 
 
-def study(name: str, images: Images, test: Tensor, minutes: float, folder: Path) -> dict[str, Any]:
+def drawn(model: DiffusionModel, judge: Judge) -> dict[str, Any]:
+    """What pictures are worth that are drawn without guidance."""
+    labels = balanced_labels(DRAWN, model.config.unet.classes)
+    found = sample_quality(draw(model, DRAWN, DRAW, labels), labels, 0, judge)
+    assert found.label_accuracy is not None
+    return {
+        "frechet": round(found.frechet, 2),
+        "frechet_floor": round(found.frechet_floor, 2),
+        "label_accuracy": round(found.label_accuracy, 3),
+    }
+
+
+def study(name: str, images: Images, test: Images, minutes: float, folder: Path) -> dict[str, Any]:
     """Trains and judges one variant; its averaged weights are kept in the folder."""
     model, train = configurations(name)
     train = plan_of(model, train, images, minutes)
     trainer = Trainer(model, train, images)
     seconds = timed(trainer, train.steps)
     trainer.save_weights(folder / f"{name.replace(' ', '_')}.safetensors")
-    found = errors(trainer.model(), test)
+    found = errors(trainer.model(), test.pixels[:: len(test) // JUDGED][:JUDGED])
+    judge = find_judge(test)
+    assert judge is not None
     return {
+        **drawn(trainer.model(), judge),
         "parameters": count_parameters(trainer.net),
         "steps": train.steps,
         "pictures": train.steps * train.batch_size,
@@ -139,17 +157,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/colour_study"))
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    out = options.folder / "study.json"
-    rows: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {}
-    images, held = load(options.train, side=32), load(options.test, side=32).pixels
-    test = held[:: len(held) // JUDGED][:JUDGED]
+    out = Path(__file__).parents[1] / "book" / "data" / "colour_study.json"
+    told: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {"rows": {}}
+    told |= {"command": shlex.join(["python", *sys.argv]), "minutes": options.minutes}
+    images, test = load(options.train, side=32), load(options.test, side=32)
     for name in VARIANTS:
-        if name not in rows:
-            rows[name] = study(name, images, test, options.minutes, options.folder)
-            out.write_text(json.dumps(rows, indent=1) + "\n")
-        print(
-            f"{name:22}", {k: v for k, v in rows[name].items() if k not in ("train",)}, flush=True
-        )
+        if name not in told["rows"]:
+            told["rows"][name] = study(name, images, test, options.minutes, options.folder)
+            out.write_text(json.dumps(told, indent=1) + "\n")
+            print(name, told["rows"][name], flush=True)
 
 
 if __name__ == "__main__":

@@ -124,6 +124,15 @@ class UNetConfig:
 PRESETS: Mapping[str, UNetConfig] = {
     "tiny": UNetConfig(channels=(32, 64), groups=8, heads=4, patch=2, classes=10),
     "mnist": UNetConfig(channels=(48, 64, 96), groups=8, heads=4, patch=2, classes=10),
+    "cifar10_small": UNetConfig(
+        image_channels=3,
+        channels=(64, 128, 128),
+        attention=(1,),
+        heads=4,
+        groups=8,
+        patch=2,
+        classes=10,
+    ),
     # The DDPM paper's CIFAR-10 network: 35.7 million parameters, no labels.
     "cifar10": UNetConfig(
         image_channels=3,
@@ -135,9 +144,9 @@ PRESETS: Mapping[str, UNetConfig] = {
         times_from=0,
     ),
 }
-"""Named shapes: `tiny` trains in a minute on a CPU, `mnist` is the shipped model's, `cifar10` is
-the DDPM paper's function of x_t and t. Equal weights make it google/ddpm-cifar10-32 of diffusers,
-with which the tests compare it."""
+"""Named shapes: `tiny` trains in a minute on a CPU, `mnist` is the shipped digit model's,
+`cifar10_small` the shipped colour model's, `cifar10` is the DDPM paper's function of x_t and t.
+Equal weights make it google/ddpm-cifar10-32 of diffusers, with which the tests compare it."""
 
 
 def frequencies(width: int, device: torch.device | str = "cpu") -> Tensor:

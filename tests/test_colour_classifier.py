@@ -2,18 +2,21 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from ddpm_lite.checkpoint import CheckpointError, read, write
 from ddpm_lite.classifier import accuracy, shifted
 from ddpm_lite.colour_classifier import (
+    WHITE,
+    Block,
     ColourClassifier,
     Plan,
-    covered,
     load_colour_classifier,
     save_colour_classifier,
     train,
+    whiten,
 )
 from ddpm_lite.data import CIFAR10, Images
 
@@ -52,15 +55,24 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path: Path) -> None:
         load_colour_classifier(tmp_path / "other")
 
 
-def test_each_picture_has_its_own_cover() -> None:
-    x = torch.ones(500, 3, 32, 32)
-    hidden = covered(x, 8, torch.Generator().manual_seed(0)) == 0
-    assert torch.equal(hidden[:, 0], hidden[:, 1])
-    assert torch.equal(hidden[:, 0], hidden[:, 2])
-    sizes = hidden[:, 0].sum((1, 2))
-    assert int(sizes.max()) == 7 * 7  # places less than half of 8 away from its middle
-    assert int(sizes.min()) >= 4 * 4  # a corner in the corner
-    assert len({tuple(places.nonzero()[0].tolist()) for places in hidden[:, 0]}) > 200
+def test_what_the_stem_says_is_uncorrelated_and_of_size_1() -> None:
+    """Smooth pictures, whose neighbours are nearly equal."""
+    rough = torch.randn(200, 3, 20, 20, generator=torch.Generator().manual_seed(0))
+    x = 20 * torch.nn.functional.avg_pool2d(rough, 5, stride=1) + 0.3
+    stem = torch.nn.Conv2d(3, WHITE, 2)
+    whiten(stem, x)
+    said = stem(x).movedim(1, 3).flatten(0, 2).T.numpy()  # (24, squares)
+    assert np.allclose(np.cov(said[:12]), np.eye(12), atol=1e-3)
+    assert np.array_equal(said[12:], -said[:12])
+    assert not any(p.requires_grad for p in stem.parameters())
+
+
+def test_a_new_block_hands_its_inputs_on() -> None:
+    block = Block(2, 4).eval()
+    x = torch.rand(1, 2, 6, 6)
+    halved = torch.nn.functional.max_pool2d(x, 2)
+    torch.testing.assert_close(block.widen[:2](x)[:, :2], halved)
+    assert block(x).shape == (1, 4, 3, 3)
 
 
 def test_what_a_move_brings_in_mirrors_the_picture() -> None:

@@ -1,0 +1,77 @@
+"""How the shipped colour model is judged: copies are found, the guidance is the best one."""
+
+import json
+from pathlib import Path
+
+import cifar10 as script
+import pytest
+import torch
+from packing import unpack
+
+from ddpm_lite.data import CIFAR10, Images
+from ddpm_lite.draw import DrawConfig
+from ddpm_lite.model import DiffusionModel, ModelConfig
+from ddpm_lite.unet import UNet, UNetConfig
+
+
+def pictures(n: int, seed: int) -> Images:
+    """Noise of the shape of CIFAR-10, class by class."""
+    generator = torch.Generator().manual_seed(seed)
+    pixels = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    return Images(pixels, (torch.arange(n) * 10) // n, CIFAR10)
+
+
+def test_the_nearest_two_are_those_of_a_search_one_by_one() -> None:
+    train, drawn = pictures(40, 0).pixels, pictures(3, 1).pixels
+    drawn[0] = train[7].flip(-1)  # a mirror image is found as well
+    gaps, places = script.nearest_two(drawn, train)
+    for row, picture in enumerate(drawn.double()):
+        both = [[(picture - p).norm() for p in (t, t.flip(-1))] for t in train.double()]
+        own = torch.stack([torch.stack(pair).min() for pair in both])
+        wanted = own.topk(2, largest=False)
+        torch.testing.assert_close(gaps[row], wanted.values, rtol=1e-6, atol=1e-3)
+        assert places[row].tolist() == wanted.indices.tolist()
+    assert places[0, 0] == 7
+
+
+def test_planted_copies_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, mixed = pictures(60, 0).pixels, pictures(20, 1).pixels
+    mixed[::5] = train[3:7]
+    found = script.copies({"mixed": mixed, "new": pictures(20, 2).pixels}, train)
+    assert found["mixed"]["copies"] == 4
+    assert found["new"]["copies"] == 0
+    assert found["new"]["least_ratio"] > 0.9
+
+
+def test_the_chosen_guidance_has_the_least_distance() -> None:
+    rows = [{"scale": s, "frechet": (s - 2) ** 2} for s in script.SCALES]
+    assert script.chosen(rows) == 2.0
+
+
+def test_some_come_from_all_classes() -> None:
+    found = script.some(pictures(200, 0), 60)
+    assert len(found) == 60
+    assert set(found.labels.tolist()) == set(range(10))
+
+
+def test_all_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "OUT", tmp_path / "cifar10.json")
+    monkeypatch.setattr(script, "DRAW", DrawConfig(steps=1))
+    monkeypatch.setattr(script, "SCALES", (1.0, 2.0))
+    monkeypatch.setattr(script, "SHOWN", 10)
+    unet = UNetConfig(image_channels=3, channels=(8, 8), groups=4, patch=4, classes=10)
+    config = ModelConfig(unet=unet, side=32, T=20)
+    model = DiffusionModel(UNet(unet).eval(), config, config.build_schedule())
+    script.measured(model, pictures(40, 0), pictures(40, 1), 100)
+    told = json.loads((tmp_path / "cifar10.json").read_text())
+    assert [row["scale"] for row in told["sweep"]] == [1.0, 2.0]
+    assert told["guidance"] in (1.0, 2.0)
+    assert told["plain"]["guidance_scale"] == 1.0
+    assert told["plain"]["bits_per_dim"] > 0
+    assert told["chosen"]["guidance_scale"] == told["guidance"]
+    assert told["chosen"]["n"] == told["plain"]["n"] == 100
+    assert unpack(told["pictures"], 3, 32, 32).shape == (10, 3, 32, 32)
+    told["guidance"] = 2.0  # what stands there is not measured again
+    (tmp_path / "cifar10.json").write_text(json.dumps(told))
+    script.measured(model, pictures(40, 0), pictures(40, 1), 100)
+    assert json.loads((tmp_path / "cifar10.json").read_text()) == told
