@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -204,3 +205,13 @@ def test_what_is_brought_is_what_the_lock_file_names() -> None:
         assert packages[f"node_modules/{name}"]["version"] == version
     assert all(entry["integrity"].startswith("sha512-") for entry in packages.values())
     assert [name for name, entry in packages.items() if "resolved" in entry] == []
+
+
+def test_the_size_of_the_zip_is_told() -> None:
+    """The first page says how much a reader downloads, in millions of bytes."""
+    archive = SITE / "ddpm-lite-book.zip"
+    if not archive.exists():
+        missing("run `make book` first")
+    told = re.search(r"one zip file</a> \((\d+) MB\)", (SITE / "book" / "index.html").read_text())
+    assert told is not None
+    assert int(told[1]) == pytest.approx(archive.stat().st_size / 1e6, abs=1.5)
