@@ -41,8 +41,17 @@ Weighting = Literal["simple", "min_snr", "bound"]
 """How the loss weighs the times."""
 Variance = Literal["posterior", "beta"]
 """The variance of p(x_{t-1} | x_t): beta_tilde_t or beta_t."""
+BoundVariance = Literal["posterior", "beta", "learned"]
+"""The same where the network may say it itself."""
 Model = Callable[[Tensor, Tensor], Tensor]
-"""A network with its labels filled in: (x_t, t) to its prediction of the target."""
+"""A network with its labels filled in: (x_t, t) to its prediction of the target (B, C, H, W).
+
+Twice as many channels may come, the second half being its `learned_variance`.
+"""
+
+VARIANCE_WEIGHT = 1e-3
+"""How much the bound counts beside the squared error where the variance is learned (Nichol and
+Dhariwal, arXiv:2102.09672, section 3.1)."""
 
 
 def check_name(kind: Any, name: str) -> None:
@@ -171,6 +180,7 @@ def predict(
 ) -> Prediction:
     """x_0 and eps from what a network trained on `target` put out for (x_t, t)."""
     check_name(Target, target)
+    output, _ = _halves(output, x_t)
     if target == "v":  # output, x_t and both parts of the answer: all (B, C, H, W)
         return Prediction(
             x_0_from_v(schedule, x_t, t, output), eps_from_v(schedule, x_t, t, output)
@@ -238,14 +248,32 @@ def training_loss(
 ) -> Tensor:
     """The weighted squared error of each image, shape (B,); the mean of it is what is minimised.
 
-    t may stay on the CPU, which spares a GPU one stop a step; the model gets it where x_0 is.
+    A network that says its variance too pays its part of the bound besides, in bits a dimension
+    times T and VARIANCE_WEIGHT; only what it says of the variance hears of that part. t may stay on
+    the CPU, which spares a GPU one stop a step; the model gets it where x_0 is.
     """
+    x_t = q_sample(schedule, x_0, t, eps)
     # x_t (B, C, H, W) and t (B,) go in, the network's guess (B, C, H, W) comes out
-    output = model(q_sample(schedule, x_0, t, eps), to_device(t, x_0.device)).to(x_0.dtype)
+    output = model(x_t, to_device(t, x_0.device)).to(x_0.dtype)
+    guess, said = _halves(output, x_t)
     # squares (B, C, H, W), one row for each image (B, C H W), and their mean (B,)
-    error = (output - target_of(schedule, x_0, t, eps, target)).square().flatten(1).mean(1)
+    error = (guess - target_of(schedule, x_0, t, eps, target)).square().flatten(1).mean(1)
     # the weight of each image's own t, (B,) as the error
-    return schedule.at(loss_weight(schedule, target, weighting), t, error) * error
+    loss = schedule.at(loss_weight(schedule, target, weighting), t, error) * error
+    if said is None:
+        return loss
+    # a variance that is learned has no square: it pays its part of the bound, in bits a dimension
+    x_0_hat = predict(schedule, guess.detach(), x_t, t, target).x_0
+    bits = bits_per_dim(_bound_of(schedule, x_0, x_t, t, x_0_hat, "learned", said), x_0)
+    return loss + VARIANCE_WEIGHT * schedule.T * bits
+
+
+def _halves(output: Tensor, x_t: Tensor) -> tuple[Tensor, Tensor | None]:
+    """What a network says of its target, and of its variance if it does, each (B, C, H, W)."""
+    if output.shape == x_t.shape:
+        return output, None
+    guess, said = output.chunk(2, dim=1)
+    return guess, said
 
 
 def gaussian_kl(q: Gaussian, p: Gaussian) -> Tensor:
@@ -291,11 +319,29 @@ def p_step(
     """
     check_name(Variance, variance)
     mean = q_posterior(schedule, x_0, x_t, t).mean  # (B, C, H, W)
-    table = schedule.beta  # (T,): one variance for all pixels, and not learnt
-    if variance == "posterior":
-        table = schedule.posterior_variance.clone()
-        table[0] = table[1] if schedule.T > 1 else schedule.beta[0]
+    # (T,): one variance for all pixels, and not learnt
+    table = schedule.beta if variance == "beta" else _least_variance(schedule)
     return Gaussian(mean, schedule.at(table, t, x_t))
+
+
+def _least_variance(schedule: NoiseSchedule) -> Tensor:
+    """beta_tilde_t, (T,), with that of t = 2 in the place of the 0 at t = 1."""
+    table = schedule.posterior_variance.clone()
+    table[0] = table[1] if schedule.T > 1 else schedule.beta[0]
+    return table
+
+
+def learned_variance(schedule: NoiseSchedule, said: Tensor, t: Tensor | int) -> Tensor:
+    """The variance of p(x_{t-1} | x_t) as a network says it, (B, C, H, W).
+
+    Between beta_tilde_t, which is right where x_0 is certain, and beta_t, which is right where it
+    is as uncertain as noise of variance 1: exp(w log beta_t + (1 - w) log beta_tilde_t) with
+    w = (said + 1) / 2. Nichol and Dhariwal (arXiv:2102.09672, equation 15).
+    """
+    least = schedule.at(_least_variance(schedule).log(), t, said)
+    most = schedule.at(schedule.beta.log(), t, said)
+    w = (said + 1) / 2  # (B, C, H, W): 1/2 before training
+    return (w * most + (1 - w) * least).exp()
 
 
 def prior_term(schedule: NoiseSchedule, x_0: Tensor) -> Tensor:
@@ -313,19 +359,39 @@ def bound_term(
     t: Tensor,
     eps: Tensor,
     target: Target = "eps",
-    variance: Variance = "posterior",
+    variance: BoundVariance = "posterior",
 ) -> Tensor:
     """L_{t-1} of each image in nats, shape (B,); DDPM equation 5, with one draw x_t.
 
     For t >= 2 it is KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)); for t = 1, L_0, the negative
     log-likelihood of the discretised decoder. The predicted x_0 is clipped to [-1, 1]. The sum over
-    t and `prior_term` is an upper bound of -log p(x_0), x_0 being one of the 256^n images.
+    t and `prior_term` is an upper bound of -log p(x_0), x_0 being one of the 256^n images. Raises
+    ValueError for the variance "learned" if the network says none.
     """
+    check_name(BoundVariance, variance)
     x_t = q_sample(schedule, x_0, t, eps)  # (B, C, H, W), each image at its own time
     output = model(x_t, to_device(t, x_t.device)).to(x_t.dtype)
     # what q says of x_{t-1} knowing x_0, against what p says with the guess in its place
-    x_0_hat = predict(schedule, output, x_t, t, target).x_0.clamp(-1, 1)
-    p = p_step(schedule, x_0_hat, x_t, t, variance)
+    x_0_hat = predict(schedule, output, x_t, t, target).x_0
+    return _bound_of(schedule, x_0, x_t, t, x_0_hat, variance, _halves(output, x_t)[1])
+
+
+def _bound_of(
+    schedule: NoiseSchedule,
+    x_0: Tensor,
+    x_t: Tensor,
+    t: Tensor,
+    x_0_hat: Tensor,
+    variance: BoundVariance,
+    said: Tensor | None,
+) -> Tensor:
+    """L_{t-1} of each image in nats, (B,), for a guess of x_0 and what was said of the variance."""
+    fixed: Variance = "beta" if variance == "beta" else "posterior"
+    p = p_step(schedule, x_0_hat.clamp(-1, 1), x_t, t, fixed)
+    if variance == "learned":
+        if said is None:
+            raise ValueError("the network says nothing of the variance")
+        p = p._replace(variance=learned_variance(schedule, said, t))
     q = q_posterior(schedule, x_0, x_t, t)
     first = (t == 1).to(x_t.device)
     # At t = 1 q is a point; any variance keeps the logarithm, which is not used there, finite.
@@ -345,7 +411,7 @@ def elbo(
     model: Model,
     x_0: Tensor,
     target: Target = "eps",
-    variance: Variance = "posterior",
+    variance: BoundVariance = "posterior",
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Every term of the negative bound in bits/dim: shape (T + 1, B), L_0, ..., L_{T-1}, L_T.

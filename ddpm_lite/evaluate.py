@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from ddpm_lite.data import cifar10, to_float
-from ddpm_lite.diffusion import Model, Target, Variance, bits_per_dim, bound_term, prior_term
+from ddpm_lite.diffusion import BoundVariance, Model, Target, bits_per_dim, bound_term, prior_term
 from ddpm_lite.judges import Judge, digits
 from ddpm_lite.precision_recall import NEIGHBOURS, precision_recall
 from ddpm_lite.schedule import NoiseSchedule
@@ -229,7 +229,7 @@ def likelihood(
     model: Model,
     pixels: Tensor,
     target: Target,
-    variance: Variance = "posterior",
+    variance: BoundVariance = "posterior",
     n_times: int = 60,
     seed: int = 0,
     batch_size: int = 250,
@@ -311,7 +311,7 @@ def _term(
     x_0: Tensor,
     span: tuple[int, int],
     target: Target,
-    variance: Variance,
+    variance: BoundVariance,
     generator: torch.Generator,
 ) -> Tensor:
     """L_{t-1} of each image in nats, (B,), at its own random t within the stretch."""

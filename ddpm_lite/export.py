@@ -54,6 +54,7 @@ def to_onnx(model: DiffusionModel) -> "onnx.ModelProto":
             f"export needs the package {error.name}: pip install 'ddpm-lite[export]'"
         ) from None
     assert onnxscript  # torch.onnx imports it by itself, and would complain in many lines
+    model = model.without_variance()
 
     graph = _trace(model)
     _strip(graph)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -120,6 +120,19 @@ class DiffusionModel:
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.net.head.weight.device
+
+    def without_variance(self) -> "DiffusionModel":
+        """The same model, of whose network only the target is left: all that drawing needs."""
+        if not self.config.unet.learned_variance:
+            return self
+        unet = replace(self.config.unet, learned_variance=False)
+        net, weights = new_net(unet), self.net.state_dict()
+        for name in ("head.weight", "head.bias"):
+            weights[name] = weights[name].chunk(2)[0]  # the channels come first, then their pixels
+        net.load_state_dict(weights)
+        net.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net.eval().requires_grad_(False)
+        return replace(self, net=net, config=replace(self.config, unet=unet))
 
     def __call__(self, x_t: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         """What the network puts out, in float32, computed in float32."""

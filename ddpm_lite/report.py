@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ddpm_lite.data import Images
-from ddpm_lite.diffusion import Variance
+from ddpm_lite.diffusion import BoundVariance
 from ddpm_lite.draw import DrawConfig, balanced_labels, draw
 from ddpm_lite.evaluate import Likelihood, SampleQuality, inception_fid, likelihood, sample_quality
 from ddpm_lite.judges import find_judge
@@ -23,8 +23,9 @@ class LikelihoodConfig:
 
     likelihood_images: int = 1000
     """Test images, drawn at random with the seed, all if there are fewer; 0 leaves bits/dim out."""
-    likelihood_variance: Variance = "posterior"
-    """Variance of p(x_{t-1} | x_t): posterior (beta tilde) or beta."""
+    likelihood_variance: BoundVariance | None = None
+    """Variance of p(x_{t-1} | x_t): posterior (beta tilde), beta, or learned; without it learned
+    where the network says one, else posterior."""
 
     def __post_init__(self) -> None:
         if self.likelihood_images != 0 and not 2 <= self.likelihood_images <= 10_000:
@@ -84,7 +85,8 @@ def model_likelihood(
     """The bound of random ones of the images under the unconditional model, in float32."""
     pixels = _random_images(real, bound.likelihood_images, seed).to(model.device)
     unlabelled = model.labelled(None, "float32")
-    target, variance = model.config.target, bound.likelihood_variance
+    own: BoundVariance = "learned" if model.config.unet.learned_variance else "posterior"
+    target, variance = model.config.target, bound.likelihood_variance or own
     return likelihood(model.schedule, unlabelled, pixels, target, variance, seed=seed)
 
 

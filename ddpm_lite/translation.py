@@ -350,6 +350,8 @@ def unet_to(config: ModelConfig) -> dict[str, Any]:
         raise ValueError(
             f"classes = {ours.classes}: diffusers' DDPMPipeline draws without labels (classes 0)"
         )
+    if ours.learned_variance:
+        raise ValueError("learned_variance: diffusers' DDPMPipeline takes a variance from a table")
     if config.side % ours.side_multiple:
         raise ValueError(
             f"side = {config.side}: diffusers pads no image, so it must be a multiple of "

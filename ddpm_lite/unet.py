@@ -62,6 +62,8 @@ class UNetConfig:
     """Chance that a unit inside a residual block is dropped while training."""
     classes: int = 0
     """Number of class labels; 0 for a network without them. The label `classes` means "none"."""
+    learned_variance: bool = False
+    """Whether it says for each number not only the target but also how sure it is of it."""
     downsample: Downsample = "all_sides"
     """Zeros where the side is halved: all_sides, or right_below as in the DDPM paper's code."""
     times_from: Literal[0, 1] = 1
@@ -114,6 +116,11 @@ class UNetConfig:
         for name, size in sizes.items():
             if size > LARGEST[name]:
                 raise ValueError(f"a U-Net may have {name} up to {LARGEST[name]}, not {size}")
+
+    @property
+    def outputs(self) -> int:
+        """Numbers put out for each number of the image."""
+        return 2 if self.learned_variance else 1
 
     @property
     def side_multiple(self) -> int:
@@ -311,7 +318,9 @@ class UNet(nn.Module):
     `forward(x, t, label)` takes x of shape (B, C, H, W), float, roughly in [-1, 1] plus noise;
     t of shape (B,), integer, 1..T; label of shape (B,), integer, 0..classes-1, or `classes` (or no
     label at all) for "unconditional". It returns a tensor of x's shape, the target that it was
-    trained to say. The side need not be divisible by anything: it is padded and cropped.
+    trained to say; with `learned_variance` (B, 2 C, H, W), where the second half says how large the
+    variance of each number is (`diffusion.learned_variance`). The side need not be divisible by
+    anything: it is padded and cropped.
     """
 
     def __init__(self, config: UNetConfig) -> None:
@@ -330,7 +339,7 @@ class UNet(nn.Module):
         self.up = self._way_up(config, time, skips)
         self.norm = nn.GroupNorm(config.groups, first, eps=1e-6)
         # it puts out 0 before training, the mean of all noise
-        self.head = zero(nn.Conv2d(first, pixels, 3, padding=1))
+        self.head = zero(nn.Conv2d(first, pixels * config.outputs, 3, padding=1))
 
     @staticmethod
     def _way_down(config: UNetConfig, time: int) -> tuple[nn.ModuleList, list[int]]:
@@ -370,7 +379,7 @@ class UNet(nn.Module):
         return F.pixel_shuffle(h, self.config.patch)[..., :height, :width]
 
     def _body(self, x: Tensor, time: Tensor) -> Tensor:
-        """From x (B, C patch^2, h, w) and the embedded time (B, 4 c_0) to a tensor of x's shape.
+        """From x (B, C patch^2, h, w) and the embedded time (B, 4 c_0) to the folded output.
 
         c_0, c_1, ... are the widths of the levels; level l has the side h / 2^l.
         """
@@ -386,7 +395,8 @@ class UNet(nn.Module):
                 h = layer(torch.cat([h, skips.pop()], dim=1), time)
             else:  # doubles the side
                 h = layer(h)
-        out: Tensor = self.head(norm_silu(self.norm, h))  # (B, c_0, h, w) to (B, C patch^2, h, w)
+        # (B, c_0, h, w) to (B, C patch^2, h, w), or twice the channels with a learned variance
+        out: Tensor = self.head(norm_silu(self.norm, h))
         return out
 
 

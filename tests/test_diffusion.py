@@ -27,6 +27,7 @@ from ddpm_lite.diffusion import (
     elbo,
     eps_from_x_0,
     gaussian_kl,
+    learned_variance,
     log_normal_mass,
     loss_weight,
     p_step,
@@ -500,6 +501,84 @@ def test_bound_terms_are_the_hand_written_ones(target: Target, variance: Varianc
             expected = ((ratio - 1 - math.log(ratio) + gap**2 / sigma_2) / 2).sum()
         assert terms[i].item() == pytest.approx(expected, rel=1e-9)
     assert clipped > 0
+
+
+def unsure(x_t: Tensor, t: Tensor) -> Tensor:
+    """`wild`, and beside it something of the variance: twice the channels."""
+    return torch.cat([wild(x_t, t), 1.5 * torch.cos(2 * x_t)], dim=1)
+
+
+def learned(time: int, said: np.ndarray) -> np.ndarray:
+    """Between beta_tilde and beta: the geometric mean with weights."""
+    w = (said + 1) / 2
+    return np.asarray(BETAS[time - 1] ** w * beta_tilde(max(time, 2)) ** (1 - w))
+
+
+def test_a_learned_variance_lies_where_the_network_says() -> None:
+    x = noise(5)
+    for said, wanted in ((-1.0, lambda t: beta_tilde(max(t, 2))), (1.0, lambda t: BETAS[t - 1])):
+        found = learned_variance(FIVE, torch.full_like(x, said), torch.arange(1, 6))
+        for t in range(1, 6):
+            close(found[t - 1], torch.full_like(x[0], wanted(t)))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_bound_with_a_learned_variance(target: Target) -> None:
+    """SciPy's laws and PyTorch's divergence, pixel by pixel."""
+    x_0 = to_float(torch.tensor([0, 255, 100, 7, 250, 128] * 10, dtype=torch.uint8))
+    x_0 = x_0.double().reshape(5, 2, 3, 2)
+    eps, t = noise(5), torch.tensor([3, 1, 5, 2, 4])
+    terms = bound_term(FIVE, unsure, x_0, t, eps, target, "learned")
+    for i, time in enumerate(t.tolist()):
+        x_t = q_sample(FIVE, x_0[i : i + 1], time, eps[i : i + 1])
+        guess = predict(FIVE, wild(x_t, t[i : i + 1]), x_t, time, target).x_0.clamp(-1, 1)
+        mean = p_step(FIVE, guess, x_t, time, "beta").mean
+        sigma = np.sqrt(learned(time, 1.5 * np.cos(2 * x_t.numpy())))
+        if time == 1:
+            x, m = x_0[i : i + 1].numpy(), mean.numpy()
+            upper = np.where(x > 0.999, np.inf, (x + 1 / 255 - m) / sigma)
+            lower = np.where(x < -0.999, -np.inf, (x - 1 / 255 - m) / sigma)
+            turned = lower > 0  # in the upper tail both shares are nearly 1: look at the lower one
+            upper, lower = np.where(turned, -lower, upper), np.where(turned, -upper, lower)
+            expected = -np.log(scipy.stats.norm.cdf(upper) - scipy.stats.norm.cdf(lower)).sum()
+        else:
+            q = q_posterior(FIVE, x_0[i : i + 1], x_t, time)
+            expected = torch.distributions.kl_divergence(
+                torch.distributions.Normal(q.mean, q.variance.sqrt()),
+                torch.distributions.Normal(mean, torch.from_numpy(sigma)),
+            ).sum()
+        assert terms[i].item() == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_a_network_that_says_no_variance_has_no_learned_one() -> None:
+    with pytest.raises(ValueError, match="nothing of the variance"):
+        bound_term(FIVE, wild, images(2), torch.tensor([1, 2]), noise(2), "v", "learned")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_loss_of_a_learned_variance(target: Target) -> None:
+    """The square alone teaches the target, the bound alone the variance."""
+    x_0, eps, t = images(5), noise(5), torch.arange(1, 6)
+    guess = noise(5, 8).requires_grad_()
+    said = noise(5, 9).requires_grad_()
+    loss = training_loss(FIVE, lambda x, t: torch.cat([guess, said], 1), x_0, t, eps, target)
+    plain = training_loss(FIVE, lambda x, t: guess, x_0, t, eps, target)
+    both = lambda x, t: torch.cat([guess, said], 1)  # noqa: E731
+    bits = bits_per_dim(bound_term(FIVE, both, x_0, t, eps, target, "learned"), x_0)
+    torch.testing.assert_close(loss, plain + 1e-3 * 5 * bits, rtol=1e-12, atol=0)
+    found = torch.autograd.grad(loss.sum(), [guess, said], retain_graph=True)
+    (of_guess,) = torch.autograd.grad(plain.sum(), guess, retain_graph=True)
+    (of_said,) = torch.autograd.grad(bits.sum(), said)
+    torch.testing.assert_close(found[0], of_guess, rtol=1e-12, atol=0)
+    torch.testing.assert_close(found[1], 5e-3 * of_said, rtol=1e-9, atol=1e-15)
+
+
+def test_drawing_takes_the_target_alone() -> None:
+    x_t = noise(5)
+    both = predict(FIVE, unsure(x_t, torch.full((5,), 3)), x_t, 3, "v")
+    plain = predict(FIVE, wild(x_t, torch.full((5,), 3)), x_t, 3, "v")
+    assert torch.equal(both.x_0, plain.x_0)
+    assert torch.equal(both.eps, plain.eps)
 
 
 def test_a_perfect_network_pays_only_for_decoder_and_prior() -> None:

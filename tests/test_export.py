@@ -127,3 +127,17 @@ def test_a_place_that_cannot_be_written_is_one_line(
     monkeypatch.setattr(module, "to_onnx", lambda model: onnx.ModelProto(ir_version=10))
     (tmp_path / "wall").write_text("a file, not a folder")
     assert "cannot be written" in complaint(["export", "--out", f"{tmp_path}/wall/x.onnx"], capsys)
+
+
+def test_of_a_learned_variance_nothing_is_exported() -> None:
+    unet = UNetConfig(channels=(8, 8), groups=4, patch=2, learned_variance=True)
+    config = ModelConfig(unet=unet, T=50, side=8)
+    net = UNet(unet).eval().requires_grad_(False)
+    torch.nn.init.normal_(net.head.weight)
+    model = DiffusionModel(net, config, config.build_schedule())
+    x, t = torch.randn(3, 1, 8, 8), torch.tensor([1, 20, 50])
+    (found,) = session(to_onnx(model).SerializeToString()).run(
+        None, {"x": x.numpy(), "t": t.numpy()}
+    )
+    assert torch.from_numpy(found).shape == x.shape
+    assert (torch.from_numpy(found) - model(x, t)[:, :1]).abs().max() < 0.05

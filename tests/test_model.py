@@ -14,6 +14,9 @@ from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 SMALL = ModelConfig(unet=UNetConfig(channels=(8, 8), groups=4, classes=3), T=50, side=8)
 
 
+NEW_FIELDS = ("downsample", "times_from", "learned_variance")
+
+
 def saved(path: Path, config: ModelConfig = SMALL) -> UNet:
     torch.manual_seed(1)
     net = UNet(config.unet)
@@ -39,9 +42,10 @@ def test_unknown_entries_are_refused() -> None:
 
 def test_a_configuration_older_than_a_field_means_the_old_way() -> None:
     values = SMALL.to_dict()
-    unet = {k: v for k, v in values["unet"].items() if k not in ("downsample", "times_from")}
+    unet = {k: v for k, v in values["unet"].items() if k not in NEW_FIELDS}
     read = ModelConfig.from_dict(values | {"unet": unet}).unet
     assert (read.downsample, read.times_from) == ("all_sides", 1)
+    assert not read.learned_variance
 
 
 @pytest.mark.parametrize("wrong", [{"schedule": "steep"}, {"target": "noise"}])
@@ -154,3 +158,24 @@ def test_a_small_file_that_describes_a_huge_network_is_refused_before_room_is_ma
     monkeypatch.setattr("ddpm_lite.model.new_net", lambda config: pytest.fail("room was made"))
     with pytest.raises(CheckpointError, match="another shape"):
         DiffusionModel.load(tmp_path / "x")
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+def test_without_its_variance_a_model_says_the_same_of_the_target(patch: int) -> None:
+    unet = UNetConfig(
+        image_channels=2, channels=(8, 8), groups=4, classes=3, patch=patch, learned_variance=True
+    )
+    config = ModelConfig(unet=unet, T=50, side=8)
+    torch.manual_seed(0)
+    net = UNet(unet).eval().requires_grad_(False)
+    torch.nn.init.normal_(net.head.weight)
+    torch.nn.init.normal_(net.head.bias)
+    whole = DiffusionModel(net, config, config.build_schedule())
+    x, t, label = torch.randn(3, 2, 8, 8), torch.tensor([1, 20, 50]), torch.tensor([0, 2, 1])
+    both, target = whole(x, t, label), whole.without_variance()(x, t, label)
+    assert both.shape == (3, 4, 8, 8)
+    assert target.shape == x.shape
+    torch.testing.assert_close(target, both[:, :2], rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(both[:, :2], both[:, 2:], atol=0.1)
+    plain = DiffusionModel(UNet(SMALL.unet), SMALL, SMALL.build_schedule())
+    assert plain.without_variance() is plain

@@ -112,3 +112,16 @@ def test_the_shipped_evaluation_can_be_measured_again() -> None:
     assert gap < 4 * math.hypot(again.stderr, saved["bits_per_dim_stderr"])
     told = zip(again.per_step, again.per_step_stderr, terms["per_step"], strict=True)
     assert sum(abs(mean - other) > 4 * error for mean, error, other in told) <= 2
+
+
+def test_a_learned_variance_is_taken_for_the_bound() -> None:
+    """A new network says w = 1/2 everywhere: another bound than with beta tilde."""
+    unet = UNetConfig(channels=(8, 8), groups=4, patch=4, learned_variance=True)
+    config = ModelConfig(unet=unet, T=20)
+    model = DiffusionModel(UNet(unet).eval(), config, config.build_schedule())
+    real = mnist(train=False).subset(4)
+    own = model_likelihood(model, real, LikelihoodConfig(likelihood_images=4))
+    assert own.variance == "learned"
+    other = model_likelihood(model, real, LikelihoodConfig(4, likelihood_variance="posterior"))
+    assert other.variance == "posterior"
+    assert own.bits_per_dim != pytest.approx(other.bits_per_dim, rel=1e-3)

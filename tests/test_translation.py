@@ -130,6 +130,7 @@ def test_a_network_of_ours_is_diffusers(name: str) -> None:
     [
         ({"patch": 2}, 8, "patch = 2"),
         ({"classes": 10}, 8, "classes = 10"),
+        ({"learned_variance": True}, 8, "learned_variance"),
         ({"channels": (8, 16, 16)}, 10, "side = 10: .* multiple of 4"),
         ({"heads": 2, "attention": (0,)}, 8, "heads = 2: .* 8 and 16 channels"),
     ],

@@ -147,7 +147,7 @@ def shipped(name: str = "mnist") -> DiffusionModel:
     """A model, loaded once for all widgets. Raises ValueError for a name that no model has."""
     if name not in MODELS:
         raise ValueError(f"model {name!r} is not one of {', '.join(MODELS)}")
-    return DiffusionModel.load(MODELS[name])
+    return DiffusionModel.load(MODELS[name]).without_variance()
 
 
 def shipped_names(name: str) -> tuple[tuple[str, ...], bool]:
