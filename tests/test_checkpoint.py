@@ -92,7 +92,8 @@ def test_a_changed_byte_is_noticed_where_only_a_part_is_read(tmp_path: Path) -> 
 
 
 def test_a_file_without_sums_is_read_as_ever(tmp_path: Path) -> None:
-    save_file({"a": torch.ones(2)}, tmp_path / "x", {"format": FORMAT, "json": '{"step": 1}'})
+    header = {"format": "ddpm_lite/1", "json": '{"step": 1}'}  # as the first version wrote it
+    save_file({"a": torch.ones(2)}, tmp_path / "x", header)
     tensors, metadata = read(tmp_path / "x")
     assert (tensors["a"].tolist(), metadata) == ([1.0, 1.0], {"step": 1})
 
@@ -268,6 +269,33 @@ def test_the_content_is_on_the_disk_before_the_name_and_then_the_name(
     assert done == ["synced .x.tmp", *moves, f"synced {tmp_path.name}"]
 
 
+def test_a_folder_whose_names_cannot_be_synced_is_written_to_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every system can, and the file is whole without it."""
+    sync = os.fsync
+
+    def files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    write_whole(tmp_path / "x", b"new")
+    assert (tmp_path / "x").read_bytes() == b"new"
+
+
+def test_nothing_is_left_open(tmp_path: Path) -> None:
+    """A run that saves for days would come to the end of what one process may open."""
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        pytest.skip("this system does not tell what is open")
+    before = len([*descriptors.iterdir()])
+    write(tmp_path / "x", TENSORS, {})
+    read(tmp_path / "x")
+    assert len([*descriptors.iterdir()]) == before
+
+
 def watch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is brought to the disk and what is renamed, in this order, from now on."""
     done: list[str] = []
@@ -329,6 +357,7 @@ def test_a_new_folder_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         fill(folder)
         assert not place.exists()
         assert folder.parent.parent == place.parent  # on the same disk
+        assert all(path.name.startswith(".") for path in place.parent.iterdir())  # out of sight
     assert (place / "a").read_text() + (place / "deep" / "b").read_text() == "12"
     assert list(place.parent.iterdir()) == [place]
     assert sorted(done[:2]) == ["synced a", "synced b"]
@@ -437,6 +466,24 @@ def test_asking_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CheckpointError, match="is not a folder"):
         check_writable(tmp_path / "file" / "b" / "c")
+
+
+def test_what_may_not_be_written_to_is_told_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is there must be open to us, and the folder of one that is not yet.
+
+    The system's answer is a given one, for to root it always says yes.
+    """
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.touch()
+    for closed, refused, taken in ((old, old, new), (tmp_path, new, old)):
+        monkeypatch.setattr(
+            os, "access", lambda path, mode, no=closed: mode == os.W_OK and Path(path) != no
+        )
+        assert check_writable(taken) == taken.resolve()
+        with pytest.raises(CheckpointError, match=rf"{refused}: .*\(permission denied\)"):
+            check_writable(refused)
 
 
 def test_a_link_laid_where_the_temporary_file_will_be_is_not_followed(tmp_path: Path) -> None:

@@ -130,14 +130,21 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=10**6, help="mutants, chosen at random")
     parser.add_argument("--minutes", type=float, default=18, help="then no new mutant is begun")
     parser.add_argument("--only", default="", help="mutants in whose description this stands")
+    parser.add_argument("--again", type=Path, help="mutants that this output of a run reports")
     parser.add_argument("--twice", action="store_true", help="survivors in a fresh process too")
     parser.add_argument("-k", default="", help="only tests named so, as pytest takes it")
     options = parser.parse_args()
     begin = time.monotonic()
     name = options.module or random.Random(options.seed).choice([*MODULES, *SYMBOLIC])
     print(f"{name}, seed {options.seed}", flush=True)
+    reported = options.again.read_text() if options.again else None
     module = trials.ROOT / "ddpm_lite" / (name.replace(".", "/") + ".py")
-    chosen = [m for m in mutants(module.read_text()) if options.only in m.description]
+    chosen = [
+        mutant
+        for mutant in mutants(module.read_text())
+        if options.only in mutant.description
+        and (reported is None or mutant.description in reported)
+    ]
     random.Random(options.seed).shuffle(chosen)
     del chosen[options.most :]
     torch.set_num_threads(1)

@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 PASSED, FAILED = 0, 1
 FLAGS = [
     f"--rootdir={ROOT}", f"-c{ROOT / 'pyproject.toml'}", "-q", "-pno:cacheprovider",
+    "--tb=no",  # nobody reads why a test failed, and to tell it takes as long as all else
     "-mnot slow and not site and not browser",
 ]  # fmt: skip
 PATIENCE = 6.0
