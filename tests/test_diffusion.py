@@ -182,6 +182,8 @@ def test_unknown_names_are_refused() -> None:
         predict(FIVE, x, x, 1, "epsilon")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'velocity' is not one of"):
         target_of(FIVE, x, 1, x, "velocity")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'epsilon' is not one of"):
+        loss_weight(FIVE, "epsilon", "simple")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'snr' is not one of simple, min_snr, bound"):
         loss_weight(FIVE, "v", "snr")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'small' is not one of posterior, beta"):
@@ -533,6 +535,20 @@ def test_the_sessions_defaults_change_no_bound(other: torch.dtype | str) -> None
     expected = terms()
     with default(other):
         assert torch.equal(terms(), expected)
+
+
+def test_what_is_predicted_and_how_sure_it_is_unless_told() -> None:
+    """As the signatures in the API say: the noise, and beta_tilde."""
+    x_0, eps, t = images(5), noise(5), torch.arange(1, 6)
+    wanted = bound_term(FIVE, wild, x_0, t, eps, "eps", "posterior")
+    assert torch.equal(bound_term(FIVE, wild, x_0, t, eps), wanted)
+    wanted = training_loss(FIVE, wild, x_0, t, eps, "eps", "simple")
+    assert torch.equal(training_loss(FIVE, wild, x_0, t, eps), wanted)
+    bounds = [
+        elbo(FIVE, wild, x_0, *told, generator=torch.Generator().manual_seed(2))
+        for told in ((), ("eps", "posterior"))
+    ]
+    assert torch.equal(*bounds)
 
 
 def test_bits_per_dim_counts_every_number_of_an_image() -> None:
