@@ -328,9 +328,7 @@ def bound_term(
     p = p_step(schedule, x_0_hat, x_t, t, variance)
     q = q_posterior(schedule, x_0, x_t, t)
     first = (t == 1).to(x_t.device)
-    # At t = 1 q is a point; any variance keeps the logarithm, which is not used there, finite.
-    q_variance = q.variance.masked_fill(q.variance == 0, 1.0)
-    kl = gaussian_kl(Gaussian(q.mean, q_variance), p).flatten(1).sum(1)
+    kl = gaussian_kl(q, p).flatten(1).sum(1)  # at t = 1 q is a point, and this infinite
     decoder = -discretised_log_likelihood(x_0, p).flatten(1).sum(1)
     return torch.where(first, decoder, kl)  # (B,)
 

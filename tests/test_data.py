@@ -1217,6 +1217,13 @@ def test_batches_unless_told_are_those_of_one_process_and_the_seed_0() -> None:
             assert torch.equal(ours, theirs)
 
 
+def test_batches_come_where_they_are_wanted() -> None:
+    """`meta` is a device like others, but for numbers: it has none."""
+    for flip in (False, True):
+        x_0, labels = next(Batches(numbered(10), 4, "meta", flip=flip))
+        assert x_0.device.type == labels.device.type == "meta"
+
+
 def test_a_batch_may_be_one_image() -> None:
     batches = Batches(numbered(3), 1)
     assert sorted(n for batch in islice(batches, 3) for n in first_pixels(batch)) == [0, 1, 2]

@@ -504,6 +504,21 @@ def test_bound_terms_are_the_hand_written_ones(target: Target, variance: Varianc
     assert clipped > 0
 
 
+def test_the_bound_can_be_trained_on_at_every_time() -> None:
+    """At t = 1 the divergence of the steps is infinite, and must not reach the gradient."""
+    scale = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    t = torch.tensor([1, 2, 1])
+
+    def bound(by: Tensor) -> Tensor:
+        return bound_term(FIVE, lambda x, _: by * x, images(), t, noise(), "x_0").sum()
+
+    bound(scale).backward()
+    h = 1e-6
+    slope = (bound(scale.detach() + h) - bound(scale.detach() - h)) / (2 * h)
+    assert scale.grad is not None
+    assert scale.grad.item() == pytest.approx(slope.item(), rel=1e-6)
+
+
 def test_a_perfect_network_pays_only_for_decoder_and_prior() -> None:
     x_0 = to_float(torch.arange(36, dtype=torch.uint8) * 7).double().reshape(3, 2, 3, 2)
     terms = elbo(FIVE, lambda x_t, t: x_0, x_0, "x_0")
@@ -609,3 +624,21 @@ def test_nothing_changes_the_dtype() -> None:
             elbo(FIVE, model, x),
         ):
             assert tensor.dtype == dtype
+
+
+def test_everything_is_computed_where_the_images_are() -> None:
+    """`meta` is a device like others, but for numbers: it has none. Times may stay on the CPU."""
+    x, eps, t = images().to("meta"), noise().to("meta"), torch.tensor([1, 2, 5])
+    seen = []
+
+    def model(x_t: Tensor, times: Tensor) -> Tensor:
+        seen.append(times.device)
+        return x_t
+
+    for tensor in (
+        training_loss(FIVE, model, x, t, eps),
+        bound_term(FIVE, model, x, t, eps),
+        elbo(FIVE, model, x),
+    ):
+        assert tensor.device == x.device
+    assert set(seen) == {x.device}

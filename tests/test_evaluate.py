@@ -486,6 +486,12 @@ def test_the_sessions_defaults_change_no_estimate(other: torch.dtype | str) -> N
     assert found == expected
 
 
+def test_terms_are_computed_where_the_images_are() -> None:
+    x_0, generator = to_float(pixels(3)).to("meta"), torch.Generator().manual_seed(0)
+    term = evaluate._term(linear(60), lambda x, _: x, x_0, (1, 9), "x_0", "beta", generator)
+    assert (term.shape, term.device) == ((3,), x_0.device)
+
+
 def test_a_network_of_nan_is_refused() -> None:
     with pytest.raises(ValueError, match="not finite"):
         likelihood(linear(60), lambda x, _: x * math.nan, pixels(4), "x_0")

@@ -530,6 +530,17 @@ def test_initial_noise_is_float32_and_seeded() -> None:
     assert (x.std() - 1).abs() < 0.03
 
 
+def test_everything_is_computed_where_x_T_is() -> None:
+    """`meta` is a device like others, but for numbers: it has none."""
+    x = initial_noise((2, 1, 3, 3), device="meta")
+    for states in samplers(x):
+        for state in states:
+            assert state.x_t.device == state.x_0.device == x.device
+    seen = []
+    network = denoiser(cosine(20), lambda x, t: seen.append(t.device) or x, "v")  # type: ignore[func-returns-value]
+    assert network(x, 7).device == seen[0] == x.device
+
+
 def test_x_T_is_left_as_it_was() -> None:
     x = start()
     for states in samplers(x):

@@ -736,8 +736,7 @@ DIFFUSION = [
         given=lambda s: {"x_T": X_T, r"\bar\alpha_T": tables(s)[r"\bar\alpha_t"][-1:]},
     ),
     Row(
-        "diffusion.bound_term",
-        "kl = gaussian_kl(Gaussian(q.mean, q_variance), p).flatten(1).sum(1)",
+        "diffusion.bound_term", "kl = gaussian_kl(q, p).flatten(1).sum(1)",
         "eq-train-term eq-train-x0-error", _bound_formula, lambda s: _bound(s)[1:],
         says="from the second step, one pixel", times=from_2,
     ),
