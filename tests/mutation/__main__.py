@@ -57,7 +57,9 @@ def outcomes(
         record = None
         with os.fdopen(reading) as results:
             for mutant, outcome in zip(chosen, map(str.strip, results), strict=False):
-                record = record or trials.read_record(place)
+                if record is None:
+                    record = trials.read_record(place)
+                    trials.preload(record)
                 if outcome == "elsewhere" or (twice and outcome == "survived"):
                     if time.monotonic() > until:
                         break
