@@ -431,6 +431,9 @@ def test_the_errors_of_the_terms_are_their_spread_over_sets_of_images() -> None:
     ratio = spread / told.square().mean(0).sqrt()
     assert len(ratio) == 7
     assert ((ratio > 0.65) & (ratio < 1.5)).all()  # 40 sets: a spread is known to about a ninth
+    totals = torch.tensor([one.bits_per_dim for one in sets]).std()
+    whole = torch.tensor([one.stderr for one in sets]).square().mean().sqrt()
+    assert 0.65 < float(totals / whole) < 1.5
 
 
 def test_the_batch_size_does_not_bias_and_the_seed_decides() -> None:

@@ -411,6 +411,9 @@ def test_each_guess_is_noised_anew_as_the_forward_process_does() -> None:
         x, t = state.x_t, state.t
     assert torch.equal(x, state.x_0)
     independent(noises)
+    first = next(consistency(denoise, cosine(2), start(), 2))
+    assert first.t == 1
+    assert not torch.equal(first.x_t, first.x_0)  # of one step of noise there is some as well
 
 
 # --- Guidance and clipping -----------------------------------------------------------------------
@@ -533,6 +536,7 @@ def test_initial_noise_is_float32_and_seeded() -> None:
 def test_everything_is_computed_where_x_T_is() -> None:
     """`meta` is a device like others, but for numbers: it has none."""
     x = initial_noise((2, 1, 3, 3), device="meta")
+    assert x.device.type == "meta"
     for states in samplers(x):
         for state in states:
             assert state.x_t.device == state.x_0.device == x.device
