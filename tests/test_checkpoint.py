@@ -20,6 +20,7 @@ from ddpm_lite.checkpoint import (
     new_folder,
     optimizer_tensors,
     read,
+    read_tensors,
     write,
     write_whole,
 )
@@ -41,6 +42,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_only_a_part_is_read(tmp_path: Path) -> None:
     write(tmp_path / "x", TENSORS, {})
     assert read(tmp_path / "x", only="ema.")[0].keys() == {"ema.a"}
+
+
+def test_a_foreign_file_is_read_as_it_is(tmp_path: Path) -> None:
+    save_file(TENSORS, tmp_path / "x", {"made": "elsewhere"})
+    for only, names in (("", {"ema.a", "rng.b"}), ("rng", {"rng.b"})):
+        tensors, header = read_tensors(tmp_path / "x", only)
+        assert (tensors.keys(), header) == (names, {"made": "elsewhere"})
+    assert read_tensors(tmp_path / "x")[0].keys() == TENSORS.keys()
 
 
 def test_channels_last_weights_keep_their_values(tmp_path: Path) -> None:
