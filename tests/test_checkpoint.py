@@ -508,6 +508,7 @@ def test_who_may_read_a_file_does_not_change(tmp_path: Path) -> None:
     (tmp_path / "x").chmod(0o600)
     write_whole(tmp_path / "x", b"new")
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]  # the old one is not kept
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
@@ -559,6 +560,8 @@ def test_optimizer_comes_back_and_takes_the_same_step() -> None:
     other, fresh = make()
     # The moments as a file would return them: in plain layout.
     load_optimizer(fresh, {k: v.contiguous() for k, v in optimizer_tensors(optimizer).items()})
+    for weight in fresh.param_groups[0]["params"]:
+        assert fresh.state[weight]["exp_avg"].stride() == weight.stride()
     other.load_state_dict(net.state_dict())
     step(net, optimizer, 2.0)
     step(other, fresh, 2.0)

@@ -299,6 +299,20 @@ def test_the_floor_parts_all_real_images_anew_each_time(
     assert len({tuple(left.flatten().tolist()) for left, _ in parts}) > 5
 
 
+@pytest.mark.parametrize("other", [torch.float64, "meta"])
+def test_the_sessions_defaults_change_no_draw(other: torch.dtype | str) -> None:
+    judge = small_judge()
+    drawn = judge.look(spots(6, 2)).features
+
+    def found() -> list[float | None]:
+        shares = evaluate._precision_recall(drawn, judge.reference, 3)
+        return [*shares, *floor_draws(3, 1, judge).tolist()]
+
+    expected = found()
+    with default(other):
+        assert found() == expected
+
+
 def test_a_floor_needs_four_real_images() -> None:
     assert len(floor_draws(2, judge=small_judge(4))) == 20
     for n, real in ((1, 4), (2, 3)):
@@ -543,6 +557,8 @@ def test_torch_fidelity_gets_both_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not seen["verbose"]
     assert inception_fid("folder", drawn) == 3.5
     assert seen["input1"] == "folder"
+    assert torch.equal(seen["input2"][3], drawn[3])
+    assert len(seen["input2"]) == 4  # the reference, not CIFAR-10
 
 
 @pytest.mark.parametrize(
