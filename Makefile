@@ -78,11 +78,11 @@ fuzz: .venv/tested
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz
 
 # Small changes of one module, and whether its tests notice them, for 20 minutes at the most:
-# `make mutation MODULE=schedule`, and without a name any one of them.
+# `make mutation MODULE=schedule`, and without a name any one of them; MINUTES=120 for a whole one.
 mutation: .venv/tested
 	$(BIN)/pip install --quiet --no-deps -r tests/mutation/requirements.txt
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/mutation
-	OMP_NUM_THREADS=1 $(BIN)/python tests/mutation $(MODULE)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutation $(MODULE) $(if $(MINUTES),--minutes $(MINUTES))
 
 # Which branches of the package the tests take; about as long as `make test` without the browsers.
 coverage: .venv/tested

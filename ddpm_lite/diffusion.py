@@ -263,9 +263,9 @@ def training_loss(
     if said is None:
         return loss
     # a variance that is learned has no square: it pays its part of the bound, in bits a dimension
-    x_0_hat = predict(schedule, guess.detach(), x_t, t, target).x_0
-    bits = bits_per_dim(_bound_of(schedule, x_0, x_t, t, x_0_hat, "learned", said), x_0)
-    return loss + VARIANCE_WEIGHT * schedule.T * bits
+    heard = torch.cat([guess.detach(), said], dim=1)
+    nats = bound_term(schedule, lambda x, t: heard, x_0, t, eps, target, "learned")
+    return loss + VARIANCE_WEIGHT * schedule.T * bits_per_dim(nats, x_0)
 
 
 def _halves(output: Tensor, x_t: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -319,29 +319,25 @@ def p_step(
     """
     check_name(Variance, variance)
     mean = q_posterior(schedule, x_0, x_t, t).mean  # (B, C, H, W)
-    # (T,): one variance for all pixels, and not learnt
-    table = schedule.beta if variance == "beta" else _least_variance(schedule)
+    table = schedule.beta  # (T,): one variance for all pixels, and not learnt
+    if variance == "posterior":
+        table = schedule.posterior_variance.clone()
+        table[0] = table[1] if schedule.T > 1 else schedule.beta[0]
     return Gaussian(mean, schedule.at(table, t, x_t))
 
 
-def _least_variance(schedule: NoiseSchedule) -> Tensor:
-    """beta_tilde_t, (T,), with that of t = 2 in the place of the 0 at t = 1."""
-    table = schedule.posterior_variance.clone()
-    table[0] = table[1] if schedule.T > 1 else schedule.beta[0]
-    return table
-
-
-def learned_variance(schedule: NoiseSchedule, said: Tensor, t: Tensor | int) -> Tensor:
+def learned_variance(
+    schedule: NoiseSchedule, said: Tensor, least: Tensor, t: Tensor | int
+) -> Tensor:
     """The variance of p(x_{t-1} | x_t) as a network says it, (B, C, H, W).
 
-    Between beta_tilde_t, which is right where x_0 is certain, and beta_t, which is right where it
-    is as uncertain as noise of variance 1: exp(w log beta_t + (1 - w) log beta_tilde_t) with
-    w = (said + 1) / 2. Nichol and Dhariwal (arXiv:2102.09672, equation 15).
+    Between the least, the posterior's of `p_step`, which is right where x_0 is certain, and beta_t,
+    which is right where it is as uncertain as noise of variance 1:
+    exp(w log beta_t + (1 - w) log least) with w = (said + 1) / 2. Nichol and Dhariwal
+    (arXiv:2102.09672, equation 15).
     """
-    least = schedule.at(_least_variance(schedule).log(), t, said)
-    most = schedule.at(schedule.beta.log(), t, said)
     w = (said + 1) / 2  # (B, C, H, W): 1/2 before training
-    return (w * most + (1 - w) * least).exp()
+    return (w * schedule.at(schedule.beta, t, said).log() + (1 - w) * least.log()).exp()
 
 
 def prior_term(schedule: NoiseSchedule, x_0: Tensor) -> Tensor:
@@ -372,29 +368,17 @@ def bound_term(
     x_t = q_sample(schedule, x_0, t, eps)  # (B, C, H, W), each image at its own time
     output = model(x_t, to_device(t, x_t.device)).to(x_t.dtype)
     # what q says of x_{t-1} knowing x_0, against what p says with the guess in its place
-    x_0_hat = predict(schedule, output, x_t, t, target).x_0
-    return _bound_of(schedule, x_0, x_t, t, x_0_hat, variance, _halves(output, x_t)[1])
-
-
-def _bound_of(
-    schedule: NoiseSchedule,
-    x_0: Tensor,
-    x_t: Tensor,
-    t: Tensor,
-    x_0_hat: Tensor,
-    variance: BoundVariance,
-    said: Tensor | None,
-) -> Tensor:
-    """L_{t-1} of each image in nats, (B,), for a guess of x_0 and what was said of the variance."""
-    fixed: Variance = "beta" if variance == "beta" else "posterior"
-    p = p_step(schedule, x_0_hat.clamp(-1, 1), x_t, t, fixed)
+    x_0_hat = predict(schedule, output, x_t, t, target).x_0.clamp(-1, 1)
+    p = p_step(schedule, x_0_hat, x_t, t, "beta" if variance == "beta" else "posterior")
     if variance == "learned":
+        said = _halves(output, x_t)[1]
         if said is None:
             raise ValueError("the network says nothing of the variance")
-        p = p._replace(variance=learned_variance(schedule, said, t))
+        p = p._replace(variance=learned_variance(schedule, said, p.variance, t))
     q = q_posterior(schedule, x_0, x_t, t)
     first = (t == 1).to(x_t.device)
-    # At t = 1 q is a point; any variance keeps the logarithm, which is not used there, finite.
+    # At t = 1 q is a point, and its divergence, which is not used, infinite. Any variance keeps it
+    # finite: the gradient of what is not used must be 0, and infinity has none.
     q_variance = q.variance.masked_fill(q.variance == 0, 1.0)
     kl = gaussian_kl(Gaussian(q.mean, q_variance), p).flatten(1).sum(1)
     decoder = -discretised_log_likelihood(x_0, p).flatten(1).sum(1)

@@ -137,7 +137,7 @@ def sample_quality(
 
 
 def _check_drawn(images: Tensor, labels: Tensor | None, shape: tuple[int, ...]) -> None:
-    if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != shape:
+    if images.dtype != torch.uint8 or tuple(images.shape[1:]) != shape:
         wanted = ", ".join(map(str, shape))
         raise ValueError(f"images must be uint8 (N, {wanted}), not {images.dtype} {images.shape}")
     if labels is not None and labels.shape != images.shape[:1]:

@@ -32,7 +32,6 @@ from ddpm_lite.model import (
     Precision,
     autocast,
     best_device,
-    load_weights,
     new_net,
 )
 from ddpm_lite.processes import all_or_none, world
@@ -404,8 +403,8 @@ class Trainer:
         self.earlier = [*saved.earlier]
         if notes:
             self.earlier.append({"until": saved.step, "train": saved.options})
-        load_weights(self.net, saved.weights, path)
-        load_weights(self.average, saved.average, path)
+        self.net.load_state_dict(saved.weights)
+        self.average.load_state_dict(saved.average)
         load_optimizer(self.optimizer, saved.moments)
         # an epoch's order of the images follows from its random state; so the place in it is enough
         place = [saved.seen // self.processes, self.batches.batch_size, len(images)]

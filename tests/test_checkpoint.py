@@ -20,6 +20,7 @@ from ddpm_lite.checkpoint import (
     new_folder,
     optimizer_tensors,
     read,
+    read_tensors,
     write,
     write_whole,
 )
@@ -41,6 +42,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_only_a_part_is_read(tmp_path: Path) -> None:
     write(tmp_path / "x", TENSORS, {})
     assert read(tmp_path / "x", only="ema.")[0].keys() == {"ema.a"}
+
+
+def test_a_foreign_file_is_read_as_it_is(tmp_path: Path) -> None:
+    save_file(TENSORS, tmp_path / "x", {"made": "elsewhere"})
+    for only, names in (("", {"ema.a", "rng.b"}), ("rng", {"rng.b"})):
+        tensors, header = read_tensors(tmp_path / "x", only)
+        assert (tensors.keys(), header) == (names, {"made": "elsewhere"})
+    assert read_tensors(tmp_path / "x")[0].keys() == TENSORS.keys()
 
 
 def test_channels_last_weights_keep_their_values(tmp_path: Path) -> None:
@@ -92,7 +101,8 @@ def test_a_changed_byte_is_noticed_where_only_a_part_is_read(tmp_path: Path) -> 
 
 
 def test_a_file_without_sums_is_read_as_ever(tmp_path: Path) -> None:
-    save_file({"a": torch.ones(2)}, tmp_path / "x", {"format": FORMAT, "json": '{"step": 1}'})
+    header = {"format": "ddpm_lite/1", "json": '{"step": 1}'}  # as the first version wrote it
+    save_file({"a": torch.ones(2)}, tmp_path / "x", header)
     tensors, metadata = read(tmp_path / "x")
     assert (tensors["a"].tolist(), metadata) == ([1.0, 1.0], {"step": 1})
 
@@ -204,7 +214,7 @@ def test_full_disk_keeps_the_old_file_and_leaves_no_other(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(CheckpointError, match="No space left"):
+    with pytest.raises(CheckpointError, match=rf"^{path}: cannot be written \(No space left"):
         write_whole(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -268,6 +278,33 @@ def test_the_content_is_on_the_disk_before_the_name_and_then_the_name(
     assert done == ["synced .x.tmp", *moves, f"synced {tmp_path.name}"]
 
 
+def test_a_folder_whose_names_cannot_be_synced_is_written_to_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every system can, and the file is whole without it."""
+    sync = os.fsync
+
+    def files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    write_whole(tmp_path / "x", b"new")
+    assert (tmp_path / "x").read_bytes() == b"new"
+
+
+def test_nothing_is_left_open(tmp_path: Path) -> None:
+    """A run that saves for days would come to the end of what one process may open."""
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        pytest.skip("this system does not tell what is open")
+    before = len([*descriptors.iterdir()])
+    write(tmp_path / "x", TENSORS, {})
+    read(tmp_path / "x")
+    assert len([*descriptors.iterdir()]) == before
+
+
 def watch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is brought to the disk and what is renamed, in this order, from now on."""
     done: list[str] = []
@@ -329,6 +366,7 @@ def test_a_new_folder_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         fill(folder)
         assert not place.exists()
         assert folder.parent.parent == place.parent  # on the same disk
+        assert all(path.name.startswith(".") for path in place.parent.iterdir())  # out of sight
     assert (place / "a").read_text() + (place / "deep" / "b").read_text() == "12"
     assert list(place.parent.iterdir()) == [place]
     assert sorted(done[:2]) == ["synced a", "synced b"]
@@ -439,6 +477,24 @@ def test_asking_changes_nothing(tmp_path: Path) -> None:
         check_writable(tmp_path / "file" / "b" / "c")
 
 
+def test_what_may_not_be_written_to_is_told_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is there must be open to us, and the folder of one that is not yet.
+
+    The system's answer is a given one, for to root it always says yes.
+    """
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.touch()
+    for closed, refused, taken in ((old, old, new), (tmp_path, new, old)):
+        monkeypatch.setattr(
+            os, "access", lambda path, mode, no=closed: mode == os.W_OK and Path(path) != no
+        )
+        assert check_writable(taken) == taken.resolve()
+        with pytest.raises(CheckpointError, match=rf"{refused}: .*\(permission denied\)"):
+            check_writable(refused)
+
+
 def test_a_link_laid_where_the_temporary_file_will_be_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "precious").write_bytes(b"precious")
     (tmp_path / ".x.tmp").symlink_to("precious")
@@ -452,6 +508,7 @@ def test_who_may_read_a_file_does_not_change(tmp_path: Path) -> None:
     (tmp_path / "x").chmod(0o600)
     write_whole(tmp_path / "x", b"new")
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]  # the old one is not kept
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
@@ -503,6 +560,8 @@ def test_optimizer_comes_back_and_takes_the_same_step() -> None:
     other, fresh = make()
     # The moments as a file would return them: in plain layout.
     load_optimizer(fresh, {k: v.contiguous() for k, v in optimizer_tensors(optimizer).items()})
+    for weight in fresh.param_groups[0]["params"]:
+        assert fresh.state[weight]["exp_avg"].stride() == weight.stride()
     other.load_state_dict(net.state_dict())
     step(net, optimizer, 2.0)
     step(other, fresh, 2.0)

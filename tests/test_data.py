@@ -4,11 +4,15 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import struct
+import sys
 import tarfile
 import tracemalloc
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import FrozenInstanceError
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +26,7 @@ from small import default
 from torch import Tensor
 
 from ddpm_lite import data
+from ddpm_lite.colouring import paint
 from ddpm_lite.data import Batches, DataError, Images, folder, load, mnist, to_float, to_uint8
 
 
@@ -116,6 +121,12 @@ def test_a_scrambled_mnist_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         mnist()
 
 
+def test_a_missing_mnist_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "MNIST_FILE", tmp_path / "mnist.npz")
+    with pytest.raises(DataError, match=r"mnist\.npz: .* \(No such file or directory\); install"):
+        mnist()
+
+
 def test_a_pickle_in_the_place_of_mnist_is_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +171,7 @@ def test_subset() -> None:
     assert few.labels.tolist() == [0, 1, 2, 0]
     assert len(numbered(10).subset(1)) == 1
     assert len(numbered(10).subset(10)) == 10
+    assert few.class_names == ("a", "b", "c")
     for n in (11, 0, -1):
         with pytest.raises(ValueError, match=f"{n} of 10"):
             numbered(10).subset(n)
@@ -175,23 +187,49 @@ def test_a_split_parts_the_images_and_keeps_the_order(holdout: float) -> None:
     assert all(part == sorted(part) for part in numbers)
     assert (seen.labels == seen.pixels[:, 0, 0, 0] % 3).all()
     assert numbers[1] != list(range(numbers[1][0], numbers[1][0] + len(held)))  # at random
-    assert whole.split(holdout)[1].digest == held.digest
+    # of any other draw a checkpoint that was trained before would know some
+    order = torch.randperm(100, generator=torch.Generator().manual_seed(0)).tolist()
+    assert numbers[1] == sorted(order[: len(held)])
+    assert seen.class_names == held.class_names == whole.class_names
 
 
 def test_nothing_held_out_leaves_all() -> None:
     whole = numbered(10)
     seen, held = whole.split(0.0)
     assert (seen.digest, len(held)) == (whole.digest, 0)
+    assert seen.class_names == held.class_names == whole.class_names
     for share in (1.0, -0.1, float("nan")):
         with pytest.raises(ValueError, match="held out"):
             whole.split(share)
 
 
-def test_images_of_another_type_are_refused() -> None:
-    with pytest.raises(ValueError, match="uint8"):
-        Images(torch.zeros(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64), ("a",))
-    with pytest.raises(ValueError, match="labels"):
-        Images(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(3).long(), ("a",))
+@pytest.mark.parametrize(
+    ("pixels", "labels", "told"),
+    [
+        (torch.zeros(2, 1, 4, 4), [0, 0], r"uint8 \(N, C, H, W\), not float32 \(2, 1, 4, 4\)$"),
+        (torch.zeros(2, 4, 4, dtype=torch.uint8), [0, 0], r"pixels .*, not uint8 \(2, 4, 4\)$"),
+        (torch.zeros(2, 1, 4, 4).byte(), [0, 0, 0], r"labels .* \(2,\), not int64 \(3,\)$"),
+        (torch.zeros(2, 1, 4, 4).byte(), [0.5, 0], r"labels .* int64 \(2,\), not float32 \(2,\)$"),
+    ],
+)
+def test_images_of_another_type_are_refused(pixels: Tensor, labels: list[float], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Images(pixels, torch.tensor(labels), ("a",))
+
+
+def test_images_and_checksums_are_not_replaced() -> None:
+    with pytest.raises(FrozenInstanceError):
+        numbered(2).pixels = torch.zeros(1)  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        data.CIFAR10_FILE.sha256 = ""  # type: ignore[misc]
+
+
+def test_classes_have_the_names_that_their_makers_gave_them() -> None:
+    """Of CIFAR-10 in the order of the alphabet; of Fashion-MNIST as its README lists them."""
+    names = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship"}
+    assert tuple(sorted(names | {"truck"})) == data.CIFAR10
+    fashion = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
+    assert tuple(fashion.split(",")) == data._FASHION
 
 
 # --- Downloads -----------------------------------------------------------------------------------
@@ -238,7 +276,58 @@ def test_no_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(address in text for address in data.CIFAR10_FILE.addresses)
     assert str(cache) in text
     assert "by hand" in text
+    assert ": it could not be downloaded from" in text
     assert internet.asked == list(data.CIFAR10_FILE.addresses)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_what_is_fetched_is_named_as_at_its_addresses(train: bool) -> None:
+    sources = {"cifar-10-binary.tar.gz": data.CIFAR10_FILE}
+    for kind, one in zip(("images-idx3", "labels-idx1"), data.FASHION_FILES[train], strict=True):
+        sources[f"{'train' if train else 't10k'}-{kind}-ubyte.gz"] = one
+    for name, one in sources.items():
+        assert one.name.endswith(name)
+        assert re.fullmatch("[0-9a-f]{64}", one.sha256)
+        assert len(one.addresses) > 1
+        for address in one.addresses:
+            assert re.fullmatch(rf"https?://[a-z0-9.-]+/([\w.~-]+/)*{re.escape(name)}", address)
+    assert len({one.sha256 for one in sources.values()}) == len(sources)
+
+
+def test_downloads_are_kept_in_the_systems_cache_unless_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DDPM_LITE_CACHE", "~/kept")
+    assert data.cache_folder() == Path.home() / "kept"
+    monkeypatch.delenv("DDPM_LITE_CACHE")
+    assert data.cache_folder() == Path(pooch.os_cache("ddpm_lite"))
+
+
+def test_a_download_shows_how_far_it_is(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[object] = []
+
+    def get(loader: pooch.HTTPDownloader, address: str, output_file: str, *_: object) -> None:
+        shown.append(loader.progressbar)
+        Path(output_file).write_bytes(b"good")
+
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", get)
+    data._fetch(source(b"good"))
+    assert shown == [True]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(2, "No such file or directory"), "No such file or directory"),
+        (OSError("odd"), "OSError"),
+        (ValueError("the hash is another"), "wrong SHA-256"),
+        (ValueError("odd"), "ValueError"),
+        (KeyError("hash"), "KeyError"),
+        (RuntimeError("lzma module is not available"), "Python lacks lzma"),
+    ],
+)
+def test_a_reason_is_told_in_a_few_words(error: Exception, told: str) -> None:
+    assert data._reason(error) == told
 
 
 def test_the_second_host_is_asked_when_the_first_fails(
@@ -356,6 +445,27 @@ def test_a_truncated_idx_is_refused_at_every_length(tmp_path: Path) -> None:
     assert data._read_idx(path).shape == (2, 3, 4)
 
 
+def test_a_file_may_unpack_to_the_limit_and_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, whole = tmp_path / "x.gz", idx(np.ones((2, 3, 4)))
+    path.write_bytes(gzip.compress(whole))
+    monkeypatch.setattr(data, "_LARGEST", len(whole))
+    assert data._read_idx(path).tolist() == np.ones((2, 3, 4)).tolist()
+    monkeypatch.setattr(data, "_LARGEST", len(whole) - 1)
+    with pytest.raises(DataError, match="unpacks to more"):
+        data._read_idx(path)
+
+
+def test_an_archive_that_was_packed_twice_is_refused(tmp_path: Path) -> None:
+    """What it unpacks to the second time has been held against nothing."""
+    path = make_tar(tmp_path / "x", {"a": record(1, 2, 3, 4)})
+    assert data._read_cifar(path, ["a"])[1].tolist() == [1]
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError, match="damaged"):
+        data._read_cifar(path, ["a"])
+
+
 def peak(of: Callable[[], object]) -> int:
     """The most bytes that Python held meanwhile."""
     tracemalloc.start()
@@ -462,10 +572,11 @@ def test_a_damaged_fashion_mnist_is_refused(
         data.fashion_mnist()
 
 
+@pytest.mark.parametrize("shape", [(3, 28, 28), (2, 28)])
 def test_fashion_images_and_labels_must_be_as_many(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
 ) -> None:
-    serve_fashion(tmp_path, monkeypatch, idx(np.zeros((3, 28, 28))), idx(np.array([1, 2])))
+    serve_fashion(tmp_path, monkeypatch, idx(np.zeros(shape)), idx(np.array([1, 2])))
     with pytest.raises(DataError, match="do not match"):
         data.fashion_mnist()
 
@@ -510,6 +621,33 @@ def test_images_are_cropped_to_their_centre(tmp_path: Path) -> None:
     assert bool((folder(tmp_path, side=10).pixels == 255).all())
 
 
+def test_images_are_made_smaller_by_lanczos(tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (32, 32), dtype=np.uint8)
+    image = Image.fromarray(levels)
+    image.save(tmp_path / "1.png")
+    expected = np.asarray(image.resize((5, 5), Image.Resampling.LANCZOS))
+    assert np.array_equal(folder(tmp_path, 5, 1).pixels[0, 0].numpy(), expected)
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_shown_on_a_screen_alone_and_wiped_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = Screen()
+    save(tmp_path / "1.png")
+    folder(tmp_path, 2)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys, "stderr", screen)
+    folder(tmp_path, 2)
+    lines = screen.getvalue().split("\r")
+    assert any(line.startswith(f"reading {tmp_path}: ") for line in lines)
+    assert "".join(lines[-2:]).strip() == ""
+
+
 def test_the_camera_orientation_is_respected(tmp_path: Path) -> None:
     picture = Image.new("L", (8, 8))
     picture.paste(255, (0, 0, 8, 4))  # bright above
@@ -531,6 +669,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no images in it") as error:
         folder(tmp_path, side=8)
     assert str(tmp_path) in one_line(error)
+    assert "(apng, avif, bmp, " in str(error.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + bytes(50)])
@@ -632,17 +771,19 @@ def test_what_is_left_out_is_told_and_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     save(tmp_path / "a" / "1.png")
-    for name in ("a/2.heic", "a/3.HEIC", "b/4.heic", "notes.txt", "a/README"):
+    for name in ("a/2.heic", "a/3.HEIC", "10/4.heic", "notes.txt", "a/README"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("no image by its name")
-    (tmp_path / "c").mkdir()
+    (tmp_path / "2").mkdir()
     os.mkfifo(tmp_path / "a" / "pipe.png")
     (tmp_path / "a" / ".hidden.txt").write_text("not counted")
     assert len(folder(tmp_path, 2)) == 1
     assert "no image by its name or kind (.heic 3, " in caplog.text
     for counted in (".txt 1", ".png 1", "no suffix 1"):
         assert counted in caplog.text
-    assert "folders without images (b, c)" in caplog.text
+    assert "); folders without images (2, 10)" in caplog.text
+    assert f"{tmp_path}: left out what" in caplog.text
+    assert [record.name for record in caplog.records] == ["ddpm_lite"]
 
 
 def test_a_folder_of_images_alone_needs_no_word(
@@ -708,8 +849,21 @@ def test_broken_metadata_do_not_cost_the_picture_nor_its_turn(
     image = Image.new("L", (32, 32), 0)
     image.paste(255, (0, 0, 32, 16))  # bright above: the camera was held so that it is to the right
     image.save(tmp_path / "1.jpg", exif=tiff(ORIENTATION, broken))
-    pixels = folder(tmp_path, 2, 1).pixels[0, 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nor a word of Pillow's, which nobody could use
+        pixels = folder(tmp_path, 2, 1).pixels[0, 0]
     assert (pixels > 200).tolist() == [[False, True], [False, True]]
+
+
+def test_metadata_that_cannot_be_read_at_all_turn_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(image: Image.Image) -> None:
+        raise SyntaxError("not a TIFF file")
+
+    save(tmp_path / "1.png", "blue")
+    monkeypatch.setattr(Image.Image, "getexif", fail)
+    assert folder(tmp_path, 1).pixels.flatten().tolist() == [0, 0, 255]
 
 
 @pytest.mark.parametrize("orientation", range(10))
@@ -750,6 +904,18 @@ def test_whatever_a_decoder_raises_names_the_file(
     with pytest.raises(DataError, match=r"1\.png: ") as raised:
         folder(tmp_path, 2)
     one_line(raised)
+
+
+def test_what_the_system_says_of_a_file_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(image: Image.Image) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    save(tmp_path / "1.png")
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", fail)
+    with pytest.raises(DataError, match=r"1\.png: Permission denied; repair"):
+        folder(tmp_path, 2)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".gif", ".tif", ".bmp", ".avif"])
@@ -800,6 +966,13 @@ def test_a_few_bytes_that_claim_to_be_a_huge_picture_are_refused_before_room_is_
         folder(tmp_path, 4)
 
 
+def test_a_picture_of_no_great_size_is_not_doubted(tmp_path: Path) -> None:
+    """Its pixels are missed, and not that there might be so many."""
+    (tmp_path / "a.bmp").write_bytes(bitmap(1000, 1000))
+    with pytest.raises(DataError, match="no image, or damaged"):
+        folder(tmp_path, 4)
+
+
 def test_a_large_picture_of_one_colour_is_none_of_these(tmp_path: Path) -> None:
     save(tmp_path / "a.png", "white", (4200, 4200))
     assert folder(tmp_path, 1).pixels.flatten().tolist() == [255] * 3
@@ -819,6 +992,26 @@ def test_impossible_sides_are_refused(tmp_path: Path, side: int) -> None:
         folder(tmp_path, side)
 
 
+def test_the_largest_side_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "1.png")
+    monkeypatch.setattr(data, "MAX_SIDE", 8)
+    assert folder(tmp_path, 8).pixels.shape == (1, 3, 8, 8)
+    with pytest.raises(DataError, match="a side of 1 to 8"):
+        folder(tmp_path, 9)
+
+
+def test_a_folder_that_does_not_fit_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(*_: object) -> None:
+        raise MemoryError
+
+    save(tmp_path / "1.png")
+    monkeypatch.setattr(np, "empty", none_left)
+    with pytest.raises(DataError, match=rf"^{tmp_path}: 1 images of 3 x 7 x 7 do not fit"):
+        folder(tmp_path, 7)
+
+
 def test_more_images_than_memory_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="do not fit into memory; take a smaller --side") as error:
         data._room(tmp_path, (2**40, 3, 4096, 4096))
@@ -834,29 +1027,52 @@ D50 = {
 }
 
 
-def profile(primaries: tuple[tuple[float, float, float], ...], gamma: float) -> bytes:
-    """A version 2 ICC profile: three primaries (X, Y, Z) and one power for all channels."""
+def fixed(*numbers: float) -> bytes:
+    return struct.pack(f">{len(numbers)}i", *(round(n * 65536) for n in numbers))
 
-    def fixed(*numbers: float) -> bytes:
-        return struct.pack(f">{len(numbers)}i", *(round(n * 65536) for n in numbers))
 
-    def xyz(*numbers: float) -> bytes:
-        return b"XYZ \0\0\0\0" + fixed(*numbers)
+def xyz(*numbers: float) -> bytes:
+    return b"XYZ \0\0\0\0" + fixed(*numbers)
 
-    curve = b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0)
-    tags = {b"wtpt": xyz(0.9642, 1.0, 0.8249)}
-    for name, primary in zip((b"r", b"g", b"b"), primaries, strict=True):
-        tags |= {name + b"XYZ": xyz(*primary), name + b"TRC": curve}
+
+WHITE = (0.9642, 1.0, 0.8249)
+
+
+def icc(kind: bytes, colours: bytes, between: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """A version 2 ICC profile of a device whose colours it leads to those in between."""
+    tags = {b"wtpt": xyz(*WHITE)} | tags
     place, index, body = 128 + 4 + 12 * len(tags), b"", b""
     for name, content in tags.items():
         index += name + struct.pack(">II", place + len(body), len(content))
         body += content
     table = struct.pack(">I", len(tags)) + index + body
-    header = struct.pack(
-        ">I4s4s4s4s4s", 128 + len(table), b"", b"\x02\x20", b"mntr", b"RGB ", b"XYZ "
-    )
-    header += bytes(12) + b"acsp" + bytes(28) + fixed(0.9642, 1.0, 0.8249)
+    header = struct.pack(">I4s4s4s4s4s", 128 + len(table), b"", b"\x02\x20", kind, colours, between)
+    header += bytes(12) + b"acsp" + bytes(28) + fixed(*WHITE)
     return header.ljust(128, b"\0") + table
+
+
+def curve(gamma: float) -> bytes:
+    return b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0)
+
+
+def profile(primaries: tuple[tuple[float, float, float], ...], gamma: float) -> bytes:
+    """Three primaries (X, Y, Z) and one power for all channels."""
+    tags = {}
+    for name, primary in zip((b"r", b"g", b"b"), primaries, strict=True):
+        tags |= {name + b"XYZ": xyz(*primary), name + b"TRC": curve(gamma)}
+    return icc(b"mntr", b"RGB ", b"XYZ ", tags)
+
+
+def grey_press() -> bytes:
+    """Of a press all of whose four inks are black: lightness is what is left of the paper.
+
+    A table of the type lut8: it has the two ends of each ink, and between them lies a line.
+    """
+    ramp = bytes(range(256))
+    corners = b"".join(bytes([255 if corner == 0 else 0, 128, 128]) for corner in range(16))
+    identity = fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    table = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + 4 * ramp + corners + 3 * ramp
+    return icc(b"prtr", b"CMYK", b"Lab ", {b"A2B0": table})
 
 
 def in_srgb(colour: tuple[int, ...], primaries: str, gamma: float) -> list[float]:
@@ -881,6 +1097,23 @@ def test_colours_are_brought_to_srgb(
     assert np.abs(np.array(found) - in_srgb(colour, primaries, gamma)).max() <= 3
     if gamma == 1.0:  # a middle level moves far
         assert np.abs(np.array(found) - colour).max() > 30 or colour == (0, 255, 0)
+
+
+@pytest.mark.parametrize("gamma", [1.0, 1.8])
+def test_greys_are_brought_to_srgb(tmp_path: Path, gamma: float) -> None:
+    grey = icc(b"mntr", b"GRAY", b"XYZ ", {b"kTRC": curve(gamma)})
+    Image.new("L", (8, 8), 100).save(tmp_path / "1.png", icc_profile=grey)
+    found = folder(tmp_path, 1).pixels.flatten().tolist()
+    assert found == pytest.approx(in_srgb((100, 100, 100), "srgb", gamma), abs=2)
+
+
+def test_the_colours_of_a_press_are_brought_to_srgb(tmp_path: Path) -> None:
+    """Without its profile its first ink would be cyan, and here it is black."""
+    for name, inks in (("1.tif", (255, 0, 0, 0)), ("2.tif", (0, 0, 0, 0))):
+        Image.new("CMYK", (8, 8), inks).save(tmp_path / name, icc_profile=grey_press())
+    ink, paper = folder(tmp_path, 1).pixels.flatten(1).tolist()
+    assert ink == pytest.approx([0] * 3, abs=2)
+    assert paper == pytest.approx([255] * 3, abs=2)
 
 
 @pytest.mark.parametrize("broken", [b"no profile", b"\0" * 200])
@@ -929,6 +1162,8 @@ def test_the_parts_of_coloured_mnist_have_colours_of_their_own(
     assert seen.pixels.shape == (50, 3, 28, 28)
     assert torch.equal(seen.pixels, again.pixels)
     assert not torch.equal(seen.pixels, unseen.pixels)
+    for part, seed in ((seen, 0), (unseen, 1)):  # those that the shipped numbers were measured with
+        assert torch.equal(part.pixels, paint(few.pixels, seed=seed))
     assert torch.equal(seen.labels, few.labels)
     assert seen.class_names == few.class_names
 
@@ -973,6 +1208,25 @@ def test_labels_go_with_their_images() -> None:
 def test_the_seed_decides() -> None:
     draws = [first_pixels(next(Batches(numbered(50), 10, seed=seed))) for seed in (3, 3, 4)]
     assert draws[0] == draws[1] != draws[2]
+
+
+def test_batches_unless_told_are_those_of_one_process_and_the_seed_0() -> None:
+    whole, told = Batches(noise(50), 10), Batches(noise(50), 10, "cpu", 0, False, 0, 1)
+    for _ in range(7):
+        for ours, theirs in zip(next(whole), next(told), strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_batches_come_where_they_are_wanted() -> None:
+    """`meta` is a device like others, but for numbers: it has none."""
+    for flip in (False, True):
+        x_0, labels = next(Batches(numbered(10), 4, "meta", flip=flip))
+        assert x_0.device.type == labels.device.type == "meta"
+
+
+def test_a_batch_may_be_one_image() -> None:
+    batches = Batches(numbered(3), 1)
+    assert sorted(n for batch in islice(batches, 3) for n in first_pixels(batch)) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("before", range(0, 13))

@@ -183,6 +183,8 @@ def test_unknown_names_are_refused() -> None:
         predict(FIVE, x, x, 1, "epsilon")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'velocity' is not one of"):
         target_of(FIVE, x, 1, x, "velocity")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'epsilon' is not one of"):
+        loss_weight(FIVE, "epsilon", "simple")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'snr' is not one of simple, min_snr, bound"):
         loss_weight(FIVE, "v", "snr")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'small' is not one of posterior, beta"):
@@ -517,9 +519,11 @@ def learned(time: int, said: np.ndarray) -> np.ndarray:
 def test_a_learned_variance_lies_where_the_network_says() -> None:
     x = noise(5)
     for said, wanted in ((-1.0, lambda t: beta_tilde(max(t, 2))), (1.0, lambda t: BETAS[t - 1])):
-        found = learned_variance(FIVE, torch.full_like(x, said), torch.arange(1, 6))
-        for t in range(1, 6):
-            close(found[t - 1], torch.full_like(x[0], wanted(t)))
+        t = torch.arange(1, 6)
+        least = p_step(FIVE, x, x, t, "posterior").variance
+        found = learned_variance(FIVE, torch.full_like(x, said), least, t)
+        for time in range(1, 6):
+            close(found[time - 1], torch.full_like(x[0], wanted(time)))
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -581,6 +585,21 @@ def test_drawing_takes_the_target_alone() -> None:
     assert torch.equal(both.eps, plain.eps)
 
 
+def test_the_bound_can_be_trained_on_at_every_time() -> None:
+    """At t = 1 the divergence of the steps is infinite, and must not reach the gradient."""
+    scale = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    t = torch.tensor([1, 2, 1])
+
+    def bound(by: Tensor) -> Tensor:
+        return bound_term(FIVE, lambda x, _: by * x, images(), t, noise(), "x_0").sum()
+
+    bound(scale).backward()
+    h = 1e-6
+    slope = (bound(scale.detach() + h) - bound(scale.detach() - h)) / (2 * h)
+    assert scale.grad is not None
+    assert scale.grad.item() == pytest.approx(slope.item(), rel=1e-6)
+
+
 def test_a_perfect_network_pays_only_for_decoder_and_prior() -> None:
     x_0 = to_float(torch.arange(36, dtype=torch.uint8) * 7).double().reshape(3, 2, 3, 2)
     terms = elbo(FIVE, lambda x_t, t: x_0, x_0, "x_0")
@@ -612,6 +631,20 @@ def test_the_sessions_defaults_change_no_bound(other: torch.dtype | str) -> None
     expected = terms()
     with default(other):
         assert torch.equal(terms(), expected)
+
+
+def test_what_is_predicted_and_how_sure_it_is_unless_told() -> None:
+    """As the signatures in the API say: the noise, and beta_tilde."""
+    x_0, eps, t = images(5), noise(5), torch.arange(1, 6)
+    wanted = bound_term(FIVE, wild, x_0, t, eps, "eps", "posterior")
+    assert torch.equal(bound_term(FIVE, wild, x_0, t, eps), wanted)
+    wanted = training_loss(FIVE, wild, x_0, t, eps, "eps", "simple")
+    assert torch.equal(training_loss(FIVE, wild, x_0, t, eps), wanted)
+    bounds = [
+        elbo(FIVE, wild, x_0, *told, generator=torch.Generator().manual_seed(2))
+        for told in ((), ("eps", "posterior"))
+    ]
+    assert torch.equal(*bounds)
 
 
 def test_bits_per_dim_counts_every_number_of_an_image() -> None:
@@ -672,3 +705,21 @@ def test_nothing_changes_the_dtype() -> None:
             elbo(FIVE, model, x),
         ):
             assert tensor.dtype == dtype
+
+
+def test_everything_is_computed_where_the_images_are() -> None:
+    """`meta` is a device like others, but for numbers: it has none. Times may stay on the CPU."""
+    x, eps, t = images().to("meta"), noise().to("meta"), torch.tensor([1, 2, 5])
+    seen = []
+
+    def model(x_t: Tensor, times: Tensor) -> Tensor:
+        seen.append(times.device)
+        return x_t
+
+    for tensor in (
+        training_loss(FIVE, model, x, t, eps),
+        bound_term(FIVE, model, x, t, eps),
+        elbo(FIVE, model, x),
+    ):
+        assert tensor.device == x.device
+    assert set(seen) == {x.device}

@@ -1,7 +1,9 @@
 """Measurements: against closed forms, independent code, and the sums they estimate."""
 
+import io
 import math
 import sys
+from dataclasses import FrozenInstanceError
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,6 +59,14 @@ def test_frechet_agrees_with_scipy(n: int, m: int, d: int) -> None:
     assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-6)
 
 
+def test_frechet_of_two_numbers_from_two_numbers_is_the_closed_form() -> None:
+    """(mean_a - mean_b)^2 + (deviation_a - deviation_b)^2, in one dimension."""
+    a, b = torch.tensor([[0.1], [0.3]]), torch.tensor([[0.4], [0.8]])
+    gap = (0.3 - 0.1) / math.sqrt(2) - (0.8 - 0.4) / math.sqrt(2)  # the mean of squares, unbiased
+    assert frechet_distance(a, b) == pytest.approx((0.2 - 0.6) ** 2 + gap**2, rel=1e-6)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-12)
+
+
 def test_frechet_of_a_set_from_itself_is_zero() -> None:
     a = features(100, 128, 3)
     assert frechet_distance(a, a) < 1e-4 * float(a.var(0).sum())
@@ -66,9 +76,12 @@ def test_frechet_of_a_set_from_itself_is_zero() -> None:
     ("a", "b"),
     [
         (torch.zeros(5, 3), torch.zeros(5, 4)),
-        (torch.zeros(5), torch.zeros(5)),
+        (torch.zeros(5), torch.zeros(5, 3)),
+        (torch.zeros(5, 3), torch.zeros(5)),
         (torch.zeros(1, 3), torch.zeros(5, 3)),
+        (torch.zeros(5, 3), torch.zeros(1, 3)),
         (torch.full((5, 3), math.nan), torch.zeros(5, 3)),
+        (torch.zeros(5, 3), torch.full((5, 3), math.inf)),
     ],
 )
 def test_frechet_refuses_what_has_no_law(a: Tensor, b: Tensor) -> None:
@@ -178,7 +191,7 @@ def test_a_floor_needs_two_images() -> None:
     ],
 )
 def test_images_of_another_shape_are_refused(images: Tensor) -> None:
-    with pytest.raises(ValueError, match="images"):
+    with pytest.raises(ValueError, match=r"uint8 \(N, 1, 28, 28\), not|can be judged, not 1$"):
         sample_quality(images)
 
 
@@ -213,7 +226,7 @@ def small_judge(n: int = 8) -> judges.Judge:
 def test_every_number_of_the_quality_is_the_one_by_hand() -> None:
     drawn, judge = spots(6, 2), small_judge()
     drawn[0], drawn[1], drawn[2] = 0, torch.tensor([255, 0]), torch.tensor([255, 255])
-    labels = torch.tensor([2, 0, 1, 1, 1, 1])
+    labels = torch.tensor([0, 0, 1, 1, 1, 1])
     quality = sample_quality(drawn, labels, seed=5, judge=judge)
     x = drawn.flatten(1).numpy() / 127.5 - 1
     weights = np.exp(np.concatenate([4 * x, np.zeros((6, 1))], axis=1))
@@ -226,7 +239,7 @@ def test_every_number_of_the_quality_is_the_one_by_hand() -> None:
     assert quality.class_counts == tuple(counts)
     assert quality.class_distance == pytest.approx(sum(abs(c / 6 - 1 / 3) for c in counts) / 2)
     assert quality.label_accuracy == pytest.approx((taken == labels.numpy()).mean())
-    assert 0 < quality.label_accuracy < 1
+    assert 0 < quality.label_accuracy < 0.5
     assert (quality.n, quality.reference, quality.features, quality.seed) == (6, 8, "two pixels", 5)
     real = judge.real.pixels.flatten(1).numpy() / 127.5 - 1
     root = scipy.linalg.sqrtm(np.cov(x.T) @ np.cov(real.T)).real
@@ -234,6 +247,16 @@ def test_every_number_of_the_quality_is_the_one_by_hand() -> None:
     expected = gap + np.trace(np.cov(x.T) + np.cov(real.T) - 2 * root)
     assert quality.frechet == pytest.approx(expected, rel=1e-4)
     assert quality.frechet_floor == frechet_floor(6, 5, judge)
+
+
+def test_a_quality_does_not_change_and_has_the_seed_0_unless_told() -> None:
+    drawn, judge = spots(6, 2), small_judge()
+    quality = sample_quality(drawn, judge=judge)
+    assert quality == sample_quality(drawn, None, 0, judge)
+    assert floor_draws(3, judge=judge).tolist() == floor_draws(3, 0, judge).tolist()
+    assert frechet_floor(3, judge=judge) == float(floor_draws(3, 0, judge).mean())
+    with pytest.raises(FrozenInstanceError):
+        quality.frechet = 0.0  # type: ignore[misc]
 
 
 def test_precision_looks_at_as_many_real_as_drawn_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,6 +297,20 @@ def test_the_floor_parts_all_real_images_anew_each_time(
         assert (len(left), len(right)) == (a, b)
         assert sorted(map(tuple, torch.cat([left, right]).tolist())) == whole
     assert len({tuple(left.flatten().tolist()) for left, _ in parts}) > 5
+
+
+@pytest.mark.parametrize("other", [torch.float64, "meta"])
+def test_the_sessions_defaults_change_no_draw(other: torch.dtype | str) -> None:
+    judge = small_judge()
+    drawn = judge.look(spots(6, 2)).features
+
+    def found() -> list[float | None]:
+        shares = evaluate._precision_recall(drawn, judge.reference, 3)
+        return [*shares, *floor_draws(3, 1, judge).tolist()]
+
+    expected = found()
+    with default(other):
+        assert found() == expected
 
 
 def test_a_floor_needs_four_real_images() -> None:
@@ -368,6 +405,35 @@ def test_the_parts_make_up_the_whole() -> None:
     assert (parts.n, parts.variance, parts.seed) == (10, "posterior", 0)
 
 
+def test_what_an_estimate_does_unless_told() -> None:
+    """Its signature in the API says so. T and N are such that one more would make a difference."""
+    schedule, images = linear(120), pixels(251)[..., :2, :2]
+    model = exact_model(schedule)
+    told = likelihood(schedule, model, images, "x_0", "posterior", 60, 0, 250, 40)
+    assert likelihood(schedule, model, images, "x_0") == told
+    assert len(told.spans) == 100
+    with pytest.raises(FrozenInstanceError):
+        told.n = 1  # type: ignore[misc]
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_shown_on_a_screen_alone_and_wiped_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schedule, screen = linear(60), Screen()
+    likelihood(schedule, exact_model(schedule), pixels(2), "x_0", n_times=1, exact=1)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys, "stderr", screen)
+    likelihood(schedule, exact_model(schedule), pixels(2), "x_0", n_times=1, exact=1)
+    lines = screen.getvalue().split("\r")
+    assert any(line.startswith("likelihood: ") for line in lines)
+    assert "".join(lines[-2:]).strip() == ""
+
+
 def test_the_errors_of_the_terms_are_their_spread_over_sets_of_images() -> None:
     schedule = linear(60)
     sets = [
@@ -379,6 +445,9 @@ def test_the_errors_of_the_terms_are_their_spread_over_sets_of_images() -> None:
     ratio = spread / told.square().mean(0).sqrt()
     assert len(ratio) == 7
     assert ((ratio > 0.65) & (ratio < 1.5)).all()  # 40 sets: a spread is known to about a ninth
+    totals = torch.tensor([one.bits_per_dim for one in sets]).std()
+    whole = torch.tensor([one.stderr for one in sets]).square().mean().sqrt()
+    assert 0.65 < float(totals / whole) < 1.5
 
 
 def test_the_batch_size_does_not_bias_and_the_seed_decides() -> None:
@@ -400,6 +469,12 @@ def test_stretches_cover_every_time_once(T: int, n_times: int) -> None:
     lengths = [last - first + 1 for first, last in spans[40:]]
     assert max(lengths, default=1) - min(lengths, default=1) <= 1
     assert len(lengths) == min(n_times, max(T - 40, 0))
+
+
+def test_the_first_time_alone_stands_for_itself() -> None:
+    for exact in (-1, 0, 1):
+        assert stretches(10, exact, 1) == [(1, 1), (2, 10)]
+    assert stretches(1, 0, 0) == [(1, 1)]
 
 
 def test_no_stretch_for_the_rest_is_refused() -> None:
@@ -428,12 +503,25 @@ def test_the_sessions_defaults_change_no_estimate(other: torch.dtype | str) -> N
     assert found == expected
 
 
+def test_terms_are_computed_where_the_images_are() -> None:
+    x_0, generator = to_float(pixels(3)).to("meta"), torch.Generator().manual_seed(0)
+    term = evaluate._term(linear(60), lambda x, _: x, x_0, (1, 9), "x_0", "beta", generator)
+    assert (term.shape, term.device) == ((3,), x_0.device)
+
+
 def test_a_network_of_nan_is_refused() -> None:
     with pytest.raises(ValueError, match="not finite"):
         likelihood(linear(60), lambda x, _: x * math.nan, pixels(4), "x_0")
 
 
-@pytest.mark.parametrize("images", [torch.zeros(4, 1, 6, 6), torch.zeros(4, 6, dtype=torch.uint8)])
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.zeros(4, 1, 6, 6),
+        torch.zeros(4, 6, dtype=torch.uint8),
+        torch.zeros(1, 1, 6, 6, dtype=torch.uint8),
+    ],
+)
 def test_pixels_of_another_type_are_refused(images: Tensor) -> None:
     with pytest.raises(ValueError, match="pixels must be"):
         likelihood(linear(60), lambda x, _: x, images, "x_0")
@@ -465,10 +553,17 @@ def test_torch_fidelity_gets_both_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert inception_fid(drawn) == 3.5
     assert (len(seen["input1"]), len(seen["input2"])) == (4, 6)
     assert torch.equal(seen["input2"][5], real.pixels[5])
+    assert (seen["fid"], seen["cuda"]) == (True, torch.cuda.is_available())
+    assert not seen["verbose"]
     assert inception_fid("folder", drawn) == 3.5
     assert seen["input1"] == "folder"
+    assert torch.equal(seen["input2"][3], drawn[3])
+    assert len(seen["input2"]) == 4  # the reference, not CIFAR-10
 
 
-def test_grey_images_have_no_inception_fid() -> None:
+@pytest.mark.parametrize(
+    "images", [torch.zeros(4, 1, 32, 32, dtype=torch.uint8), torch.zeros(4, 3, 32, 32)]
+)
+def test_grey_images_and_floats_have_no_inception_fid(images: Tensor) -> None:
     with pytest.raises(ValueError, match="3, H, W"):
-        inception_fid(torch.zeros(4, 1, 32, 32, dtype=torch.uint8))
+        inception_fid(images)

@@ -411,6 +411,9 @@ def test_each_guess_is_noised_anew_as_the_forward_process_does() -> None:
         x, t = state.x_t, state.t
     assert torch.equal(x, state.x_0)
     independent(noises)
+    first = next(consistency(denoise, cosine(2), start(), 2))
+    assert first.t == 1
+    assert not torch.equal(first.x_t, first.x_0)  # of one step of noise there is some as well
 
 
 # --- Guidance and clipping -----------------------------------------------------------------------
@@ -483,6 +486,7 @@ def test_the_network_is_told_the_time_of_every_image() -> None:
 def samplers(x: Tensor, seed: int = 0, progress: bool = False) -> list[Iterator[State]]:
     schedule = cosine(12)
     return [
+        consistency(denoise, schedule, x, 5, seed, progress),
         ancestral(denoise, schedule, x, "posterior", seed, progress),
         ancestral(denoise, schedule, x, "beta", seed, progress),
         ddim(denoise, schedule, x, 5, 0.5, seed, progress),
@@ -499,12 +503,12 @@ def test_the_dtype_of_x_T_is_kept(dtype: torch.dtype) -> None:
 
 
 def test_float32_differs_from_float64_by_rounding_only() -> None:
-    for single, double in zip(samplers(start().float())[3:], samplers(start())[3:], strict=True):
+    for single, double in zip(samplers(start().float())[4:], samplers(start())[4:], strict=True):
         torch.testing.assert_close(last(single).double(), last(double), rtol=0, atol=1e-4)
 
 
 def test_a_seed_says_everything() -> None:
-    for i in range(3):
+    for i in range(4):
         first, again = (last(samplers(start(), seed=4)[i]) for _ in range(2))
         assert torch.equal(first, again)
         assert not torch.equal(first, last(samplers(start(), seed=5)[i]))
@@ -527,6 +531,18 @@ def test_initial_noise_is_float32_and_seeded() -> None:
     assert not torch.equal(x, initial_noise((100, 1, 10, 10), seed=4))
     assert x.mean().abs() < 0.04
     assert (x.std() - 1).abs() < 0.03
+
+
+def test_everything_is_computed_where_x_T_is() -> None:
+    """`meta` is a device like others, but for numbers: it has none."""
+    x = initial_noise((2, 1, 3, 3), device="meta")
+    assert x.device.type == "meta"
+    for states in samplers(x):
+        for state in states:
+            assert state.x_t.device == state.x_0.device == x.device
+    seen = []
+    network = denoiser(cosine(20), lambda x, t: seen.append(t.device) or x, "v")  # type: ignore[func-returns-value]
+    assert network(x, 7).device == seen[0] == x.device
 
 
 def test_x_T_is_left_as_it_was() -> None:
@@ -568,11 +584,20 @@ def test_what_samplers_do_unless_told(capsys: pytest.CaptureFixture[str]) -> Non
         (ddim(denoise, schedule, x), ddim(denoise, schedule, x, 50, 0.0)),
         (ddim(denoise, schedule, x, eta=1.0), ddim(denoise, schedule, x, 50, 1.0, 0)),
         (dpm_solver(denoise, schedule, x), dpm_solver(denoise, schedule, x, 20)),
+        (consistency(denoise, schedule, x), consistency(denoise, schedule, x, 1)),
+        (consistency(denoise, schedule, x, 2), consistency(denoise, schedule, x, 2, 0)),
     ):
         for state, same in zip(states, told, strict=True):
             assert torch.equal(state.x_t, same.x_t)
     assert capsys.readouterr().err == ""
     assert torch.equal(initial_noise((3,)), initial_noise((3,), 0))
+
+
+def test_the_law_of_the_last_step_is_one_point() -> None:
+    x_0, x_1 = start(seed=1), start(seed=2)
+    law = ddim_step(cosine(12), x_0, x_1, 3, 0, 1.0)
+    assert torch.equal(law.mean, x_0)
+    assert torch.equal(law.variance.broadcast_to(x_0.shape), torch.zeros_like(x_0))
 
 
 @pytest.mark.parametrize("eta", [-0.1, 1.5])

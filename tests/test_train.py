@@ -1,6 +1,7 @@
+import copy
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from small import MODEL, assert_same, config, default, images, trainer, weights
 from ddpm_lite.checkpoint import CheckpointError, read, write
 from ddpm_lite.draw import DrawConfig, draw
 from ddpm_lite.model import ModelConfig
-from ddpm_lite.train import Trainer, draw_times, learning_rate_at
+from ddpm_lite.train import TrainConfig, Trainer, TrainingError, draw_times, learning_rate_at
 from ddpm_lite.unet import UNetConfig
 
 # --- the loop ------------------------------------------------------------------------------------
@@ -26,6 +27,18 @@ def test_learning_rate_rises_stays_and_falls_to_almost_nothing() -> None:
     assert rates[80:] == pytest.approx([k / 20 for k in range(20, 0, -1)])
 
 
+@pytest.mark.parametrize("warmup", [0, 1])
+def test_a_training_without_rise_and_fall_has_one_rate(warmup: int) -> None:
+    c = config(steps=5, warmup_steps=warmup, cooldown=0.0, learning_rate=0.25)
+    assert [learning_rate_at(c, step) for step in range(1, 6)] == [0.25] * 5
+
+
+def test_options_and_states_do_not_change() -> None:
+    for one in (TrainConfig(), next(trainer().steps())):
+        with pytest.raises(FrozenInstanceError):
+            one.learning_rate = 0.5  # type: ignore[misc]
+
+
 def test_state_comes_after_the_update() -> None:
     training = trainer()
     before, rate = weights(training), learning_rate_at(config(), 1)
@@ -37,6 +50,45 @@ def test_state_comes_after_the_update() -> None:
     # AdamW's first step moves each weight with a gradient by the learning rate
     moved = (after["head.weight"] - before["head.weight"]).abs()
     assert float(moved.max()) == pytest.approx(rate, rel=1e-2)
+
+
+def test_weight_decay_shrinks_each_weight_by_its_share() -> None:
+    """AdamW subtracts learning rate x decay x weight on top of Adam's step; none unless told."""
+    plain, decayed = trainer(), trainer(weight_decay=0.5)
+    before = weights(plain)
+    state = next(plain.steps())
+    next(decayed.steps())
+    after, shrunk = weights(plain), weights(decayed)
+    for name, weight in before.items():
+        lost = after[name] - shrunk[name]
+        torch.testing.assert_close(lost, state.learning_rate * 0.5 * weight, rtol=0, atol=1e-6)
+
+
+def test_a_network_that_was_only_looked_at_trains_with_dropout_again() -> None:
+    training = trainer()
+    training.net.eval()
+    next(training.steps())
+    assert training.net.training
+    assert not training.model().net.training
+
+
+@pytest.mark.parametrize("broken", ["loss", "gradient"])
+def test_numbers_that_are_not_finite_end_the_training_before_the_weights_are_touched(
+    broken: str,
+) -> None:
+    training = trainer()
+    next(training.steps())
+    if broken == "loss":
+        training.net.head.bias.data.fill_(math.nan)
+    else:
+        training.net.head.bias.register_hook(lambda gradient: gradient * math.inf)
+    before = everything(training)
+    told = r"the loss is (nan|[0-9.]+), its gradient (nan|inf) at step 2: lower --learning-rate, or"
+    with pytest.raises(TrainingError, match=told):
+        next(training.steps())
+    for name, tensor in everything(training).items():
+        if not name.startswith("batches."):
+            torch.testing.assert_close(tensor, before[name], rtol=0, atol=0, equal_nan=True)
 
 
 def test_loop_ends_after_the_steps_asked_for() -> None:
@@ -140,6 +192,125 @@ def test_processes_share_the_random_numbers_of_one() -> None:
             assert len(part) == 2
             assert torch.equal(part[0], whole[rank])
             assert torch.equal(part[1], whole[rank + 4])
+
+
+class Shared(torch.nn.Module):
+    """Stands in for DistributedDataParallel, which needs the other processes."""
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net, self.require_backward_grad_sync = net, True
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.net(*inputs)
+        return out
+
+
+@pytest.fixture
+def one_of_two(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Trainer]:
+    """Makes the training of one of two processes, which hears nothing of the other."""
+
+    def make(rank: int, **changes: object) -> Trainer:
+        with monkeypatch.context() as patch:
+            patch.setattr("ddpm_lite.train.DistributedDataParallel", Shared)
+            patch.setattr("ddpm_lite.train.world", lambda: (rank, 2))
+            return trainer(**changes)
+
+    return make
+
+
+def test_each_process_gets_every_second_image_of_the_batch_of_one(
+    one_of_two: Callable[..., Trainer],
+) -> None:
+    options = {"seed": 3, "flip": True, "accumulate": 2}
+    alone = trainer(**options)
+    ranks = [one_of_two(rank, **options) for rank in (0, 1)]
+    for _ in range(10):
+        for whole, *parts in zip(*(next(one.batches) for one in (alone, *ranks)), strict=True):
+            assert len(whole) == 8
+            for rank, part in enumerate(parts):
+                assert torch.equal(part, whole[rank::2])
+    other = next(trainer(seed=4, flip=True).batches)[0]
+    assert not torch.equal(other, next(trainer(**options).batches)[0])
+
+
+def test_two_processes_have_the_loss_of_one(
+    one_of_two: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each adds its own to what the other has, and takes the mean."""
+    expected, own = float(trainer()._backward()), list[float]()
+    for rank in (0, 1):
+        training = one_of_two(rank, accumulate=2)
+        monkeypatch.setattr(
+            "ddpm_lite.train.dist.all_reduce", lambda total: own.append(float(total))
+        )
+        assert float(training._backward()) == pytest.approx(own[-1] / 2)
+    assert sum(own) / 2 == pytest.approx(expected)
+
+
+def test_gradients_are_shared_once_a_step(
+    one_of_two: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DistributedDataParallel sends them in the backward pass of the last part, and in no other."""
+    training, synced = one_of_two(0, accumulate=4), list[bool]()
+    assert isinstance(training.shared, Shared)
+    loss = training._loss
+    monkeypatch.setattr("ddpm_lite.train.dist.all_reduce", lambda total: None)
+
+    def spy(*inputs: torch.Tensor) -> torch.Tensor:
+        synced.append(training.shared.require_backward_grad_sync)  # type: ignore[union-attr]
+        return loss(*inputs)
+
+    monkeypatch.setattr(training, "_loss", spy)
+    training._backward()
+    assert synced == [False, False, False, True]
+
+
+def test_a_batch_that_cannot_be_shared_evenly_is_refused(
+    one_of_two: Callable[..., Trainer],
+) -> None:
+    with pytest.raises(ValueError, match="batch_size 9 cannot be shared by 2 processes in 3 parts"):
+        one_of_two(0, batch_size=9, accumulate=3)
+
+
+def test_times_and_noise_are_drawn_from_seeds_of_their_own() -> None:
+    """Two generators with one seed would make large noise and late times come together."""
+    training, seeds = trainer(), set[int]()
+    for training.step in range(5):
+        training._draw(torch.Size((1, 8, 8)))
+        seeds |= {training.times.initial_seed(), training.noise.initial_seed()}
+    assert len(seeds) == 10
+
+
+def test_a_session_with_another_default_device_draws_the_same_numbers() -> None:
+    training, shape = trainer(times="half_log"), torch.Size((1, 8, 8))
+
+    def drawn() -> list[torch.Tensor]:
+        return [*training._draw(shape), training._tensors()["batches.place"], training._backward()]
+
+    expected = drawn()
+    training = trainer(times="half_log")
+    with default("meta"):
+        for ours, wanted in zip(drawn(), expected, strict=True):
+            assert torch.equal(ours, wanted)
+
+
+def test_the_device_is_the_one_asked_for_or_else_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    best = torch.device("cpu")
+    monkeypatch.setattr("ddpm_lite.train.best_device", lambda: asked.append("best") or best)
+    assert trainer().device == best
+    assert asked == []
+    assert Trainer(MODEL, config(), images()).device == best
+    assert asked == ["best"]
+
+
+def test_a_network_without_classes_gets_no_labels() -> None:
+    model = replace(MODEL, unet=replace(MODEL.unet, classes=0))
+    training, seen = Trainer(model, config(), images(), "cpu"), list[Any]()
+    training.net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[2]))
+    next(training.steps())
+    assert seen == [None]
 
 
 def test_each_step_draws_other_numbers() -> None:
@@ -330,7 +501,42 @@ def test_checkpoint_holds_all_there_is(tmp_path: Path) -> None:
     assert kinds == {"model", "ema", "optimizer", "batches"}
     assert metadata["step"] == 1
     assert metadata["train"]["batch_size"] == 8
+    assert metadata["torch"] == torch.__version__
     assert ModelConfig.from_dict(metadata["model"]) == MODEL
+
+
+def test_the_checkpoint_before_is_kept_where_asked(tmp_path: Path) -> None:
+    training = trainer()
+    for _ in islice(training.steps(), 2):
+        training.save(tmp_path / "c", keep="older")
+    assert [read(tmp_path / name)[1]["step"] for name in ("c", "older")] == [2, 1]
+
+
+def test_weights_alone_are_the_average_in_half_precision(tmp_path: Path) -> None:
+    training = trainer()
+    next(training.steps())
+    next(training.steps())
+    training.save_weights(tmp_path / "w")
+    stored, metadata = read(tmp_path / "w")
+    average = training.average.state_dict()
+    assert_same(stored, {f"ema.{name}": weight.half() for name, weight in average.items()})
+    assert metadata["step"] == 2
+
+
+@pytest.mark.parametrize("weight", [math.nan, -math.inf, 1e5])
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path, weight: float) -> None:
+    """float16 ends at 65,504: a larger weight is one only in the whole checkpoint."""
+    training = trainer()
+    training.average.head.weight.data[0] = weight
+    told = r"NaN or infinite numbers at step 0 in 1 of \d+ tensors, ema\.head\.weight first"
+    with pytest.raises(TrainingError, match=told):
+        training.save_weights(tmp_path / "w")
+    if math.isfinite(weight):
+        training.save(tmp_path / "c")
+    else:
+        with pytest.raises(TrainingError, match=told):
+            training.save(tmp_path / "c")
+    assert [path.name for path in tmp_path.iterdir()] == ["c"] * math.isfinite(weight)
 
 
 def test_a_checkpoint_older_than_a_field_is_resumed(tmp_path: Path) -> None:
@@ -383,6 +589,44 @@ def test_a_checkpoint_that_tells_nothing_of_its_images_is_resumed(tmp_path: Path
     tensors, metadata = read(tmp_path / "c")
     write(tmp_path / "c", tensors, {k: v for k, v in metadata.items() if k != "data"})
     assert trainer().resume(tmp_path / "c") == []
+
+
+@pytest.mark.parametrize(("writers", "readers"), [(1, 2), (2, 1), (2, 2)])
+def test_another_number_of_processes_goes_on_where_the_others_stopped(
+    tmp_path: Path, one_of_two: Callable[..., Trainer], writers: int, readers: int
+) -> None:
+    through = trainer()
+    first = trainer() if writers == 1 else one_of_two(0)
+    for _ in range(3):
+        next(through.batches)
+        next(first.batches)
+    first.save(tmp_path / "c")
+    for rank in range(readers):
+        second = trainer() if readers == 1 else one_of_two(rank)
+        second.resume(tmp_path / "c")
+        expected = copy.deepcopy(through.batches)
+        for _ in range(8):
+            whole, part = next(expected), next(second.batches)
+            assert torch.equal(part[0], whole[0][rank::readers])
+            assert torch.equal(part[1], whole[1][rank::readers])
+
+
+def test_the_options_of_each_stretch_are_remembered(tmp_path: Path) -> None:
+    place = tmp_path / "c"
+    for step, rate in enumerate((0.001, 0.002, 0.002, 0.003)):
+        training = trainer(learning_rate=rate)
+        if step:
+            training.resume(place)
+        next(training.steps())
+        training.save(place)
+    earlier = read(place)[1]["earlier"]
+    assert [(one["until"], one["train"]["learning_rate"]) for one in earlier] == [
+        (1, 0.001), (3, 0.002),
+    ]  # fmt: skip
+    last = trainer(learning_rate=0.003)
+    last.resume(place)
+    assert last.earlier == earlier
+    assert trainer().earlier == []
 
 
 def everything(training: Trainer) -> dict[str, torch.Tensor]:
@@ -468,6 +712,10 @@ def test_options_that_differ_from_the_stored_ones_are_told(tmp_path: Path) -> No
     assert other.differences(read(tmp_path / "c")[1]) == expected
     assert other.resume(tmp_path / "c") == expected
     assert trainer().differences(tmp_path / "c") == []
+    _, metadata = read(tmp_path / "c")
+    del metadata["train"]["clip_norm"]  # as one that is younger than the checkpoint
+    assert trainer(clip_norm=2.0).differences(metadata) == []
+    assert trainer().differences({}) == []
 
 
 def test_the_network_is_compiled_before_it_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:

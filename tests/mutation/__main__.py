@@ -57,7 +57,9 @@ def outcomes(
         record = None
         with os.fdopen(reading) as results:
             for mutant, outcome in zip(chosen, map(str.strip, results), strict=False):
-                record = record or trials.read_record(place)
+                if record is None:
+                    record = trials.read_record(place)
+                    trials.preload(record)
                 if outcome == "elsewhere" or (twice and outcome == "survived"):
                     if time.monotonic() > until:
                         break
@@ -130,24 +132,34 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=10**6, help="mutants, chosen at random")
     parser.add_argument("--minutes", type=float, default=18, help="then no new mutant is begun")
     parser.add_argument("--only", default="", help="mutants in whose description this stands")
+    parser.add_argument("--again", type=Path, help="mutants that this output of a run reports")
+    parser.add_argument("--doubt", action="store_true", help="try what is explained as well")
     parser.add_argument("--twice", action="store_true", help="survivors in a fresh process too")
     parser.add_argument("-k", default="", help="only tests named so, as pytest takes it")
     options = parser.parse_args()
     begin = time.monotonic()
     name = options.module or random.Random(options.seed).choice([*MODULES, *SYMBOLIC])
     print(f"{name}, seed {options.seed}", flush=True)
+    reported = options.again.read_text() if options.again else None
     module = trials.ROOT / "ddpm_lite" / (name.replace(".", "/") + ".py")
-    chosen = [m for m in mutants(module.read_text()) if options.only in m.description]
+    chosen = [
+        mutant
+        for mutant in mutants(module.read_text())
+        if options.only in mutant.description
+        and (reported is None or mutant.description in reported)
+    ]
     random.Random(options.seed).shuffle(chosen)
     del chosen[options.most :]
+    explained = EXPLAINED.read_text()
+    known = [] if options.doubt else [m for m in chosen if m.description in explained]
+    untried = [mutant for mutant in chosen if mutant not in known]
     torch.set_num_threads(1)
     trials.calm_hypothesis()
     os.chdir(trials.ROOT)
-    counts = {"caught": 0, "survived": 0, "untested": 0, "explained": 0}
-    explained = EXPLAINED.read_text()
+    counts = {"caught": 0, "survived": 0, "untested": 0, "explained": len(known)}
     tests = [*tests_of(name), *(["-k", options.k] if options.k else [])]
     until = begin + 60 * options.minutes
-    for mutant, outcome in outcomes(module, chosen, tests, until, options.twice):
+    for mutant, outcome in outcomes(module, untried, tests, until, options.twice):
         if outcome != "caught" and mutant.description in explained:
             outcome = "explained"
         elif outcome != "caught":

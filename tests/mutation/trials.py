@@ -8,6 +8,7 @@ fresh one, which imports the changed module.
 
 import contextlib
 import gc
+import importlib
 import importlib.machinery
 import importlib.util
 import json
@@ -17,7 +18,7 @@ import signal
 import sys
 import time
 from bisect import bisect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -31,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 PASSED, FAILED = 0, 1
 FLAGS = [
     f"--rootdir={ROOT}", f"-c{ROOT / 'pyproject.toml'}", "-q", "-pno:cacheprovider",
+    "--tb=no",  # nobody reads why a test failed, and to tell it takes as long as all else
     "-mnot slow and not site and not browser",
 ]  # fmt: skip
 PATIENCE = 6.0
@@ -118,10 +120,12 @@ def _wait(child: int, until: float) -> int:
 
 
 class Record:
-    """The lines of a module that each test runs, and its seconds."""
+    """The lines of a module that each test runs, its seconds, and what all of them import."""
 
-    def __init__(self, tests: dict[str, float], lines: dict[int, list[str]]) -> None:
-        self.tests, self.lines = tests, lines
+    def __init__(
+        self, tests: dict[str, float], lines: dict[int, list[str]], imported: Iterable[str] = ()
+    ) -> None:
+        self.tests, self.lines, self.imported = tests, lines, imported
 
     def of(self, mutant: Mutant) -> list[str]:
         """The tests that a mutant may fail, the quickest first."""
@@ -149,7 +153,7 @@ def record(items: list[pytest.Item], module: Path, place: Path) -> Record:
             seconds[item.nodeid] = time.process_time() - begin
         cover.stop()
         lines = cover.get_data().contexts_by_lineno(str(module))
-        place.write_text(json.dumps([seconds, lines]))
+        place.write_text(json.dumps([seconds, lines, _installed()]))
 
     if in_a_fork(work, 1800) != PASSED:
         os._exit(FAILED)
@@ -157,8 +161,21 @@ def record(items: list[pytest.Item], module: Path, place: Path) -> Record:
 
 
 def read_record(place: Path) -> Record:
-    seconds, lines = json.loads(place.read_text())
-    return Record(seconds, {int(line): tests for line, tests in lines.items()})
+    seconds, lines, imported = json.loads(place.read_text())
+    return Record(seconds, {int(line): tests for line, tests in lines.items()}, imported)
+
+
+def _installed() -> list[str]:
+    """What this process has imported, but for the package and its tests."""
+    files = {name: getattr(module, "__file__", None) for name, module in [*sys.modules.items()]}
+    return [name for name, file in files.items() if file and "site-packages" in Path(file).parts]
+
+
+def preload(record: Record) -> None:
+    """Imports what the tests do, so that no fresh process has to."""
+    for name in record.imported:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
 
 
 # --- A mutant in place of its module -------------------------------------------------------------
