@@ -255,15 +255,15 @@ def training_loss(
     x_t = q_sample(schedule, x_0, t, eps)
     # x_t (B, C, H, W) and t (B,) go in, the network's guess (B, C, H, W) comes out
     output = model(x_t, to_device(t, x_0.device)).to(x_0.dtype)
-    guess, said = _halves(output, x_t)
+    output, said = _halves(output, x_t)
     # squares (B, C, H, W), one row for each image (B, C H W), and their mean (B,)
-    error = (guess - target_of(schedule, x_0, t, eps, target)).square().flatten(1).mean(1)
+    error = (output - target_of(schedule, x_0, t, eps, target)).square().flatten(1).mean(1)
     # the weight of each image's own t, (B,) as the error
     loss = schedule.at(loss_weight(schedule, target, weighting), t, error) * error
     if said is None:
         return loss
     # a variance that is learned has no square: it pays its part of the bound, in bits a dimension
-    heard = torch.cat([guess.detach(), said], dim=1)
+    heard = torch.cat([output.detach(), said], dim=1)
     nats = bound_term(schedule, lambda x, t: heard, x_0, t, eps, target, "learned")
     return loss + VARIANCE_WEIGHT * schedule.T * bits_per_dim(nats, x_0)
 
@@ -333,11 +333,11 @@ def learned_variance(
 
     Between the least, the posterior's of `p_step`, which is right where x_0 is certain, and beta_t,
     which is right where it is as uncertain as noise of variance 1:
-    exp(w log beta_t + (1 - w) log least) with w = (said + 1) / 2. Nichol and Dhariwal
+    exp(u log beta_t + (1 - u) log least) with u = (said + 1) / 2. Nichol and Dhariwal
     (arXiv:2102.09672, equation 15).
     """
-    w = (said + 1) / 2  # (B, C, H, W): 1/2 before training
-    return (w * schedule.at(schedule.beta, t, said).log() + (1 - w) * least.log()).exp()
+    u = (said + 1) / 2  # (B, C, H, W): 1/2 before training
+    return (u * schedule.at(schedule.beta, t, said).log() + (1 - u) * least.log()).exp()
 
 
 def prior_term(schedule: NoiseSchedule, x_0: Tensor) -> Tensor:

@@ -497,6 +497,15 @@ def _p_step(s: NoiseSchedule) -> Gaussian:
     return diffusion.p_step(s, x_0, x_t, t, "posterior")
 
 
+SHARE = 0.3
+"""Of beta_t in a variance that a network says."""
+
+
+def _learned_variance(s: NoiseSchedule) -> Tensor:
+    said = filled(s, 2 * SHARE - 1)
+    return flat(diffusion.learned_variance(s, said, _p_step(s).variance, steps(s)))[1:]
+
+
 def _bound(s: NoiseSchedule) -> Tensor:
     """Of one pixel, for a network that always predicts the same picture."""
     x_0, eps, model = filled(s, X_0), filled(s, EPS), constant(X_0_HAT)
@@ -729,6 +738,11 @@ DIFFUSION = [
         "diffusion.p_step", "table = schedule.posterior_variance.clone()", "eq-elbo-posterior",
         partial(side, claim=1), lambda s: flat(_p_step(s).variance)[1:],
         says="the posterior variance", times=from_2,
+    ),
+    Row(
+        "diffusion.learned_variance", "return (u * schedule.at(schedule.beta, t, said).log() +",
+        "eq-eval-learned", side, _learned_variance, says="one pixel", times=from_2,
+        given=lambda s: {"u": SHARE},
     ),
     Row(
         "diffusion.prior_term", "return gaussian_kl(q, standard).flatten(1).sum(1)", "eq-kl-end",
