@@ -984,9 +984,12 @@ def test_a_large_picture_of_one_colour_is_none_of_these(tmp_path: Path) -> None:
     assert folder(tmp_path, 1).pixels.flatten().tolist() == [255] * 3
 
 
-def test_other_kinds_of_files_are_not_opened_whatever_they_are_called(tmp_path: Path) -> None:
-    """Pillow would have PostScript run by another program."""
-    Image.new("RGB", (4, 4)).save(tmp_path / "a.png", format="EPS")
+@pytest.mark.parametrize("kind", ["EPS", "PCX"])
+def test_other_kinds_of_files_are_not_opened_whatever_they_are_called(
+    tmp_path: Path, kind: str
+) -> None:
+    """Pillow would have PostScript run by another program, where there is one."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png", format=kind)
     with pytest.raises(DataError, match="no image, or damaged"):
         folder(tmp_path, 4)
 
