@@ -199,7 +199,7 @@ def coloured_mnist(train: bool = True) -> Images:
 
 
 def _images(pixels: _Bytes, labels: _Bytes, class_names: tuple[str, ...]) -> Images:
-    own = np.array(pixels, order="C")  # what was read from bytes may not be written to
+    own = np.array(pixels)  # what was read from bytes may not be written to
     return Images(torch.from_numpy(own), torch.from_numpy(labels.astype(np.int64)), class_names)
 
 

@@ -664,6 +664,12 @@ def test_transparency_becomes_white(tmp_path: Path) -> None:
     assert bool((folder(tmp_path, side=4).pixels == 255).all())
 
 
+def test_transparency_of_greys_becomes_white(tmp_path: Path) -> None:
+    for name, alpha in (("1.png", 0), ("2.png", 255)):
+        Image.new("LA", (8, 8), (100, alpha)).save(tmp_path / name)
+    assert folder(tmp_path, 1).pixels.flatten(1).tolist() == [3 * [255], 3 * [100]]
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
     with pytest.raises(DataError, match="no images in it") as error:
@@ -978,9 +984,12 @@ def test_a_large_picture_of_one_colour_is_none_of_these(tmp_path: Path) -> None:
     assert folder(tmp_path, 1).pixels.flatten().tolist() == [255] * 3
 
 
-def test_other_kinds_of_files_are_not_opened_whatever_they_are_called(tmp_path: Path) -> None:
-    """Pillow would have PostScript run by another program."""
-    Image.new("RGB", (4, 4)).save(tmp_path / "a.png", format="EPS")
+@pytest.mark.parametrize("kind", ["EPS", "PCX"])
+def test_other_kinds_of_files_are_not_opened_whatever_they_are_called(
+    tmp_path: Path, kind: str
+) -> None:
+    """Pillow would have PostScript run by another program, where there is one."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png", format=kind)
     with pytest.raises(DataError, match="no image, or damaged"):
         folder(tmp_path, 4)
 
@@ -1157,8 +1166,10 @@ def test_the_parts_of_coloured_mnist_have_colours_of_their_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     few = mnist(train=False).subset(50)
-    monkeypatch.setattr(data, "mnist", lambda train: few)
+    asked: list[bool] = []
+    monkeypatch.setattr(data, "mnist", lambda train: asked.append(train) or few)  # type: ignore[func-returns-value]
     seen, unseen, again = (data.coloured_mnist(train) for train in (True, False, True))
+    assert asked == [True, False, True]
     assert seen.pixels.shape == (50, 3, 28, 28)
     assert torch.equal(seen.pixels, again.pixels)
     assert not torch.equal(seen.pixels, unseen.pixels)

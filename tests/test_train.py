@@ -305,6 +305,13 @@ def test_the_device_is_the_one_asked_for_or_else_the_best(monkeypatch: pytest.Mo
     assert asked == ["best"]
 
 
+def test_a_network_with_classes_gets_the_labels_of_its_images() -> None:
+    training, seen = trainer(label_dropout=0.0), list[torch.Tensor]()
+    training.net.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[2]))
+    next(training.steps())
+    assert torch.equal(seen[0], next(trainer(label_dropout=0.0).batches)[1])
+
+
 def test_a_network_without_classes_gets_no_labels() -> None:
     model = replace(MODEL, unet=replace(MODEL.unet, classes=0))
     training, seen = Trainer(model, config(), images(), "cpu"), list[Any]()

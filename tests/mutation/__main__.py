@@ -124,6 +124,19 @@ def _outcome(
     return {trials.PASSED: "survived", 2: "elsewhere"}.get(status, "caught")
 
 
+def choose(module: Path, options: argparse.Namespace) -> list[Mutant]:
+    """The mutants that are asked for, in the order of the seed."""
+    reported = options.again.read_text() if options.again else None
+    chosen = [
+        mutant
+        for mutant in mutants(module.read_text())
+        if options.only in mutant.description
+        and (reported is None or mutant.description in reported)
+    ]
+    random.Random(options.seed).shuffle(chosen)
+    return chosen[: options.most]
+
+
 def main() -> int:
     """0 if at least nine of ten were caught and every other is explained."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -140,23 +153,16 @@ def main() -> int:
     begin = time.monotonic()
     name = options.module or random.Random(options.seed).choice([*MODULES, *SYMBOLIC])
     print(f"{name}, seed {options.seed}", flush=True)
-    reported = options.again.read_text() if options.again else None
     module = trials.ROOT / "ddpm_lite" / (name.replace(".", "/") + ".py")
-    chosen = [
-        mutant
-        for mutant in mutants(module.read_text())
-        if options.only in mutant.description
-        and (reported is None or mutant.description in reported)
-    ]
-    random.Random(options.seed).shuffle(chosen)
-    del chosen[options.most :]
+    chosen = choose(module, options)
     explained = EXPLAINED.read_text()
     known = [] if options.doubt else [m for m in chosen if m.description in explained]
     untried = [mutant for mutant in chosen if mutant not in known]
     torch.set_num_threads(1)
     trials.calm_hypothesis()
     os.chdir(trials.ROOT)
-    counts = {"caught": 0, "survived": 0, "untested": 0, "explained": len(known)}
+    counts = {"caught": 0, "survived": 0, "untested": 0, "explained": 0}
+    reached = 0  # of those that were chosen
     tests = [*tests_of(name), *(["-k", options.k] if options.k else [])]
     until = begin + 60 * options.minutes
     for mutant, outcome in outcomes(module, untried, tests, until, options.twice):
@@ -165,6 +171,10 @@ def main() -> int:
         elif outcome != "caught":
             print(f"{outcome}: line {mutant.first}, {mutant.description}", flush=True)
         counts[outcome] += 1
+        reached = chosen.index(mutant) + 1
+    if sum(counts.values()) == len(untried):
+        reached = len(chosen)
+    counts["explained"] += sum(mutant in known for mutant in chosen[:reached])
     tried = sum(counts.values())
     share = counts["caught"] / max(tried, 1)
     print(json.dumps({"module": name, "seed": options.seed, "mutants": len(chosen),
