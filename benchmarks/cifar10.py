@@ -1,17 +1,21 @@
-"""What the shipped colour model is worth: book/data/cifar10.json, for chapter 11 and the README.
+"""Ships the colour model and says what it is worth.
 
-    python benchmarks/cifar10.py cifar10/train cifar10/test
+    ddpm-lite train cifar10_small --data cifar10/train --keep-doublings
+    python benchmarks/cifar10.py runs/cifar10_small cifar10/train cifar10/test
 
-The guidance is chosen on training pictures: the scale at which 1,000 drawn ones are nearest to
-10,000 of them, by Frechet distance. Then, with the test pictures: all that `ddpm-lite evaluate`
-tells, without guidance and with the chosen one. Last, whether drawn pictures are copies: how far
-1,000 of them are from the nearest training picture, beside 1,000 test pictures, which cannot be
-copies. What is in the file already is not measured again, so a stopped run goes on.
+The guidance is chosen on training pictures: the scale at which drawn ones are nearest to 10,000 of
+them, by Frechet distance. With this wish the averaged weights go into the package, the metrics of
+the run beside them, and beside both the evaluation. That is all that `ddpm-lite evaluate` tells
+with the test pictures, without guidance and with the chosen one, and whether drawn pictures are
+copies: how far they are from the nearest training picture, beside test pictures, which cannot be
+copies. The first pictures go into book/data, for chapter 11. What has been measured is not measured
+again, so a stopped run goes on; delete the two JSON files for a new model.
 """
 
 import argparse
 import json
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,18 +23,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from colour_run import lines_of, seconds_of
 from packing import pack
 from torch import Tensor
 
+from ddpm_lite.checkpoint import read, write
 from ddpm_lite.data import Images, load
 from ddpm_lite.draw import DrawConfig, balanced_labels, draw
 from ddpm_lite.evaluate import sample_quality
 from ddpm_lite.judges import find_judge
+from ddpm_lite.measured import ASSETS
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.report import LikelihoodConfig, report
-from ddpm_lite.shipped import MODELS
+from ddpm_lite.run import CHECKPOINT, METRICS
 
-OUT = Path(__file__).parents[1] / "book" / "data" / "cifar10.json"
+SHIPPED = ASSETS / "cifar10.safetensors"
+EVALUATION = ASSETS / "cifar10_evaluation.json"
+PICTURES = Path(__file__).parents[1] / "book" / "data" / "cifar10_pictures.json"
 SCALES = (1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 4.0)
 DRAW = DrawConfig(sampler="dpm_solver", steps=20)
 SHOWN = 100
@@ -109,27 +118,61 @@ def evaluation(model: DiffusionModel, test: Images, scale: float, n: int, bits: 
     return {name: value for name, value in figures.items() if name != "terms"}
 
 
-def measured(model: DiffusionModel, train: Images, test: Images, n: int) -> None:
-    """Measures what the file lacks, and writes it after each part."""
-    told: dict[str, Any] = json.loads(OUT.read_text()) if OUT.exists() else {}
+def ship(run: Path, scale: float) -> DiffusionModel:
+    """The averaged weights in float16, with how they want to be drawn with, and the metrics."""
+    tensors, told = read(run / CHECKPOINT, only="ema.")
+    wishes = {"sampler": DRAW.sampler, "steps": DRAW.steps, "guidance_scale": scale}
+    write(SHIPPED, {k: v.half() for k, v in tensors.items()}, told | {"draw": wishes})
+    shutil.copyfile(run / METRICS, ASSETS / "cifar10_metrics.jsonl")
+    return DiffusionModel.load(SHIPPED)
 
-    def part(name: str, measure: Callable[[], Any]) -> Any:
-        if name not in told:
-            told[name] = measure()
-            OUT.write_text(json.dumps(told, indent=1) + "\n")
-        return told[name]
 
-    part("command", lambda: shlex.join(["python", *sys.argv]))
-    part("class_names", lambda: list(train.class_names))
-    scale = part("guidance", lambda: chosen(part("sweep", lambda: sweep(model, train, n // 10))))
+def training(run: Path) -> dict[str, Any]:
+    """What the training has cost so far."""
+    metadata, lines = read(run / CHECKPOINT, only="nothing")[1], lines_of(run / METRICS)
+    batch = metadata["train"]["batch_size"]
+    seconds = seconds_of(lines, batch)
+    return {
+        "steps": metadata["step"],
+        "of": metadata["train"]["steps"],
+        "pictures": metadata["step"] * batch,
+        "hours": round(seconds / 3600, 2),
+    }
+
+
+class Told:
+    """A JSON file that grows part by part; what stands there is not measured again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.parts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+
+    def part(self, name: str, measure: Callable[[], Any]) -> Any:
+        """What the file says, or else what is measured now."""
+        if name not in self.parts:
+            self.parts[name] = measure()
+            self.path.write_text(json.dumps(self.parts, indent=1) + "\n")
+        return self.parts[name]
+
+
+def measured(run: Path, train: Images, test: Images, n: int) -> None:
+    """Measures what the files lack, and ships the model."""
+    model = ship(run, 1.0)  # what is judged is what is shipped
+    told, pictures = Told(EVALUATION), Told(PICTURES)
+    told.part("command", lambda: shlex.join(["python", *sys.argv]))
+    told.part("training", lambda: training(run))
+    rows = told.part("sweep", lambda: sweep(model, train, n // 10))
+    scale = told.part("guidance", lambda: chosen(rows))
+    ship(run, scale)
     shown = draw(model, max(SHOWN, n // 10), guided(scale))
-    part("pictures", lambda: pack(shown[:SHOWN]))
+    pictures.part("class_names", lambda: list(train.class_names))
+    pictures.part("drawn", lambda: pack(shown[:SHOWN]))
     nearest = train.pixels[nearest_two(shown[:10], train.pixels)[1][:, 0]]
-    part("nearest", lambda: pack(nearest))
+    pictures.part("nearest", lambda: pack(nearest))
     sets = {"drawn": shown, "test": some(test, len(shown)).pixels}
-    part("copies", lambda: copies(sets, train.pixels))
-    part("chosen", lambda: evaluation(model, test, scale, n, 0))
-    part("plain", lambda: evaluation(model, test, 1.0, n, max(2, n // 10)))
+    told.part("copies", lambda: copies(sets, train.pixels))
+    told.part("chosen", lambda: evaluation(model, test, scale, n, 0))
+    told.part("plain", lambda: evaluation(model, test, 1.0, n, max(2, n // 10)))
 
 
 def main() -> None:
@@ -137,15 +180,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("run", type=Path, help="the folder of the training")
     parser.add_argument("train", help="training pictures: a named set or a folder")
     parser.add_argument("test", help="test pictures: a named set or a folder")
-    parser.add_argument("--model", type=Path, default=MODELS.get("cifar10"))
     parser.add_argument("--n", type=int, default=10_000, help="pictures of an evaluation")
     options = parser.parse_args()
-    model = DiffusionModel.load(options.model)
-    side, channels = model.config.side, model.config.unet.image_channels
-    train = load(options.train, True, side, channels)
-    measured(model, train, load(options.test, False, side, channels), options.n)
+    train, test = load(options.train, True), load(options.test, False)
+    measured(options.run, train, test, options.n)
 
 
 if __name__ == "__main__":

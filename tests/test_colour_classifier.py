@@ -71,7 +71,7 @@ def test_a_new_block_hands_its_inputs_on() -> None:
     block = Block(2, 4).eval()
     x = torch.rand(1, 2, 6, 6)
     halved = torch.nn.functional.max_pool2d(x, 2)
-    torch.testing.assert_close(block.widen[:2](x)[:, :2], halved)
+    torch.testing.assert_close(block[:2](x)[:, :2], halved)
     assert block(x).shape == (1, 4, 3, 3)
 
 

@@ -9,9 +9,11 @@ import torch
 from packing import unpack
 
 from ddpm_lite.data import CIFAR10, Images
-from ddpm_lite.draw import DrawConfig
+from ddpm_lite.draw import DrawConfig, draw, own_config
 from ddpm_lite.model import DiffusionModel, ModelConfig
-from ddpm_lite.unet import UNet, UNetConfig
+from ddpm_lite.run import CHECKPOINT, METRICS
+from ddpm_lite.train import TrainConfig, Trainer
+from ddpm_lite.unet import UNetConfig
 
 
 def pictures(n: int, seed: int) -> Images:
@@ -54,24 +56,34 @@ def test_some_come_from_all_classes() -> None:
     assert set(found.labels.tolist()) == set(range(10))
 
 
-def test_all_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script, "OUT", tmp_path / "cifar10.json")
+def test_all_is_measured_once_and_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EVALUATION", "PICTURES"):
+        monkeypatch.setattr(script, name, tmp_path / f"{name}.json")
+    monkeypatch.setattr(script, "ASSETS", tmp_path)
+    monkeypatch.setattr(script, "SHIPPED", tmp_path / "cifar10.safetensors")
     monkeypatch.setattr(script, "DRAW", DrawConfig(steps=1))
     monkeypatch.setattr(script, "SCALES", (1.0, 2.0))
     monkeypatch.setattr(script, "SHOWN", 10)
     unet = UNetConfig(image_channels=3, channels=(8, 8), groups=4, patch=4, classes=10)
-    config = ModelConfig(unet=unet, side=32, T=20)
-    model = DiffusionModel(UNet(unet).eval(), config, config.build_schedule())
-    script.measured(model, pictures(40, 0), pictures(40, 1), 100)
-    told = json.loads((tmp_path / "cifar10.json").read_text())
+    plan = TrainConfig(steps=1, batch_size=4)
+    trainer = Trainer(ModelConfig(unet=unet, side=32, T=20), plan, pictures(40, 0))
+    trainer.save(tmp_path / CHECKPOINT)
+    (tmp_path / METRICS).write_text('{"step": 1}\n')
+    script.measured(tmp_path, pictures(40, 0), pictures(40, 1), 100)
+    told = json.loads((tmp_path / "EVALUATION.json").read_text())
     assert [row["scale"] for row in told["sweep"]] == [1.0, 2.0]
     assert told["guidance"] in (1.0, 2.0)
     assert told["plain"]["guidance_scale"] == 1.0
     assert told["plain"]["bits_per_dim"] > 0
     assert told["chosen"]["guidance_scale"] == told["guidance"]
     assert told["chosen"]["n"] == told["plain"]["n"] == 100
-    assert unpack(told["pictures"], 3, 32, 32).shape == (10, 3, 32, 32)
+    shown = json.loads((tmp_path / "PICTURES.json").read_text())
+    shipped = DiffusionModel.load(tmp_path / "cifar10.safetensors")
+    assert own_config(shipped).guidance_scale == told["guidance"]
+    assert torch.equal(draw(shipped, 10), unpack(shown["drawn"], 3, 32, 32))
+    assert (tmp_path / "cifar10_metrics.jsonl").read_text() == '{"step": 1}\n'
     told["guidance"] = 2.0  # what stands there is not measured again
-    (tmp_path / "cifar10.json").write_text(json.dumps(told))
-    script.measured(model, pictures(40, 0), pictures(40, 1), 100)
-    assert json.loads((tmp_path / "cifar10.json").read_text()) == told
+    (tmp_path / "EVALUATION.json").write_text(json.dumps(told))
+    script.measured(tmp_path, pictures(40, 0), pictures(40, 1), 100)
+    assert json.loads((tmp_path / "EVALUATION.json").read_text()) == told
+    assert own_config(DiffusionModel.load(tmp_path / "cifar10.safetensors")).guidance_scale == 2.0
