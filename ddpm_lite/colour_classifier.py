@@ -50,14 +50,12 @@ def _norm(width: int) -> nn.BatchNorm2d:
     return layer
 
 
-class Block(nn.Sequential):
+def block(inputs: int, outputs: int) -> nn.Sequential:
     """Two convolutions, and half the side after the first: (B, C, H, W) to (B, D, H/2, W/2)."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(
-            _convolution(inputs, outputs), nn.MaxPool2d(2), _norm(outputs), nn.GELU(),
-            _convolution(outputs, outputs), _norm(outputs), nn.GELU(),
-        )  # fmt: skip
+    return nn.Sequential(
+        _convolution(inputs, outputs), nn.MaxPool2d(2), _norm(outputs), nn.GELU(),
+        _convolution(outputs, outputs), _norm(outputs), nn.GELU(),
+    )  # fmt: skip
 
 
 class ColourClassifier(nn.Module):
@@ -72,7 +70,7 @@ class ColourClassifier(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, WHITE, 2)
         self.blocks = nn.Sequential(
-            *(Block(inputs, outputs) for inputs, outputs in pairwise(WIDTHS))
+            *(block(inputs, outputs) for inputs, outputs in pairwise(WIDTHS))
         )
         self.head = nn.Linear(FEATURES, 10, bias=False)
 

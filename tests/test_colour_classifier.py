@@ -10,9 +10,9 @@ from ddpm_lite.checkpoint import CheckpointError, read, write
 from ddpm_lite.classifier import accuracy, shifted
 from ddpm_lite.colour_classifier import (
     WHITE,
-    Block,
     ColourClassifier,
     Plan,
+    block,
     load_colour_classifier,
     save_colour_classifier,
     train,
@@ -68,11 +68,11 @@ def test_what_the_stem_says_is_uncorrelated_and_of_size_1() -> None:
 
 
 def test_a_new_block_hands_its_inputs_on() -> None:
-    block = Block(2, 4).eval()
+    made = block(2, 4).eval()
     x = torch.rand(1, 2, 6, 6)
     halved = torch.nn.functional.max_pool2d(x, 2)
-    torch.testing.assert_close(block[:2](x)[:, :2], halved)
-    assert block(x).shape == (1, 4, 3, 3)
+    torch.testing.assert_close(made[:2](x)[:, :2], halved)
+    assert made(x).shape == (1, 4, 3, 3)
 
 
 def test_what_a_move_brings_in_mirrors_the_picture() -> None:

@@ -8,8 +8,11 @@ import pytest
 import torch
 from packing import unpack
 
+from ddpm_lite import report
+from ddpm_lite.colour_classifier import ColourClassifier
 from ddpm_lite.data import CIFAR10, Images
 from ddpm_lite.draw import DrawConfig, draw, own_config
+from ddpm_lite.judges import Judge
 from ddpm_lite.model import DiffusionModel, ModelConfig
 from ddpm_lite.run import CHECKPOINT, METRICS
 from ddpm_lite.train import TrainConfig, Trainer
@@ -56,6 +59,9 @@ def test_some_come_from_all_classes() -> None:
     assert set(found.labels.tolist()) == set(range(10))
 
 
+LINE = '{"step": 1, "images_per_second": 2.0}\n'
+
+
 def test_all_is_measured_once_and_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("EVALUATION", "PICTURES"):
         monkeypatch.setattr(script, name, tmp_path / f"{name}.json")
@@ -64,15 +70,19 @@ def test_all_is_measured_once_and_shipped(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(script, "DRAW", DrawConfig(steps=1))
     monkeypatch.setattr(script, "SCALES", (1.0, 2.0))
     monkeypatch.setattr(script, "SHOWN", 10)
+    network = ColourClassifier().eval().requires_grad_(False)
+    for place in (script, report):
+        monkeypatch.setattr(place, "find_judge", lambda real: Judge("untrained", network, real))
     unet = UNetConfig(image_channels=3, channels=(8, 8), groups=4, patch=4, classes=10)
     plan = TrainConfig(steps=1, batch_size=4)
     trainer = Trainer(ModelConfig(unet=unet, side=32, T=20), plan, pictures(40, 0))
     trainer.save(tmp_path / CHECKPOINT)
-    (tmp_path / METRICS).write_text('{"step": 1}\n')
+    (tmp_path / METRICS).write_text(LINE)
     script.measured(tmp_path, pictures(40, 0), pictures(40, 1), 100)
     told = json.loads((tmp_path / "EVALUATION.json").read_text())
     assert [row["scale"] for row in told["sweep"]] == [1.0, 2.0]
     assert told["guidance"] in (1.0, 2.0)
+    assert told["training"] == {"steps": 0, "of": 1, "pictures": 0, "hours": round(2 / 3600, 2)}
     assert told["plain"]["guidance_scale"] == 1.0
     assert told["plain"]["bits_per_dim"] > 0
     assert told["chosen"]["guidance_scale"] == told["guidance"]
@@ -81,7 +91,7 @@ def test_all_is_measured_once_and_shipped(tmp_path: Path, monkeypatch: pytest.Mo
     shipped = DiffusionModel.load(tmp_path / "cifar10.safetensors")
     assert own_config(shipped).guidance_scale == told["guidance"]
     assert torch.equal(draw(shipped, 10), unpack(shown["drawn"], 3, 32, 32))
-    assert (tmp_path / "cifar10_metrics.jsonl").read_text() == '{"step": 1}\n'
+    assert (tmp_path / "cifar10_metrics.jsonl").read_text() == LINE
     told["guidance"] = 2.0  # what stands there is not measured again
     (tmp_path / "EVALUATION.json").write_text(json.dumps(told))
     script.measured(tmp_path, pictures(40, 0), pictures(40, 1), 100)
