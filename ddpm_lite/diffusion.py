@@ -272,7 +272,7 @@ def _halves(output: Tensor, x_t: Tensor) -> tuple[Tensor, Tensor | None]:
     """What a network says of its target, and of its variance if it does, each (B, C, H, W)."""
     if output.shape == x_t.shape:
         return output, None
-    guess, said = output.chunk(2, dim=1)
+    guess, said = output.split(x_t.shape[1], dim=1)
     return guess, said
 
 

@@ -555,6 +555,8 @@ def test_the_bound_with_a_learned_variance(target: Target) -> None:
 
 
 def test_a_network_that_says_no_variance_has_no_learned_one() -> None:
+    with pytest.raises(ValueError, match="'wide' is not one of posterior, beta, learned"):
+        bound_term(FIVE, wild, images(2), torch.tensor([1, 2]), noise(2), "v", "wide")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="nothing of the variance"):
         bound_term(FIVE, wild, images(2), torch.tensor([1, 2]), noise(2), "v", "learned")
 
