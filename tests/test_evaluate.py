@@ -286,12 +286,12 @@ def test_the_floor_parts_all_real_images_anew_each_time(
 ) -> None:
     """Its factor makes of the law of 1/a + 1/b that of 1/n + 1/N."""
     parts: list[tuple[Tensor, Tensor]] = []
-    monkeypatch.setattr(evaluate, "frechet_distance", lambda *two: parts.append(two) or 1.0)
+    monkeypatch.setattr(evaluate, "frechet_distance", lambda *two: parts.append(two) or 2.5)
     judge = small_judge()
     draws = floor_draws(n, 3, judge)
     factor = (1 / n + 1 / 8) / (1 / a + 1 / b)
     assert draws.dtype == torch.float64
-    assert draws.tolist() == pytest.approx(20 * [factor])
+    assert draws.tolist() == pytest.approx(20 * [2.5 * factor])
     whole = sorted(map(tuple, judge.reference.tolist()))
     for left, right in parts:
         assert (len(left), len(right)) == (a, b)
@@ -554,7 +554,7 @@ def test_torch_fidelity_gets_both_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(seen["input1"]), len(seen["input2"])) == (4, 6)
     assert torch.equal(seen["input2"][5], real.pixels[5])
     assert (seen["fid"], seen["cuda"]) == (True, torch.cuda.is_available())
-    assert not seen["verbose"]
+    assert seen["verbose"] is False
     assert inception_fid("folder", drawn) == 3.5
     assert seen["input1"] == "folder"
     assert torch.equal(seen["input2"][3], drawn[3])

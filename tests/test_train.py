@@ -69,7 +69,10 @@ def test_a_network_that_was_only_looked_at_trains_with_dropout_again() -> None:
     training.net.eval()
     next(training.steps())
     assert training.net.training
-    assert not training.model().net.training
+    drawing = training.model()
+    assert not drawing.net.training
+    assert drawing.config == training.model_config
+    assert torch.equal(drawing.schedule.beta, training.model_config.build_schedule().beta)
 
 
 @pytest.mark.parametrize("broken", ["loss", "gradient"])
