@@ -152,7 +152,7 @@ PRESETS: Mapping[str, UNetConfig] = {
     ),
 }
 """Named shapes: `tiny` trains in a minute on a CPU, `mnist` is the shipped digit model's,
-`cifar10_small` the shipped colour model's, `cifar10` is the DDPM paper's function of x_t and t.
+`cifar10_small` learns CIFAR-10 on a CPU, `cifar10` is the DDPM paper's function of x_t and t.
 Equal weights make it google/ddpm-cifar10-32 of diffusers, with which the tests compare it."""
 
 
