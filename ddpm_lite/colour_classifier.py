@@ -27,7 +27,7 @@ from ddpm_lite.model import autocast, load_weights
 WEIGHTS = Path(__file__).parent / "assets" / "cifar10_classifier.safetensors"
 """Where the weights lie, in float16."""
 
-FEATURES = 256
+FEATURES = 384
 """Numbers in the layer before the last."""
 
 WHITE = 24
@@ -59,11 +59,12 @@ def block(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class ColourClassifier(nn.Module):
-    """Seven convolutions, 256 features, ten logits.
+    """Seven convolutions, 384 features, ten logits.
 
     Images are floats in [-1, 1] of shape (B, 3, 32, 32). Use it in eval mode, as
     `load_colour_classifier` returns it: in train mode an image's features depend on the other
-    images of the batch.
+    images of the batch. In eval mode they are the mean over the image and its mirror image, because
+    a thing stays what it is in a mirror.
     """
 
     def __init__(self) -> None:
@@ -75,8 +76,13 @@ class ColourClassifier(nn.Module):
         self.head = nn.Linear(FEATURES, 10, bias=False)
 
     def features(self, x: Tensor) -> Tensor:
-        """The layer before the last, the largest at the last 3x3 places: (B, 256)."""
-        h = self.blocks(F.gelu(self.stem(x)))  # (B, 3, 32, 32) to (B, 24, 31, 31) to (B, 256, 3, 3)
+        """The layer before the last, the largest at the last 3x3 places: (B, 384)."""
+        if self.training:
+            return self._features(x)
+        return (self._features(x) + self._features(x.flip(3))) / 2
+
+    def _features(self, x: Tensor) -> Tensor:
+        h = self.blocks(F.gelu(self.stem(x)))  # (B, 3, 32, 32) to (B, 24, 31, 31) to (B, 384, 3, 3)
         # a ninth: the last layer has the learning rate of all, which would be too much for it
         return h.amax(dim=(2, 3)) / 9  # type: ignore[no-any-return]
 
@@ -101,6 +107,19 @@ def whiten(stem: nn.Conv2d, x: Tensor) -> None:
     stem.requires_grad_(False)
 
 
+def with_a_hole(x: Tensor, generator: torch.Generator, size: int) -> Tensor:
+    """Each image (B, C, H, W) with a grey square of that size somewhere inside (cutout).
+
+    The classifier then cannot rest on one part of a thing alone. Source: DeVries and Taylor 2017.
+    """
+    count, _, height, width = x.shape
+    top = torch.randint(height - size + 1, (count, 1, 1, 1), generator=generator)
+    left = torch.randint(width - size + 1, (count, 1, 1, 1), generator=generator)
+    rows, columns = torch.arange(height)[:, None] - top, torch.arange(width) - left
+    inside = (rows >= 0) & (rows < size) & (columns >= 0) & (columns < size)  # (B, 1, H, W)
+    return x.masked_fill(inside, 0.0)
+
+
 def load_colour_classifier(path: Path = WEIGHTS) -> ColourClassifier:
     """The trained classifier, in float32, in eval mode, without gradients.
 
@@ -118,7 +137,7 @@ def load_colour_classifier(path: Path = WEIGHTS) -> ColourClassifier:
 class Plan:
     """How it is trained: SGD with momentum, one cycle of the learning rate."""
 
-    epochs: int = 20
+    epochs: int = 30
     batch_size: int = 500
     learning_rate: float = 0.73
     bias_rate: float = 64.0
@@ -129,6 +148,8 @@ class Plan:
     """Of the labels: this share of the wanted probability is spread over all classes."""
     moved: int = 2
     """Pictures are moved by up to so many pixels."""
+    hole: int = 10
+    """The side of the grey square in each picture."""
     seed: int = 0
 
 
@@ -162,8 +183,9 @@ def train(images: Images, plan: Plan) -> ColourClassifier:
     )  # fmt: skip
     for _ in tqdm(range(steps), disable=None):
         x, labels = next(batches)
+        seen = with_a_hole(shifted(x, random, plan.moved, border=None), random, plan.hole)
         with autocast(x.device, "auto"):
-            logits = classifier(shifted(x, random, plan.moved, border=None))
+            logits = classifier(seen)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=plan.smoothing)
         optimizer.zero_grad()
         loss.backward()

@@ -17,6 +17,7 @@ from ddpm_lite.colour_classifier import (
     save_colour_classifier,
     train,
     whiten,
+    with_a_hole,
 )
 from ddpm_lite.data import CIFAR10, Images
 
@@ -43,10 +44,31 @@ def test_features_lead_to_the_logits_and_a_picture_is_judged_alone(tmp_path: Pat
     classifier = load_colour_classifier(tmp_path / "c.safetensors")
     x = torch.rand(5, 3, 32, 32) * 2 - 1
     features = classifier.features(x)
-    assert features.shape == (5, 256)
+    assert features.shape == (5, 384)
     assert torch.equal(classifier.head(features), classifier(x))
     torch.testing.assert_close(classifier(x)[:2], classifier(x[:2]), rtol=1e-4, atol=1e-4)
     assert read(tmp_path / "c.safetensors")[1]["data"] == "noise"
+
+
+def test_a_mirror_image_is_judged_as_its_picture() -> None:
+    torch.manual_seed(0)
+    classifier = ColourClassifier().eval()
+    x = torch.rand(3, 3, 32, 32) * 2 - 1
+    torch.testing.assert_close(classifier.features(x.flip(3)), classifier.features(x))
+    assert not torch.equal(classifier._features(x.flip(3)), classifier._features(x))
+
+
+def test_a_hole_is_one_grey_square_anywhere() -> None:
+    holed = with_a_hole(torch.ones(300, 3, 5, 6), torch.Generator().manual_seed(0), 2)
+    corners = set()
+    for image in holed:
+        rows, columns = torch.nonzero(image[0] == 0, as_tuple=True)
+        top, left = rows.min().item(), columns.min().item()
+        wanted = torch.ones(3, 5, 6)
+        wanted[:, top : top + 2, left : left + 2] = 0
+        assert torch.equal(image, wanted)
+        corners.add((top, left))
+    assert corners == {(top, left) for top in range(4) for left in range(5)}
 
 
 def test_a_file_that_holds_something_else_is_refused(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from ddpm_lite.symbolic.cells import Cell, cells_of
 from ddpm_lite.symbolic.checks import CheckError, Disagreement, Ledger, LedgerEntry, Mark, ledger
 from ddpm_lite.symbolic.derivations import Derivations
 from ddpm_lite.symbolic.equality import counterexample
+from ddpm_lite.symbolic.objects import ComparisonError
 from ddpm_lite.symbolic.outputs import Output
 from ddpm_lite.symbolic.page import Page, PageError
 from ddpm_lite.symbolic.palette import palette
@@ -212,11 +213,17 @@ def _judged(text: str, judge: Callable[[], Answer]) -> Answer:
     except ReadError as error:
         return _unreadable(error)
     except CheckError as error:
+        if isinstance(error.__cause__, ComparisonError):
+            return _undecided(error.__cause__)
         return {"verdict": "different", **_difference(error)}
     except RecursionError:
         return {"verdict": "undecided", "message": "too many parts within parts"}
     except Exception as error:  # whatever SymPy raises: it is no proof
-        return {"verdict": "undecided", "message": f"this cannot be compared: {_line(str(error))}"}
+        return _undecided(error)
+
+
+def _undecided(error: Exception) -> Answer:
+    return {"verdict": "undecided", "message": f"this cannot be compared: {_line(str(error))}"}
 
 
 def _check_size(text: str) -> None:

@@ -1,6 +1,7 @@
 """What a page asks of the machine: right verdicts, places, and no harm from what readers type."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -310,6 +311,25 @@ def test_hostile_input_gets_one_line_soon(
     assert time.process_time() - start < 20
     assert list(tmp_path.iterdir()) == []
     assert ask("try_formula", "eq-two", TWO)["verdict"] == "equal"  # and it goes on
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_what_cannot_be_compared_is_undecided_in_whichever_order_sympy_looks(seed: str) -> None:
+    """SymPy goes through sets: with one seed it finds too many digits, with another no float."""
+    code = (
+        "import json, sys\n"
+        "from ddpm_lite.symbolic import service\n"
+        "service.open_page('service.md', sys.argv[1])\n"
+        "print(json.dumps(service.try_formula('eq-two', sys.argv[2])))"
+    )
+    claim = HOSTILE["exponentials"] + " = 1"
+    environment = os.environ | {"PYTHONHASHSEED": seed}
+    ran = subprocess.run(
+        [sys.executable, "-c", code, PAGE, claim], capture_output=True, check=True, env=environment
+    )
+    found = json.loads(ran.stdout)
+    assert found["verdict"] == "undecided"
+    assert found["message"].startswith("this cannot be compared: ")
 
 
 @pytest.mark.parametrize("arguments", ["", "{}", "[1]", '["eq-two", 3]', '["eq-two"]', "[[]]"])
