@@ -11,9 +11,17 @@ import torch
 from small import MODEL, assert_same, config, default, images, trainer, weights
 
 from ddpm_lite.checkpoint import CheckpointError, read, write
+from ddpm_lite.data import Batches
 from ddpm_lite.draw import DrawConfig, draw
 from ddpm_lite.model import ModelConfig
-from ddpm_lite.train import TrainConfig, Trainer, TrainingError, draw_times, learning_rate_at
+from ddpm_lite.train import (
+    TrainConfig,
+    Trainer,
+    TrainingError,
+    TrainState,
+    draw_times,
+    learning_rate_at,
+)
 from ddpm_lite.unet import UNetConfig
 
 # --- the loop ------------------------------------------------------------------------------------
@@ -34,7 +42,7 @@ def test_a_training_without_rise_and_fall_has_one_rate(warmup: int) -> None:
 
 
 def test_options_and_states_do_not_change() -> None:
-    for one in (TrainConfig(), next(trainer().steps())):
+    for one in (TrainConfig(), TrainState(1, 0.5, 0.5, 0.5)):
         with pytest.raises(FrozenInstanceError):
             one.learning_rate = 0.5  # type: ignore[misc]
 
@@ -105,6 +113,50 @@ def test_loss_at_the_start_is_the_mean_square_of_the_target() -> None:
     assert state.loss == pytest.approx(1.0, abs=0.1)
 
 
+def test_updates_are_those_of_a_loop_written_out() -> None:
+    """The loss, its weight, clipping and Adam by their formulas; images, times and noise the same.
+
+    Min-SNR weights the error of x_0 by min(SNR, 5); an error of v is larger by SNR + 1.
+    """
+    plan = config(flip=True, weighting="min_snr", clip_norm=0.3, label_dropout=0.5)
+    training = Trainer(MODEL, plan, images(), "cpu")
+    net, drawn, draw_one = copy.deepcopy(training.net), [], training._draw
+    training._draw = lambda shape: drawn.append(draw_one(shape)) or drawn[-1]  # type: ignore[func-returns-value, method-assign]
+    states = [*islice(training.steps(), 5)]
+    batches, alpha_bar = Batches(images(), 8, seed=0, flip=True), training.schedule.alpha_bar
+    moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in net.parameters()]
+    for (t, eps, dropped), state in zip(drawn, states, strict=True):
+        x_0, labels = next(batches)
+        a = alpha_bar[t - 1].float()[:, None, None, None]  # (B, 1, 1, 1)
+        out = net(a.sqrt() * x_0 + (1 - a).sqrt() * eps, t, torch.where(dropped, 2, labels))
+        error = (out - a.sqrt() * eps + (1 - a).sqrt() * x_0).square().mean(dim=(1, 2, 3))  # (B,)
+        snr = (a / (1 - a)).flatten()
+        loss = (snr.clamp(max=5) / (snr + 1) * error).mean()
+        gradients = torch.autograd.grad(loss, [*net.parameters()])
+        norm = torch.cat([g.flatten() for g in gradients]).norm()
+        assert (state.loss, state.grad_norm) == pytest.approx((loss.item(), norm.item()), rel=1e-3)
+        with torch.no_grad():
+            for p, g, (m, v) in zip(net.parameters(), gradients, moments, strict=True):
+                short = g * min(1.0, 0.3 / norm.item())
+                m.mul_(0.9).add_(0.1 * short)
+                v.mul_(0.999).add_(0.001 * short**2)
+                step = m / (1 - 0.9**state.step)
+                p -= state.learning_rate * step / ((v / (1 - 0.999**state.step)).sqrt() + 1e-8)
+    assert norm > 0.3  # else nothing would have been clipped
+    for ours, theirs in zip(training.net.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_what_nobody_asks_for_is_not_done() -> None:
+    """A digit in a mirror is no digit; and the defaults can be trained with."""
+    c = TrainConfig()
+    assert (c.flip, c.compile, c.holdout, c.weight_decay, c.accumulate) == (False, False, 0, 0, 1)
+    assert (c.times, c.weighting, c.precision, c.seed) == ("uniform", "simple", "auto", 0)
+    assert 0 < c.warmup_steps < c.steps
+    assert 0 < c.ema_decay < 1
+    assert c.clip_norm == 1
+
+
 def test_average_is_the_running_mean_of_the_weights() -> None:
     training, expected = trainer(), None
     for _ in training.steps():
@@ -159,6 +211,18 @@ def test_half_of_the_times_are_small_ones() -> None:
         expected = (log + (last - first + 1) / T) / 2
         found = float(((t >= first) & (t <= last)).double().mean())
         assert found == pytest.approx(expected, abs=4 * (0.25 / n) ** 0.5)
+
+
+@pytest.mark.parametrize(("law", "share"), [("uniform", 0.1), ("half_log", 0.383)])
+def test_the_law_of_the_times_is_the_one_asked_for(law: str, share: float) -> None:
+    """Of 1,000 times the first 100: a tenth, or for every second image log 101 / log 1000."""
+    training = Trainer(MODEL, config(batch_size=64, times=law), images(), "cpu")
+    drawn = []
+    for training.step in range(200):
+        drawn.append(training._draw(torch.Size((1, 1, 1)))[0])
+    assert training.schedule.T == 1000
+    found = (torch.cat(drawn) <= 100).double().mean().item()
+    assert found == pytest.approx(share, abs=4 * (share * (1 - share) / 12_800) ** 0.5)
 
 
 def test_half_of_the_times_are_small_ones_in_parts_of_one_image_too() -> None:
@@ -285,11 +349,23 @@ def test_times_and_noise_are_drawn_from_seeds_of_their_own() -> None:
     assert len(seeds) == 10
 
 
+def test_what_is_drawn_follows_from_the_seed_and_the_step_alone() -> None:
+    training, shape = trainer(label_dropout=0.5), torch.Size((1, 8, 8))
+    before = torch.get_rng_state()
+    first = training._draw(shape)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(1)
+    for one, other in zip(first, training._draw(shape), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_a_session_with_another_default_device_draws_the_same_numbers() -> None:
     training, shape = trainer(times="half_log"), torch.Size((1, 8, 8))
 
     def drawn() -> list[torch.Tensor]:
-        return [*training._draw(shape), training._tensors()["batches.place"], training._backward()]
+        alone = [*training._draw(shape), training._backward()]
+        training.processes = 2
+        return [*alone, training._tensors()["batches.place"]]
 
     expected = drawn()
     training = trainer(times="half_log")
@@ -339,7 +415,7 @@ def test_dropout_follows_the_seed_and_leaves_the_readers_random_numbers_alone() 
         torch.manual_seed(before)
         wanted = torch.randn(3)
         torch.manual_seed(before)
-        losses.append([state.loss for state in training.steps()])
+        losses.append([state.loss for state in islice(training.steps(), 3)])
         assert torch.equal(torch.randn(3), wanted)
     assert losses[0] == losses[1]
 
@@ -509,7 +585,7 @@ def test_checkpoint_holds_all_there_is(tmp_path: Path) -> None:
     tensors, metadata = read(tmp_path / "c")
     kinds = {name.split(".")[0] for name in tensors}
     assert kinds == {"model", "ema", "optimizer", "batches"}
-    assert metadata["step"] == 1
+    assert (metadata["step"], metadata["earlier"]) == (1, [])
     assert metadata["train"]["batch_size"] == 8
     assert metadata["torch"] == torch.__version__
     assert ModelConfig.from_dict(metadata["model"]) == MODEL
@@ -519,7 +595,10 @@ def test_the_checkpoint_before_is_kept_where_asked(tmp_path: Path) -> None:
     training = trainer()
     for _ in islice(training.steps(), 2):
         training.save(tmp_path / "c", keep="older")
+    training.save(tmp_path / "alone" / "c")
+    training.save(tmp_path / "alone" / "c")
     assert [read(tmp_path / name)[1]["step"] for name in ("c", "older")] == [2, 1]
+    assert [path.name for path in (tmp_path / "alone").iterdir()] == ["c"]
 
 
 def test_weights_alone_are_the_average_in_half_precision(tmp_path: Path) -> None:
