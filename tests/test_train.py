@@ -161,6 +161,7 @@ def test_what_nobody_asks_for_is_not_done() -> None:
     assert (c.times, c.weighting, c.precision, c.seed) == ("uniform", "simple", "auto", 0)
     assert 0 < c.warmup_steps < c.steps
     assert 0 < c.ema_decay < 1
+    assert 0 < c.learning_rate < 0.01
     assert c.clip_norm == 1
 
 
@@ -178,6 +179,17 @@ def test_seed_decides_everything() -> None:
     losses = [[s.loss for s in t.steps()] for t in (a, b, c)]
     assert losses[0] == losses[1] != losses[2]
     assert_same(weights(a), weights(b))
+
+
+def test_the_seed_decides_the_order_of_the_images() -> None:
+    """Each picture is of one grey of its own; 8 of 64 are in a batch."""
+    greys = torch.arange(64, dtype=torch.uint8)[:, None, None, None].expand(64, 1, 8, 8)
+    pictures = replace(images(), pixels=greys.contiguous())
+    batches = [
+        next(Trainer(MODEL, config(seed=seed), pictures, "cpu").batches)[0] for seed in (0, 0, 1)
+    ]
+    assert torch.equal(batches[0], batches[1])
+    assert not torch.equal(batches[0], batches[2])
 
 
 def test_accumulated_parts_give_the_gradient_of_one_batch_and_the_same_losses() -> None:
@@ -427,6 +439,14 @@ def test_dropout_follows_the_seed_and_leaves_the_readers_random_numbers_alone() 
     assert losses[0] == losses[1]
 
 
+def test_times_come_from_the_generator_given_and_images_count_from_0() -> None:
+    def drawn(*first: int) -> list[int]:
+        generator = torch.Generator().manual_seed(0)
+        return draw_times(10**6, 40, "half_log", generator, *first).tolist()
+
+    assert drawn() == drawn(0) != drawn(1)
+
+
 def test_uniform_times_are_equally_likely() -> None:
     t = draw_times(4, 40_000, "uniform", torch.Generator().manual_seed(0))
     assert (t.bincount(minlength=5)[1:] / 40_000).tolist() == pytest.approx([0.25] * 4, abs=0.01)
@@ -471,6 +491,18 @@ def test_network_learns_the_two_pictures() -> None:
     assert sum(losses[-50:]) < sum(losses[:50]) / 3
     drawn = draw(training.model(), 16, DrawConfig(steps=20, precision="float32"))
     assert float((drawn.float() - images(16).pixels.float()).abs().mean()) < 25
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("bfloat16", torch.bfloat16), ("float32", torch.float32)]
+)
+def test_convolutions_compute_in_the_precision_asked_for(
+    precision: str, dtype: torch.dtype
+) -> None:
+    training, seen = trainer(precision=precision), set[torch.dtype]()
+    training.net.stem.register_forward_hook(lambda _, inputs, out: seen.add(out.dtype))
+    next(training.steps())
+    assert seen == {dtype}
 
 
 def test_bfloat16_trains_too() -> None:
@@ -567,6 +599,16 @@ def test_resumed_training_is_bit_for_bit_the_same(tmp_path: Path) -> None:
     assert_same(dict(second.model().net.state_dict()), dict(through.model().net.state_dict()))
 
 
+def test_a_session_with_another_default_device_resumes(tmp_path: Path) -> None:
+    training = trainer()
+    next(training.steps())
+    training.save(tmp_path / "c")
+    resumed = trainer()
+    with default("meta"):
+        resumed.resume(tmp_path / "c")
+    assert next(resumed.steps()).loss == next(training.steps()).loss
+
+
 def test_resume_remembers_dropout_and_bfloat16(tmp_path: Path) -> None:
     unet = UNetConfig(channels=(8, 16), groups=4, patch=2, classes=2, dropout=0.3)
     model = ModelConfig(unet=unet, side=8)
@@ -593,6 +635,7 @@ def test_checkpoint_holds_all_there_is(tmp_path: Path) -> None:
     kinds = {name.split(".")[0] for name in tensors}
     assert kinds == {"model", "ema", "optimizer", "batches"}
     assert (metadata["step"], metadata["earlier"]) == (1, [])
+    assert metadata["data"] == {"images": 64, "sha256": images().digest}
     assert metadata["train"]["batch_size"] == 8
     assert metadata["torch"] == torch.__version__
     assert ModelConfig.from_dict(metadata["model"]) == MODEL
