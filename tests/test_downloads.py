@@ -1,182 +1,171 @@
-"""Downloads from a real server on this machine, that goes wrong in the ways that servers do."""
+"""Downloads with a stand-in for the net: which address is asked, what is kept, what is said."""
 
 import hashlib
-import socket
-import struct
-import subprocess
-import sys
-import threading
-from collections import Counter
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import re
 from pathlib import Path
 
+import pooch
 import pytest
+import requests
+from small_data import one_line
 
-from ddpm_lite import data
+from ddpm_lite import archives, data, downloads, images
 from ddpm_lite.data import DataError
-
-GOOD = bytes(range(256)) * 4096
-"""A megabyte: more than what a socket takes at once."""
-PROXY = b"<html><body>Please log in to this network</body></html>"
-TOGETHER = 2
-"""How many ask for /together before any of them is answered."""
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers as the first word of the path says."""
-
-    server: "Server"
-
-    def do_GET(self) -> None:
-        kind = self.path.strip("/").split("/")[0]
-        first = self.server.note(kind)
-        body = {"wrong": GOOD[:-1] + b"!", "html": PROXY, "longer": GOOD + b"!"}.get(kind, GOOD)
-        if kind == "missing":
-            self.send_error(404)
-            return
-        if kind == "together":
-            self.server.meeting.wait(60)
-        self.send_response(200)
-        if kind != "open-end":  # without a length only the sum can tell
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        cut = kind in ("cut", "reset", "stalled", "open-end") or (kind == "cut-once" and first)
-        self.wfile.write(body[: len(body) // 2] if cut else body)
-        self.wfile.flush()
-        if kind == "stalled":
-            self.server.over.wait(60)
-        if kind == "reset":  # the connection is not closed but torn
-            linger = struct.pack("ii", 1, 0)
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            self.connection.close()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing is printed."""
-
-
-class Server(ThreadingHTTPServer):
-    """Counts what it is asked for."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked, self.counting = Counter[str](), threading.Lock()
-        self.meeting, self.over = threading.Barrier(TOGETHER), threading.Event()
-
-    def note(self, kind: str) -> bool:
-        """Counts a request; True for the first one of its kind."""
-        with self.counting:
-            self.asked[kind] += 1
-            return self.asked[kind] == 1
-
-    def handle_error(self, *_: object) -> None:
-        """A client that has gone is no news."""
-
-    def source(self, *kinds: str) -> data._Source:
-        """The file, to be had at an address of each kind."""
-        host = f"http://127.0.0.1:{self.server_address[1]}"
-        addresses = tuple(f"{host}/{kind}/file.bin" for kind in kinds)
-        return data._Source("file.bin", hashlib.sha256(GOOD).hexdigest(), addresses)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-        yield server
-        server.over.set()
-        server.shutdown()
 
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DDPM_LITE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("pooch.downloaders.DEFAULT_TIMEOUT", 0.5)
     return tmp_path / "cache"
 
 
-def held(cache: Path) -> dict[str, bytes]:
-    """What lies in the cache."""
-    return {path.name: path.read_bytes() for path in cache.iterdir()}
+class Internet:
+    """Stands in for pooch's downloader: serves a few addresses, and refuses the others."""
+
+    def __init__(self, pages: dict[str, bytes]) -> None:
+        self.pages = pages
+        self.asked: list[str] = []
+
+    def __call__(self, address: str, output_file: str, *_: object, **__: object) -> None:
+        self.asked.append(address)
+        if address not in self.pages:
+            raise requests.exceptions.ConnectionError("no route\nto host")
+        Path(output_file).write_bytes(self.pages[address])
 
 
-BAD = ["cut", "reset", "stalled", "open-end", "wrong", "longer", "html", "missing"]
+def connect(monkeypatch: pytest.MonkeyPatch, pages: dict[str, bytes]) -> Internet:
+    internet = Internet(pages)
+    monkeypatch.setattr(
+        pooch.HTTPDownloader, "__call__", lambda _, *args, **kw: internet(*args, **kw)
+    )
+    return internet
 
 
-@pytest.mark.parametrize("kind", BAD)
-def test_a_bad_answer_is_one_line_and_leaves_nothing(
-    server: Server, cache: Path, kind: str
+def source(content: bytes) -> downloads.Source:
+    addresses = ("http://first.example/file", "http://second.example/file")
+    return downloads.Source("file.bin", hashlib.sha256(content).hexdigest(), addresses)
+
+
+def test_no_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    internet = connect(monkeypatch, {})
+    with pytest.raises(DataError) as error:
+        data.cifar10()
+    text = one_line(error)
+    assert all(address in text for address in archives.CIFAR10_FILE.addresses)
+    assert str(cache) in text
+    assert "by hand" in text
+    assert ": it could not be downloaded from" in text
+    assert internet.asked == list(archives.CIFAR10_FILE.addresses)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_what_is_fetched_is_named_as_at_its_addresses(train: bool) -> None:
+    sources = {"cifar-10-binary.tar.gz": archives.CIFAR10_FILE}
+    for kind, one in zip(
+        ("images-idx3", "labels-idx1"), archives.FASHION_FILES[train], strict=True
+    ):
+        sources[f"{'train' if train else 't10k'}-{kind}-ubyte.gz"] = one
+    for name, one in sources.items():
+        assert one.name.endswith(name)
+        assert re.fullmatch("[0-9a-f]{64}", one.sha256)
+        assert len(one.addresses) > 1
+        for address in one.addresses:
+            assert re.fullmatch(rf"https?://[a-z0-9.-]+/([\w.~-]+/)*{re.escape(name)}", address)
+    assert len({one.sha256 for one in sources.values()}) == len(sources)
+
+
+def test_downloads_are_kept_in_the_systems_cache_unless_told(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(DataError, match="could not be downloaded") as error:
-        data._fetch(server.source(kind))
-    text = str(error.value)
-    assert "\n" not in text
-    assert f"/{kind}/file.bin" in text
-    assert ("wrong SHA-256" in text) == (kind in ("open-end", "wrong", "longer", "html"))
-    assert held(cache) == {}
+    monkeypatch.setenv("DDPM_LITE_CACHE", "~/kept")
+    assert downloads.cache_folder() == Path.home() / "kept"
+    monkeypatch.delenv("DDPM_LITE_CACHE")
+    assert downloads.cache_folder() == Path(pooch.os_cache("ddpm_lite"))
 
 
-@pytest.mark.parametrize("kind", BAD)
-def test_a_bad_answer_sends_on_to_the_next_address(server: Server, cache: Path, kind: str) -> None:
-    assert data._fetch(server.source(kind, "good")).read_bytes() == GOOD
-    assert held(cache) == {"file.bin": GOOD}
-    assert server.asked == {kind: 1, "good": 1}
+def test_a_download_shows_how_far_it_is(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[object] = []
+
+    def get(loader: pooch.HTTPDownloader, address: str, output_file: str, *_: object) -> None:
+        shown.append(loader.progressbar)
+        Path(output_file).write_bytes(b"good")
+
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", get)
+    downloads.fetch(source(b"good"))
+    assert shown == [True]
 
 
-def test_what_was_interrupted_begins_anew_and_is_whole(server: Server, cache: Path) -> None:
-    """Nothing is kept of a part: it is fetched from the start."""
-    with pytest.raises(DataError):
-        data._fetch(server.source("cut-once"))
-    assert held(cache) == {}
-    assert data._fetch(server.source("cut-once")).read_bytes() == GOOD
-    assert data._fetch(server.source("cut-once")).read_bytes() == GOOD
-    assert server.asked == {"cut-once": 2}  # the third time it was in the cache
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(2, "No such file or directory"), "No such file or directory"),
+        (OSError("odd"), "OSError"),
+        (ValueError("the hash is another"), "wrong SHA-256"),
+        (ValueError("odd"), "ValueError"),
+        (KeyError("hash"), "KeyError"),
+        (RuntimeError("lzma module is not available"), "Python lacks lzma"),
+    ],
+)
+def test_a_reason_is_told_in_a_few_words(error: Exception, told: str) -> None:
+    assert images.reason(error) == told
 
 
-def test_a_damaged_file_stays_where_nothing_better_is_to_be_had(
-    server: Server, cache: Path
+def test_the_second_host_is_asked_when_the_first_fails(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, {"http://second.example/file": b"good"})
+    assert downloads.fetch(source(b"good")).read_bytes() == b"good"
+    assert [file.name for file in cache.iterdir()] == ["file.bin"]
+
+
+def test_a_short_download_is_not_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, {"http://first.example/file": b"goo"})
+    with pytest.raises(DataError, match="wrong SHA-256"):
+        downloads.fetch(source(b"good"))
+    assert list(cache.iterdir()) == []
+
+
+def test_a_short_download_sends_on_to_the_second_host(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = {"http://first.example/file": b"goo", "http://second.example/file": b"good"}
+    connect(monkeypatch, pages)
+    assert downloads.fetch(source(b"good")).read_bytes() == b"good"
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_again(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.mkdir()
-    (cache / "file.bin").write_bytes(b"damaged")
-    with pytest.raises(DataError, match="the one in the cache is damaged"):
-        data._fetch(server.source("html"))
-    assert held(cache) == {"file.bin": b"damaged"}
-    data._fetch(server.source("good"))
-    assert held(cache) == {"file.bin": GOOD}
+    (cache / "file.bin").write_bytes(b"go")
+    connect(monkeypatch, {"http://first.example/file": b"good"})
+    assert downloads.fetch(source(b"good")).read_bytes() == b"good"
 
 
-FETCH = """
-import sys
-from ddpm_lite import data
-source = data._Source("file.bin", sys.argv[2], (sys.argv[1],))
-print(data._fetch(source))
-"""
+def test_a_damaged_file_in_the_cache_is_reported_without_network(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.mkdir()
+    (cache / "file.bin").write_bytes(b"go")
+    connect(monkeypatch, {})
+    told = "the one in the cache is damaged and it could not be downloaded"
+    with pytest.raises(DataError, match=told) as error:
+        downloads.fetch(source(b"good"))
+    assert "ConnectionError" in one_line(error)
 
 
-def fetching(source: data._Source) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", FETCH, source.addresses[0], source.sha256]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def test_a_file_put_there_by_hand_needs_no_network(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.mkdir()
+    (cache / "file.bin").write_bytes(b"good")
+    assert downloads.fetch(source(b"good")) == cache / "file.bin"
+    assert connect(monkeypatch, {}).asked == []
 
 
-def test_two_processes_fetch_at_once_and_both_have_it(server: Server, cache: Path) -> None:
-    """The server answers neither before both have asked."""
-    both = [fetching(server.source("together")) for _ in range(TOGETHER)]
-    for process in both:
-        out, error = process.communicate(timeout=300)
-        assert process.returncode == 0, error
-        assert out.strip() == str(cache / "file.bin")
-    assert server.asked == {"together": TOGETHER}
-    assert held(cache) == {"file.bin": GOOD}
-
-
-def test_a_killed_download_is_not_taken_for_the_file(server: Server, cache: Path) -> None:
-    process = fetching(server.source("stalled"))
-    while not (cache.is_dir() and any(path.stat().st_size for path in cache.iterdir())):
-        assert process.poll() is None
-    process.kill()
-    process.communicate()
-    assert not (cache / "file.bin").exists()
-    assert data._fetch(server.source("good")).read_bytes() == GOOD
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("DDPM_LITE_CACHE", str(tmp_path / "file" / "cache"))
+    connect(monkeypatch, {"http://first.example/file": b"good"})
+    with pytest.raises(DataError, match="DDPM_LITE_CACHE"):
+        downloads.fetch(source(b"good"))

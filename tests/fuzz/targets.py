@@ -14,7 +14,7 @@ import torch
 from mutations import changed
 from PIL import Image
 
-from ddpm_lite import cli, data
+from ddpm_lite import archives, cli, image_folder
 from ddpm_lite.checkpoint import CheckpointError, read, write
 from ddpm_lite.cli import UsageError
 from ddpm_lite.data import DataError
@@ -80,7 +80,7 @@ def idx(around: Path) -> Target:
 
     def feed(content: bytes) -> None:
         path.write_bytes(content)
-        data._read_idx(path)
+        archives.read_idx(path)
 
     seeds = [good, label, good[:4], gzip.compress(good), gzip.compress(bytes(100_000))]
     return Target(lambda r: _maybe_zipped(changed(r.choice(seeds), r), r), feed, (DataError,))
@@ -119,7 +119,7 @@ def cifar(around: Path) -> Target:
 
     def feed(content: bytes) -> None:
         path.write_bytes(content)
-        data._read_cifar(path, [Path(name).name for name in names])
+        archives.read_cifar(path, [Path(name).name for name in names])
 
     return Target(draw, feed, (DataError,))
 
@@ -225,7 +225,7 @@ def pictures(around: Path) -> Target:
         if link is not None:
             ring.symlink_to(link)
         try:
-            data.folder(root, 8, channels)
+            image_folder.folder(root, 8, channels)
         except DataError as error:
             if "too little memory" in str(error):
                 raise MemoryError from error

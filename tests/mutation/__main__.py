@@ -23,7 +23,10 @@ import trials
 from mutants import Mutant, mutants
 
 EXPLAINED = trials.ROOT / "tests" / "mutation.md"
-MODULES = ["schedule", "diffusion", "sample", "evaluate", "checkpoint", "data", "train"]
+MODULES = [
+    "schedule", "diffusion", "sample", "evaluate", "checkpoint", "train",
+    "data", "images", "image_folder", "archives", "downloads", "batches",
+]  # fmt: skip
 SYMBOLIC = sorted(
     f"symbolic.{path.stem}" for path in (trials.ROOT / "ddpm_lite/symbolic").glob("[a-z]*.py")
 )
