@@ -97,6 +97,12 @@ def test_transparency_of_greys_becomes_white(tmp_path: Path) -> None:
     assert folder(tmp_path, 1).pixels.flatten(1).tolist() == [3 * [255], 3 * [100]]
 
 
+def test_a_folder_that_is_not_there_is_called_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere: no such folder; give the path") as error:
+        folder(tmp_path / "nowhere", 8)
+    one_line(error)
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
     with pytest.raises(DataError, match="no images in it") as error:
