@@ -245,6 +245,7 @@ def test_what_has_failed_before_the_time_is_over_is_kept(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trials, "CHILD_SECONDS", 0.4)  # of many trials
+    monkeypatch.setattr(trials, "AFTER", 1)
     page.write_text(ENDLESS)
     found = try_premises(page)
     assert found.rests_on == {"eq-first": {"eq-one"}}
