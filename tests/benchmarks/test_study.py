@@ -1,13 +1,14 @@
-"""The study of small colour networks: fair variants, and errors as reckoned by hand."""
+"""The studies of small networks: fair variants, and errors as reckoned by hand."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
-import colour_study as script
 import pytest
+import study as script
 import torch
 
-from ddpm_lite.data import CIFAR10, Images
+from ddpm_lite.data import CIFAR10, Images, mnist
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.train import Trainer
 from ddpm_lite.unet import UNet, UNetConfig
@@ -17,10 +18,11 @@ PIXELS = torch.randint(
 )
 
 
-def changes(name: str) -> set[str]:
+def changes(study: script.Study, name: str) -> set[str]:
     """What a variant changes in the model and the training of the first one."""
     found = set()
-    for mine, first in zip(script.configurations(name), script.configurations("base"), strict=True):
+    pairs = zip(study.configurations(name), study.configurations("base"), strict=True)
+    for mine, first in pairs:
         old: dict[str, Any] = asdict(first)
         new: dict[str, Any] = asdict(mine)
         old, new = old | old.pop("unet", {}), new | new.pop("unet", {})
@@ -28,18 +30,38 @@ def changes(name: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in script.VARIANTS if name != "base"])
-def test_a_variant_differs_in_one_thing(name: str) -> None:
-    if name == "full resolution":  # the squares are not folded, which takes a level more
-        assert changes(name) == {"patch", "channels", "attention"}
+@pytest.mark.parametrize(
+    ("study", "name"),
+    [(s, name) for s, study in script.STUDIES.items() for name in study.changes if name != "base"],
+)
+def test_a_variant_differs_in_one_thing(study: str, name: str) -> None:
+    found = changes(script.STUDIES[study], name)
+    if name == "full resolution":  # unfolded squares need other widths, and in colour a level more
+        assert {"patch", "channels"} <= found <= {"patch", "channels", "attention"}
     else:
-        assert len(changes(name)) == 1
+        assert len(found) == 1
+
+
+@pytest.mark.slow
+def test_a_variant_is_trained_and_judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    unet = UNetConfig(channels=(8,), groups=4, patch=4, classes=10)
+    model = script.replace(script.DIGITS.model, unet=unet)
+    study = script.replace(script.DIGITS, model=model)
+    monkeypatch.setattr(script, "DRAWN", 50)
+    monkeypatch.setattr(script, "JUDGED", 20)
+    monkeypatch.setattr(script, "BOUND", script.LikelihoodConfig(likelihood_images=2))
+    train, test = mnist().subset(500), mnist(train=False).subset(100)
+    row = script.studied(study, "times evenly", train, test, 0.01, tmp_path)
+    assert row["pictures"] == 64 * row["steps"] > 0
+    assert row["train"]["times"] == "uniform"
+    assert row["frechet"] > row["frechet_floor"]
+    assert (tmp_path / "times_evenly.safetensors").exists()
 
 
 def test_errors_of_a_network_that_says_nothing() -> None:
     """With v = 0 the guess is sqrt(alpha_bar) x_t, whose expected error is known."""
     unet = UNetConfig(image_channels=3, channels=(8, 8), groups=4, patch=4, classes=10)
-    config = script.replace(script.MODEL, unet=unet)
+    config = script.replace(script.COLOUR.model, unet=unet)
     net = UNet(unet)  # its head starts as 0
     model = DiffusionModel(net.eval(), config, config.build_schedule())
     found = script.errors(model, PIXELS)
@@ -54,8 +76,8 @@ def test_as_many_steps_as_the_minutes_allow(monkeypatch: pytest.MonkeyPatch) -> 
     """Ten updates that take a second each: 60 fit into a minute."""
     monkeypatch.setattr(script, "timed", lambda trainer, steps: float(steps))
     unet = UNetConfig(image_channels=3, channels=(8, 8), groups=4, patch=4, classes=10)
-    model = script.replace(script.MODEL, unet=unet)
+    model = script.replace(script.COLOUR.model, unet=unet)
     images = Images(PIXELS, torch.arange(64) % 10, CIFAR10)
-    plan = script.plan_of(model, script.PLAN, images, 1.0)
+    plan = script.plan_of(model, script.COLOUR.plan, images, 1.0)
     assert plan.steps == 60
     assert Trainer(model, plan, images).step == 0
