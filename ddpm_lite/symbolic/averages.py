@@ -351,11 +351,7 @@ def averaged(claim: Claim, law: Density) -> Claim:
 
 def log_sum(expression: Expr) -> Expr:
     """The logarithm of products as sums of logarithms, quotients as differences."""
-    expression = sp.expand_log(expression)
-    done: Expr = expression.replace(
-        lambda e: isinstance(e, sp.log) and isinstance(e.args[0], sp.Product),
-        lambda e: sp.Sum(sp.expand_log(sp.log(e.args[0].function)), *e.args[0].limits),
-    )
+    done = sp.expand_log(expression)  # of what is surely positive, and of nothing else
     return sp.expand(done.replace(sp.Sum, lambda body, ends: _one_sum_each(body, ends)))
 
 

@@ -106,15 +106,10 @@ def _check_value(name: Expr, value: Expr) -> None:
         raise SheetError(f"${sp.latex(value)}$ is no real number")
     if is_vector(name) and not any(map(is_vector, value.atoms(sp.Symbol, sp.Indexed))):
         raise SheetError(f"${sp.latex(name)}$ is a vector in this book, and the value is a number")
-    domain = TABLE[family].domain if family in TABLE else "real"
-    kinds = {
-        "positive": "positive",
-        "unit": "between 0 and 1",
-        "integer": "a positive whole number",
-    }
+    domain = TABLE[family].domain
     if not _fits(value, domain):
         seen = f"${sp.latex(value)}$ is not seen to be so"
-        raise SheetError(f"${sp.latex(name)}$ is {kinds[domain]} in this book, and {seen}")
+        raise SheetError(f"${sp.latex(name)}$ is {_DOMAINS[domain]} in this book, and {seen}")
 
 
 def _fits(value: Expr, domain: str) -> bool:

@@ -79,7 +79,8 @@ def check_sign(expression: Expr, strict: bool) -> None:
     known = expression.is_positive if strict else expression.is_nonnegative
     if not known and isinstance(expression, sp.Sum):
         body = expression.function
-        known = body.is_positive if strict else body.is_nonnegative
+        some = all((high - low).is_nonnegative for _, low, high in expression.limits)
+        known = body.is_positive and some if strict else body.is_nonnegative  # of no term it is 0
     if not known:
         sign = "positive" if strict else "nonnegative"
         raise WitnessError(f"{sp.latex(expression)} is not known to be {sign}")

@@ -29,13 +29,25 @@ SYMBOLIC = sorted(
 )
 
 
+DOORS = {
+    "algebra": "equality", "chains": "derive expectations", "checks": "equality",
+    "display": "checks service", "equality": "algebra", "expectations": "equality",
+    "follows": "inline", "normals": "algebra gaussians", "notation": "reader",
+    "objects": "expectations norms reader", "outputs": "service", "page": "checks",
+    "printed": "inline", "prose": "inline", "reader": "equality",
+    "rules": "equality expectations premises", "slips": "mutants",
+    "tokens": "equality plain reader",
+}  # fmt: skip
+"""The modules of `symbolic` through whose functions another one is called and tested, too."""
+
+
 def tests_of(module: str) -> list[str]:
-    """The files whose tests are tried on a module's mutants."""
-    if module.startswith("symbolic."):
-        own = Path("tests/symbolic") / f"test_{module.split('.')[1]}.py"
-        others = [str(path) for path in own.parent.glob("test_*.py") if module in path.read_text()]
-        return [str(own)] if own.exists() else sorted(others)
-    return [f"tests/test_{module}.py"]
+    """The files whose tests are tried on a module's mutants: its own, and those of its doors."""
+    if not module.startswith("symbolic."):
+        return [f"tests/test_{module}.py"]
+    name = module.removeprefix("symbolic.")
+    files = [f"tests/symbolic/test_{one}.py" for one in (name, *DOORS.get(name, "").split())]
+    return [file for file in files if (trials.ROOT / file).exists()]
 
 
 def outcomes(

@@ -20,7 +20,7 @@ from ddpm_lite.symbolic import (
     symbols,
     use_page,
 )  # fmt: skip
-from ddpm_lite.symbolic.checks import ledger
+from ddpm_lite.symbolic.checks import Trial, ledger
 from ddpm_lite.symbolic.page import Page, equations_of
 
 PAGE = r"""
@@ -40,6 +40,16 @@ $$ (eq-two)
 $$
 \alpha_t \le 1 , \qquad x_0 = x_1 - \beta_t x_1 = \alpha_t x_1
 $$ (eq-mixed)
+
+% derived
+$$
+x_0 = x_1 + \beta_t x_1 = \alpha_t x_1
+$$ (eq-wrong-middle)
+
+% derived
+$$
+x = 2 x
+$$ (eq-never)
 
 % derived
 $$
@@ -120,6 +130,41 @@ def test_relations_and_names_are_compared(results: tuple[object, ...]) -> None:
         check("eq-mixed", *results, method="wrong")
 
 
+@pytest.mark.parametrize("result", [sp.Eq(x_0, a * x_1), a * x_1, chain(x_0, "=", a * x_1)])
+def test_each_member_is_compared(result: object) -> None:
+    with pytest.raises(CheckError, match="eq-wrong-middle: the page and the derivation differ"):
+        check("eq-wrong-middle", result, method="wrong")
+
+
+def test_what_never_holds_is_refused_whatever_was_derived() -> None:
+    x = symbols("x")[0]
+    with pytest.raises(CheckError, match=r"(?s)eq-never: the two sides differ.*left: x.*right"):
+        check("eq-never", chain(x, "=", 2 * x), method="wrong")
+
+
+def test_a_trial_takes_its_premise_for_true_and_notes_what_fails() -> None:
+    ledger.trial = Trial("eq-mixed", [])
+    try:
+        check("eq-mixed", a, method="unseen")
+        check("eq-two", a, method="wrong")
+        assert ledger.trial.failed == ["eq-two"]
+    finally:
+        ledger.trial = None
+    for label in ("eq-mixed", "eq-two"):
+        assert ledger.entries[label].verdict == "assumed"
+        assert ledger.entries[label].seconds >= 0
+    assert ledger.entries["eq-mixed"].seconds == 0
+
+
+def test_a_chain_of_signs() -> None:
+    written = chain(a, "<=", b, ">=", a, "!=", b, "~", a, "=", b, "<", a, r"\approx", b)
+    assert written.relations == (r"\le", r"\ge", r"\ne", r"\sim", "=", "<", r"\approx")
+    assert written.members == (a, b) * 4
+    for parts in ((), (a,), (a, "="), (a, "=", b, "=")):
+        with pytest.raises(ValueError, match="member, relation, member"):
+            chain(*parts)
+
+
 def test_the_message_shows_both_sides_and_numbers() -> None:
     with pytest.raises(CheckError, match=r"(?s)page: .*derived: .*difference: .*at .*page"):
         check("eq-two", 1 - a, method="wrong")
@@ -156,6 +201,11 @@ def test_a_definition_comes_from_the_page() -> None:
     first, second = definition("eq-two-names")
     assert first.rhs == 1 - beta
     assert second.rhs == 1
+    assert [str(claim.lhs) for claim in cited("eq-cited")] == ["x[t]"]
+    assert ledger.read == ["eq-two-names", "eq-cited"]
+    for label, kind in (("eq-two-names", "definition"), ("eq-cited", "cited")):
+        entry = ledger.entries[label]
+        assert (entry.kind, entry.mark, entry.method, entry.seconds) == (kind, kind, "", 0)
 
 
 def test_results_rest_only_on_what_was_checked() -> None:

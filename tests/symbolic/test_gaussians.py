@@ -269,7 +269,8 @@ def test_a_marginal_is_an_integral(factor, mean, at, variance_1, variance_2, shi
             u, mean, variance_2**0.5
         )
 
-    found, _ = integrate.quad(integrand, mean - 25, mean + 25, points=[mean], limit=200)
+    line = np.linspace(mean - 25, mean + 25, 20_001)  # of bells this rule is exact
+    found = np.trapezoid(integrand(line), line)
     assert density(MARGINAL, numbers) == pytest.approx(found, rel=1e-6, abs=1e-9)
 
 

@@ -13,6 +13,7 @@ from ddpm_lite.symbolic.witnesses import (
     Remainder,
     Touching,
     WitnessError,
+    check_sign,
 )
 
 u = sp.Symbol("u", positive=True)
@@ -43,6 +44,30 @@ def test_what_is_no_positive_gap(
         witness.verify(sp.sympify(left), relation, sp.sympify(right))
 
 
+def test_the_sign_of_a_sum_is_that_of_its_terms() -> None:
+    s, t, x_s = symbols("s, t, x_s")
+    beta = read(r"\beta_s")
+    check_sign(sp.Sum(beta, (s, 1, t)), strict=True)
+    check_sign(sp.Sum(beta, (s, 2, t)), strict=False)
+    check_sign(sp.Sum(x_s**2, (s, 1, t)), strict=False)
+    for series, strict in (
+        (sp.Sum(beta, (s, 2, t)), True),  # without a term for t = 1
+        (sp.Sum(x_s**2, (s, 1, t)), True),
+        (sp.Sum(x_s, (s, 1, t)), False),
+        (sp.Sum(-beta, (s, 1, t)), False),
+        (-sp.Sum(beta, (s, 1, t)), False),
+    ):
+        with pytest.raises(WitnessError, match=r"is not known to be (positive|nonnegative)"):
+            check_sign(series, strict)
+
+
+def test_only_what_puts_no_value_in_stands_alone() -> None:
+    assert Positive(v_1).alone
+    assert Divergence(KL(read("q(x)"), read("p(x)"))).alone
+    assert not Positive(v_1, {v_2: v_1}).alone
+    assert Remainder(v_1, 1, v_1).alone is False
+
+
 def test_the_tangent_of_the_logarithm() -> None:
     Convex(u, 1).verify(sp.log(u), r"\le", u - 1)
 
@@ -57,8 +82,9 @@ def test_the_tangent_of_the_logarithm() -> None:
     ],
 )
 def test_what_is_no_tangent(witness: Convex, left: sp.Expr, right: sp.Expr) -> None:
-    with pytest.raises(WitnessError):
+    with pytest.raises(WitnessError) as refused:
         witness.verify(left, r"\le", right)
+    assert "u" in str(refused.value) or "[" in str(refused.value)
 
 
 def test_a_divergence_is_not_negative() -> None:
@@ -129,5 +155,5 @@ def test_the_order_of_a_remainder(right: str, order: int, holds: bool) -> None:
         with pytest.raises(WitnessError):
             witness.verify(sp.S.Zero, r"\le", read(right))
     else:
-        with pytest.raises(WitnessError):
+        with pytest.raises(WitnessError, match=r"derivatives at 0 are .*,"):
             witness.verify(sp.S.Zero, r"\approx", read(right))
