@@ -223,7 +223,9 @@ def _kinds(words: list[Token], latex: str) -> list[Token]:
     for here, word in enumerate(words):
         after = words[here + 1] if here + 1 < len(words) else Token("END", "")
         kind = _kind(word, after, out, latex)
-        out.append(Token(kind, _CANONICAL.get(word, str(word)), start_pos=word.start_pos))
+        place = word.start_pos  # none of a brace that TeX sets: it stands where the mark does
+        place = out[-1].start_pos if place is None and out else place
+        out.append(Token(kind, _CANONICAL.get(word, str(word)), start_pos=place))
     return out
 
 
