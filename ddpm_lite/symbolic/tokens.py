@@ -7,6 +7,7 @@ rows of `aligned` are either continued chains or new claims.
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 from lark import Token
@@ -199,6 +200,11 @@ def _merge_subscripts(words: list[Token], latex: str) -> list[Token]:
         elif rest[:2] == ["_", "{"] and rest[3:] == ["}"] and rest[2].startswith(r"\mathrm"):
             tail = _inner(words[2])[8:-1]
             word, words = word.update(value=f"{word}_{{{tail}}}"), words[4:]
+        elif rest[:2] == ["_", "{"]:  # L_{simple}, as SymPy prints it
+            inside = list(takewhile(lambda w: w != "}", words[2:]))
+            name = f"{word}_{{{''.join(inside)}}}"
+            if name in TABLE:
+                word, words = word.update(value=name), words[len(inside) + 3 :]
         out.append(word)
     return out
 

@@ -29,6 +29,7 @@ PRINTED = [
     r"a (x_0 \odot (x_t - x_0))",
     r"(x_0 + x_1) \odot x_t^2",
     r"P(X_1 = i \mid X_0 = j)",
+    r"L_{\mathrm{simple}} + \mathrm{ELBO}",
 ]
 
 

@@ -48,6 +48,8 @@ def test_a_sign_between_brackets_is_no_relation(left: str, right: str, sign: str
         (r"p_{\theta}(x)", r"p_\theta ( x )"),
         (r"p_\theta(x)", r"p_\theta ( x )"),
         (r"L_{\mathrm{simple}} x", r"L_{simple} x"),
+        (r"L_{simple} x", r"L_{simple} x"),
+        (r"L_{ij} x", r"L _ { i j } x"),
         (r"\bar \alpha_t", r"\bar{\alpha} _ t"),
         (r"\bar{ \alpha }_{t}", r"\bar{\alpha} _ { t }"),
         (r"{x}_{t}", "x _ { t }"),
