@@ -343,6 +343,8 @@ def negated(claim: Claim) -> Claim:
 
 def averaged(claim: Claim, law: Density) -> Claim:
     """The mean of both sides: where f <= g everywhere, E[f] <= E[g]."""
+    if not {*claim.relations} <= {"=", r"\le", r"\ge", "<", ">"}:
+        raise ProofError(f"no relation that means keep: {claim.latex()}")
     return Claim(tuple(Expectation((law,), m) for m in claim.members), claim.relations)
 
 

@@ -132,6 +132,9 @@ def _check_free(expression: Expr, name: Expr, value: Expr) -> None:
     running = {
         limit[0] for e in expression.atoms(sp.Sum, sp.Product, sp.Integral) for limit in e.limits
     }
+    moved = {variable for e in expression.atoms(sp.Derivative) for variable in e.variables}
+    if name in moved | {e.args[1] for e in expression.atoms(sp.Limit)}:
+        raise SheetError(f"${sp.latex(name)}$ moves in a derivative or a limit: it has a value")
     indices = set(name.indices) if isinstance(name, sp.Indexed) else set()
     if running & ({name} | value.free_symbols - indices):
         raise SheetError(f"${sp.latex(name)}$ or its value has the letter that a sum runs over")

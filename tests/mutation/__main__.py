@@ -32,7 +32,7 @@ SYMBOLIC = sorted(
 DOORS = {
     "algebra": "equality", "chains": "derive expectations", "checks": "equality",
     "display": "checks service", "equality": "algebra", "expectations": "equality",
-    "follows": "inline", "normals": "algebra gaussians", "notation": "reader",
+    "follows": "inline", "normals": "algebra gaussians",
     "objects": "expectations norms reader", "outputs": "service", "page": "checks",
     "printed": "inline", "prose": "inline", "reader": "equality",
     "rules": "equality expectations premises", "slips": "mutants",

@@ -235,6 +235,15 @@ def test_signs_turn_the_relation_and_means_keep_it() -> None:
     assert at(turned, {x: sp.Integer(1)}).members == (-1, -z)
     with pytest.raises(ProofError, match="direction"):
         negated(read(r"x \le y \ge z"))
+    for other in (r"x \ne y", r"x \approx y", r"x \sim y", r"x = y \ne z"):
+        with pytest.raises(ProofError, match="no relation that means keep"):
+            averaged(read(other), law)
+        with pytest.raises(ProofError, match="not one direction"):
+            negated(read(other))
+    for sign, turned_sign in ((r"\le", r"\ge"), (r"\ge", r"\le"), ("<", ">"), (">", "<")):
+        assert negated(read(f"x {sign} y = z")).relations == (turned_sign,)
+        assert averaged(read(f"x {sign} y"), law).relations == ((sign),)
+    assert negated(read("x = y")).relations == ("=",)
 
 
 # --- Sums ----------------------------------------------------------------------------------------

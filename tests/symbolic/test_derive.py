@@ -58,6 +58,9 @@ def test_summing_out(product: str, gone: str, left: str) -> None:
         (r"p(x_0) p(x_t \mid x_{t-1})", "x_{t-1}"),
         (r"p(x_0)^2", "x_0"),
         (r"p(x_0)", "x_t"),
+        (r"x_t p(x_0, x_t)", "x_t"),
+        (r"\mathcal N(x_t; 0, 1) p(x_0, x_t)", "x_t"),
+        (r"x_2 p(x_{0:3})", "x_{1:2}"),
     ],
 )
 def test_variables_in_two_factors_or_behind_the_bar_are_not_summed(product: str, gone: str) -> None:
@@ -124,9 +127,26 @@ def test_two_sums_over_the_same_letter_are_refused() -> None:
             de.linearity(Expectation((), body), z_k)
 
 
-def test_moments_of_higher_degree_are_not_guessed() -> None:
+@pytest.mark.parametrize(
+    "mean",
+    [
+        Expectation((), z_k**2 * z_m),
+        Expectation((), sp.Integer(3)),
+        Expectation((), z_k * x),
+        Expectation((), z_k * read(r"\beta_m")),
+        Expectation((), z_k * z_m, (x,)),
+        Expectation((read("q(x)"),), z_k),
+    ],
+)
+def test_other_means_are_not_guessed(mean: Expectation) -> None:
     with pytest.raises(ProofError):
-        de.standard(Expectation((), z_k**2 * z_m))
+        de.standard(mean)
+
+
+def test_what_is_known_stays_known_where_sums_are_taken_out() -> None:
+    law = read("q(x)")
+    found = de.linearity(Expectation((law,), 3 * z_k + x, (y,)), z_k)
+    assert found == 3 * Expectation((law,), z_k, (y,)) + x
 
 
 # --- Binomial sums -------------------------------------------------------------------------------

@@ -308,6 +308,23 @@ def test_the_markov_property_holds_for_chains_only():
             assert np.allclose(*zip(*pairs, strict=True)) == alike
 
 
+@pytest.mark.parametrize(
+    "latex",
+    [r"q(x_{1:t} \mid x_T)", r"q(x_{1:t} \mid x_{t+1})", r"q(x_{1:t} \mid x_1)",
+     r"q(x_{1:t} \mid x_0, x_T)"],
+)  # fmt: skip
+def test_a_later_variable_that_is_given_is_not_forgotten(latex):
+    with pytest.raises(ProofError, match="does not come before"):
+        markov_factor(read(latex))
+    with pytest.raises(ProofError, match="does not come before"):
+        forget(chain_rule(read(latex))[1])
+
+
+def test_another_variable_that_is_given_stays():
+    found = markov_factor(read(r"q(x_{1:3} \mid z)"), index=s).doit()
+    assert found == read(r"q(x_1 \mid z) q(x_2 \mid x_1, z) q(x_3 \mid x_2, z)")
+
+
 def test_only_a_span_has_factors():
     with pytest.raises(ProofError, match="not a density of variables"):
         markov_factor(read(r"q(x_t \mid x_0)"))
