@@ -204,7 +204,7 @@ class _Reader(Interpreter[Any, Any]):
     def divide(self, tree: Any) -> Expr:
         left = tree.children[0]
         last = left.children[-1] if left.data == "multiply" else left
-        if getattr(last, "data", "") in ("elementary", "word") and not _is_closed(last.children[1]):
+        if last.data in ("elementary", "word") and not _is_closed(last.children[1]):
             raise self.fail("where does its argument end? Put it in brackets", last)
         return self.safely(tree, lambda a, b: a / b)
 

@@ -77,11 +77,10 @@ _CONTINUES = {"REL", "PLUS", "MINUS", "CDOT"}
 
 
 _DRAWN = (
-    "text", "begin", "end", "left", "right", "middle", "limits", "quad", "qquad", "displaystyle",
-    "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "big", "Big", "bigm", "Bigm", "operatorname",
-    "bar", "tilde", "hat", "overline", "mathbf", "boldsymbol", "mathrm", "mathcal", "mathbb", "int",
-    "substack", "lfloor", "rfloor", "lceil", "rceil", "circ", "ldots", "neg",
-    "wedge", "vee", "neq", "equiv", *",;:! {}|",
+    "text", "begin", "end", "left", "right", "middle", "limits", "displaystyle", "bigl", "bigr",
+    "Bigl", "Bigr", "biggl", "biggr", "big", "Big", "bigm", "Bigm", "operatorname", "overline",
+    "mathbb", "substack", "lfloor", "rfloor", "lceil", "rceil", "circ", "neg", "wedge", "vee",
+    "equiv", *",;:! {}",
 )  # fmt: skip
 """What else pages and SymPy write: it is drawn, and does nothing else."""
 

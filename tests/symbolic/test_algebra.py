@@ -53,6 +53,8 @@ EQUAL = [
     (r"\lim_{x \to \alpha_t} (x \bar\alpha_t)", r"\alpha_t \bar\alpha_t"),
     (r"\operatorname{Var}[\alpha_t x_t]", r"\operatorname{Var}[(1-\beta_t) x_t]"),
     (r"(LM)^\top", r"M^\top L^\top"),
+    (r"(x+1)\operatorname{tr}(LM)", r"x\operatorname{tr}(LM) + \operatorname{tr}(LM)"),
+    (r"(x+1)\det(LM)", r"x\det(LM) + \det(LM)"),
     (r"\begin{pmatrix} \alpha_t & 0 \end{pmatrix}", r"\begin{pmatrix} 1-\beta_t & 0 \end{pmatrix}"),
 ]  # fmt: skip
 

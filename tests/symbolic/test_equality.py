@@ -248,6 +248,7 @@ def test_the_numbers_are_such_as_the_table_allows(a: str, b: str) -> None:
         ("q(x_t)", "p(x_t)"),
         (r"\mathbb{E}[X]", r"\mathbb{E}[Y]"),
         (r"\operatorname{Var}[X]", r"\operatorname{Var}[\mathbb{E}[X] X]"),
+        (r"\mathbb{E}[X] + \mathbb{E}[Y]", r"\mathbb{E}[X]"),
         ("L", "M"),
     ],
 )

@@ -254,11 +254,30 @@ def test_ends_in_no_order_are_told_apart_in_whichever_order_they_come():
 
 
 def test_a_law_within_a_sum_is_given_what_is_there_at_every_index():
-    inner = KL(q(x[T], x[T - 1]), p(x[T], x[t]))
     path = q(Span(x[1], x[T - 1]), x[0])
-    integrand(Sum(E(path, inner), (t, 1, T - 1)))
-    with pytest.raises(LawError, match=r"free in the expectation|which is not integrated"):
-        integrand(Sum(E(path, KL(q(x[T], x[t], x[T - 1]), p(x[T]))), (t, 1, T)))
+    inner = KL(q(x[T], x[t], x[T - 1]), p(x[T]))
+    with pytest.raises(LawError, match="is given x_t, which is not integrated over"):
+        integrand(Sum(E(path, inner), (t, 1, T)))
+    with pytest.raises(LawError, match="overlap"):
+        integrand(Sum(E(path, inner), (t, 1, T - 1)))
+
+
+def test_a_series_within_a_function_is_looked_at_by_itself():
+    law, row = q(x[1], x[0]), Sum(x[s], (s, 0, 1))
+    assert integrand(E(law, sp.sin(row) * x[1])) == sp.sin(row) * x[1]
+    assert integrand(E(law, sp.sin(Product(x[s], (s, 0, 1))))).has(Product)
+    for wrong, reason in (
+        (sp.sin(Sum(x[s], (s, 1, 2))), "x_s is free in"),
+        (sp.sin(Product(x[s], (s, 1, 2))), "x_s is free in"),
+        (sp.sin(Sum(x[s] * Z, (s, 0, 1))), "z may depend on"),
+        (sp.sin(Sum(Sum(x[t + s], (t, 1, 1)), (s, 0, 1)) + 1), "is free in"),
+    ):
+        with pytest.raises(LawError, match=reason):
+            integrand(E(law, wrong))
+    steps = [Sum(E(q(x[t], x[0]), sp.sin(Sum(x[s], (s, t, end)))), (t, 1, T)) for end in (t, t + 1)]
+    for series in steps:
+        with pytest.raises(LawError, match="is free in"):
+            integrand(series)
 
 
 def test_a_latent_that_nothing_is_drawn_from_is_no_start_of_the_model():

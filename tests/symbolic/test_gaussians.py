@@ -291,6 +291,30 @@ def test_one_step_of_the_forward_process():
         assert difference(after, Gaussian(x_t, sp.sqrt(abar) * x_0, (1 + abar) * one)) != 0
 
 
+def test_what_rises_on_both_sides_is_no_density():
+    for rising in (x**2, v_1 * x**2 - 2 * x, Norm(x - y) ** 2):
+        with pytest.raises(ValueError, match="is no variance"):
+            from_log(rising, x)
+    with pytest.raises(ValueError, match="is no variance"):
+        quotient(Gaussian(x, m_1, 2), Gaussian(x, m_2, 1))
+
+
+def test_what_is_not_of_degree_two_is_named():
+    for wrong in (3 * x + 1, sp.Integer(2), Dot(x, y)):
+        with pytest.raises(ValueError, match=r"not of degree 2 in x: ") as refused:
+            complete_square(wrong, x)
+        assert str(refused.value).endswith(sp.latex(wrong))
+
+
+def test_a_quotient_by_hand():
+    """N(x; 0, 1) / N(x; 0, 2): the exponent is -x^2/2 + x^2/4 = -x^2/4, so that the variance is 2."""
+    gaussian, rest = quotient(Gaussian(x, 0, sp.Integer(1)), Gaussian(x, 0, sp.Integer(2)))
+    assert (gaussian.x, gaussian.mean, gaussian.variance) == (x, 0, 2)
+    found = sp.exp(rest) * sp.exp(-(x**2) / 4) / sp.sqrt(4 * sp.pi)
+    wanted = sp.exp(-(x**2) / 2) / sp.sqrt(2 * sp.pi) / (sp.exp(-(x**2) / 4) / sp.sqrt(4 * sp.pi))
+    assert sp.simplify(found / wanted) == 1
+
+
 def test_a_number_and_a_vector_do_not_mix():
     with pytest.raises(ValueError, match="the other a number's"):
         convolve(Gaussian(y, x, v_1), Gaussian(x, m_1, v_2 * ident))

@@ -1,9 +1,15 @@
 """From LaTeX to tokens: which `=` is a relation, where a claim ends, what TeX takes together."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from ddpm_lite.symbolic.page import Page
 from ddpm_lite.symbolic.reader import read_claims
 from ddpm_lite.symbolic.tokens import ReadError, commands, tokens_of, words_of
+
+BOOK = Path(__file__).parents[2] / "book"
 
 
 def types(latex: str) -> list[str]:
@@ -54,6 +60,7 @@ def test_a_sign_between_brackets_is_no_relation(left: str, right: str, sign: str
         (r"\bar{ \alpha }_{t}", r"\bar{\alpha} _ { t }"),
         (r"{x}_{t}", "x _ { t }"),
         (r"{x}^{2}", "{ x } ^ { 2 }"),
+        (r"{12}_{t}", "{ 12 } _ { t }"),
         (r"\Bigl( x \Bigr)", "( x )"),
         (r"a \leq b \geq c \neq d", r"a \le b \ge c \ne d"),
     ],
@@ -147,3 +154,6 @@ def test_the_commands_are_those_of_the_lexer_the_table_and_the_typesetter() -> N
     assert found == sorted(set(found))
     assert {"frac", "cos", "alpha", "epsilon", "bigl", "neq", "|", ","} <= {*found}
     assert "zeta" not in found
+    for path in sorted(BOOK.glob("[01]*.md")):
+        for equation in Page(path).equations.values():
+            assert {*re.findall(r"\\([a-zA-Z]+|[^a-zA-Z\s])", equation.latex)} <= {*found}
