@@ -196,9 +196,12 @@ def _equal(a: Expr, b: Expr) -> Verdict:
 
 def _above(a: Expr, b: Expr, strict: bool) -> Verdict:
     gap = sp.factor(a - b)
-    if is_positive(gap) or (not strict and (gap.is_nonnegative or difference(a, b) == 0)):
+    if is_positive(gap) or (not strict and gap.is_nonnegative):
         return Verdict("equal")
-    found = counterexample(a, b) if difference(a, b) != 0 else ({}, a, b)
-    if found and (found[1] < found[2] or (strict and found[1] == found[2])) == sp.true:
+    if difference(a, b) == 0:
+        one_more = Verdict("different", "the two sides are equal", (a, b))
+        return one_more if strict else Verdict("equal")
+    found = counterexample(a, b)
+    if found and (found[1] < found[2]) == sp.true:
         return Verdict("different", "the order is the other way round here", (a, b))
     return Verdict("undecided", "the machine cannot see the sign of the difference", (a, b))

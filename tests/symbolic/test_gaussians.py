@@ -292,7 +292,7 @@ def test_one_step_of_the_forward_process():
 
 
 def test_what_rises_on_both_sides_is_no_density():
-    for rising in (x**2, v_1 * x**2 - 2 * x, Norm(x - y) ** 2):
+    for rising in (x**2, v_1 * x**2 - 2 * x, Norm(x - z) ** 2):
         with pytest.raises(ValueError, match="is no variance"):
             from_log(rising, x)
     with pytest.raises(ValueError, match="is no variance"):
@@ -300,14 +300,14 @@ def test_what_rises_on_both_sides_is_no_density():
 
 
 def test_what_is_not_of_degree_two_is_named():
-    for wrong in (3 * x + 1, sp.Integer(2), Dot(x, y)):
+    for wrong in (3 * x + 1, sp.Integer(2), Dot(x, z)):
         with pytest.raises(ValueError, match=r"not of degree 2 in x: ") as refused:
             complete_square(wrong, x)
         assert str(refused.value).endswith(sp.latex(wrong))
 
 
 def test_a_quotient_by_hand():
-    """N(x; 0, 1) / N(x; 0, 2): the exponent is -x^2/2 + x^2/4 = -x^2/4, so that the variance is 2."""
+    """Of N(x; 0, 1) and N(x; 0, 2): -x^2/2 + x^2/4 = -x^2/4, so that the variance is 2."""
     gaussian, rest = quotient(Gaussian(x, 0, sp.Integer(1)), Gaussian(x, 0, sp.Integer(2)))
     assert (gaussian.x, gaussian.mean, gaussian.variance) == (x, 0, 2)
     found = sp.exp(rest) * sp.exp(-(x**2) / 4) / sp.sqrt(4 * sp.pi)

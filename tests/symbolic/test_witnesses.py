@@ -12,6 +12,7 @@ from ddpm_lite.symbolic.witnesses import (
     Positive,
     Remainder,
     Touching,
+    Witness,
     WitnessError,
     check_sign,
 )
@@ -95,6 +96,44 @@ def test_a_divergence_is_not_negative() -> None:
         Divergence(KL(q, p)).verify(sp.S.Zero, r"\ge", gap)
     with pytest.raises(WitnessError):
         Divergence(KL(q, p)).verify(gap, ">", sp.S.Zero)
+
+
+RATIO = read(r"\frac{p(x)}{q(x)}")
+WITNESSES = [
+    Divergence(KL(read("q(x)"), read("p(x)"))),
+    Convex(u, 1),
+    Mean(read("q(x)"), LOG, RATIO),
+    Touching(LOG, v_1),
+]
+
+
+@pytest.mark.parametrize("witness", WITNESSES, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("relation", ["<", ">"])
+def test_what_touches_zero_is_not_above_it(witness: Witness, relation: str) -> None:
+    with pytest.raises(WitnessError, match="is >= 0, no more"):
+        witness.verify(sp.S.One, relation, sp.S.Zero)
+
+
+@pytest.mark.parametrize("witness", [*WITNESSES, Positive(v_1)], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("relation", [r"\approx", r"\sim", "=", r"\ne"])
+def test_only_an_order_has_a_gap(witness: Witness, relation: str) -> None:
+    with pytest.raises(WitnessError, match="no witness bears out the relation"):
+        witness.verify(v_2 + v_1, relation, v_2)
+
+
+def test_a_function_that_is_not_given_shows_nothing() -> None:
+    for witness in (Mean(read("q(x)"), Convex(u, 1), RATIO), Touching(Convex(u, 1), v_1)):
+        with pytest.raises(WitnessError, match="is >= 0, no more"):
+            witness.verify(sp.S.Zero, r"\le", v_1)
+
+
+def test_what_is_wrong_is_named() -> None:
+    with pytest.raises(WitnessError, match=r"the gap v_\{1\}|the gap .* is not the positive expr"):
+        Positive(2 * v_1).verify(v_2, "<", v_2 + v_1)
+    with pytest.raises(WitnessError, match="says nothing about <"):
+        Remainder(v_1, 1, v_1).verify(sp.S.Zero, "<", v_1)
+    with pytest.raises(WitnessError, match="cannot be compared with the positive expression"):
+        Positive(v_1).verify(read("L"), r"\le", read("M"))
 
 
 def test_a_divergence_by_a_name_and_its_mean() -> None:
