@@ -130,6 +130,7 @@ def _outcome(
     def work() -> None:
         if not trials.patch(mutant, module, functions):
             os._exit(2)
+        trials.forget(module)
         trials.run(tests)
 
     status = trials.in_a_fork(work, _limit(record, mutant))

@@ -147,6 +147,7 @@ def record(items: list[pytest.Item], module: Path, place: Path) -> Record:
         cover.start()
         seconds = {}
         for item, following in zip(items, [*items[1:], None], strict=True):
+            forget(module)  # or only the first test would run what is kept
             cover.switch_context(item.nodeid)
             begin = time.process_time()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -158,6 +159,14 @@ def record(items: list[pytest.Item], module: Path, place: Path) -> Record:
     if in_a_fork(work, 1800) != PASSED:
         os._exit(FAILED)
     return read_record(place)
+
+
+def forget(module: Path) -> None:
+    """Empties the caches of a loaded module, but for that of a parser, which takes long to make."""
+    loaded = sys.modules.get(name_of(module))
+    for name, thing in vars(loaded).items() if loaded else ():
+        if hasattr(thing, "cache_clear") and name != "_parser":
+            thing.cache_clear()
 
 
 def read_record(place: Path) -> Record:

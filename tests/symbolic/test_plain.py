@@ -62,7 +62,7 @@ def test_it_means_what_python_makes_of_it(text: str, meaning: sp.Expr) -> None:
         ("lambda: 0", 6, "cannot read"),
         ("a 2", 2, r"write \*"),
         ("a + sqrt(x, 2)", 4, "sqrt takes one argument"),
-        ("a + sqrt()", 9, "not expected here"),
+        ("a + sqrt()", 9, r"'\)' is not expected here, at"),
         ("a + x(a)", 4, "x is no function: write"),
         ("a + nothing(a)", 4, "no function"),
         ("a + x_nothing", 4, "x_nothing is not a symbol"),
@@ -80,6 +80,7 @@ def test_the_place_and_the_reason_are_said(text: str, place: int, reason: str) -
     [
         ("factorial(n)", r"\left(n\right)!"),
         ("x_t**2", "x_{t}^{2}"),
+        ("x[t]**2", "x_{t}^{2}"),
         ("x**2", "x^{2}"),
         ("2**x", "2^{x}"),
         ("sqrt(x)**2", r"\left(\sqrt{x}\right)^{2}"),
