@@ -31,9 +31,9 @@ SYMBOLIC = sorted(
 
 DOORS = {
     "algebra": "equality", "chains": "derive expectations", "checks": "equality",
-    "display": "checks service", "equality": "algebra", "expectations": "equality",
+    "display": "outputs", "equality": "algebra", "expectations": "equality",
     "follows": "inline", "normals": "algebra gaussians",
-    "objects": "expectations norms reader", "outputs": "service", "page": "checks",
+    "objects": "expectations norms reader", "page": "checks",
     "printed": "inline", "prose": "inline", "reader": "equality",
     "rules": "equality expectations premises", "slips": "mutants",
     "tokens": "equality plain reader",

@@ -143,7 +143,7 @@ def record(items: list[pytest.Item], module: Path, place: Path) -> Record:
     """Runs every test once, in a forked process, under coverage."""
 
     def work() -> None:
-        cover = coverage.Coverage(data_file=None, include=[str(module)])
+        cover = coverage.Coverage(data_file=None, config_file=False, include=[str(module)])
         cover.start()
         seconds = {}
         for item, following in zip(items, [*items[1:], None], strict=True):

@@ -186,6 +186,13 @@ def test_names_for_other_code() -> None:
     last = len(page.statements)
     assert page.names_for("x = a + [b, nothing]", last)["a"] == [1, 3]
     assert set(page.names_for("x = a + [b, nothing]", last)) == {"a", "b"}
+    resting = Derivations("p.md", CELLS)
+    resting.names_for("proved('eq-a')", last)
+    assert resting.checks["eq-a"] in resting.values
+    assert resting.checks["eq-b"] not in resting.values
+    early = Derivations("p.md", CELLS)
+    early.names_for("proved('eq-b')", early.checks["eq-b"] - 1)  # that check stands below
+    assert early.checks["eq-b"] not in early.values
     early = Derivations("p.md", CELLS)
     assert early.names_for("a", 4) == {"a": [1]}
     assert early.names_for("a", 2) == {}

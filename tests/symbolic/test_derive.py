@@ -191,4 +191,6 @@ def test_what_is_no_power_of_the_noise_is_refused() -> None:
 
 
 def test_a_claim_stays_a_claim() -> None:
-    assert isinstance(de.instance(CONDITIONAL, {x: [x_0], y: [x_t]}), Claim)
+    found = de.instance(CONDITIONAL, {x: [x_0], y: [x_t]})
+    assert isinstance(found, Claim)
+    assert found.relations == ("=",)
