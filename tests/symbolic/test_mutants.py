@@ -83,6 +83,71 @@ def test_a_hole_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert len(outcome.survivors) > outcome.caught
 
 
+def test_a_hole_in_the_comparison_names_each_slip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = page_with(tmp_path, "Eq(x_t, sqrt(a) * x_prev + 2 * eps)")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mutants, "is_caught", lambda label, slip, results: slip.name != "a sign")
+    found = mutants._try_equations(path)
+    signs = [one for one in found.survivors if one.slip == "a sign"]
+    assert len(found.survivors) == len(signs) == found.by_slip["a sign"] == 1
+    assert signs[0] == mutants.Survivor(
+        "page", "eq-one", "a sign", r"x_t = \sqrt{\alpha_t}\, x_{t-1} - 2\epsilon_t"
+    )
+    assert found.caught == sum(found.by_slip.values()) - 1
+    assert (found.page, found.digest) == ("page", mutants.digest(path))
+
+
+WITH_PREMISES = r"""
+% definition
+$$
+a = 2 b
+$$ (eq-read)
+
+% definition
+$$
+c = \rho
+$$ (eq-idle)
+
+% derived
+$$
+x = 2 b + 1
+$$ (eq-rests)
+
+% derived
+$$
+y = 5 b
+$$ (eq-typed)
+
+```{code-cell} ipython3
+from sympy import Eq
+from ddpm_lite.symbolic import check, definition, symbols, use_page
+
+use_page("page.md")
+(read,) = definition("eq-read")
+definition("eq-idle")
+x, y, b = symbols("x, y, b")
+check("eq-rests", Eq(x, read.rhs + 1), method="one more")
+check("eq-typed", Eq(y, 5 * b), method="typed")
+```
+"""
+
+
+def test_what_rests_on_a_premise_and_what_on_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "page.md").write_text(WITH_PREMISES)
+    found = mutants.try_page(tmp_path / "page.md")
+    assert found.rests_on == {"eq-rests": ["eq-read"], "eq-typed": []}
+    assert found.groundless == ["eq-typed"]
+    assert found.premise_caught > 0
+    assert {(one.page, one.label) for one in found.premise_survivors} == {("page", "eq-idle")}
+    assert all(one.slip and "=" in one.formula for one in found.premise_survivors)
+    assert found.survivors == []
+
+
 def test_the_report_counts_and_wants_reasons(tmp_path: Path) -> None:
     survivor = mutants.Survivor("page", "eq-one", "a sign", "x = y")
     outcome = mutants.Outcome("page", "0", {"a sign": 50}, 49, [survivor])
@@ -182,17 +247,23 @@ def test_the_command_writes_all_of_it_and_says_whether_it_is_good(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     page = page_with(tmp_path, "Eq(x_t, sqrt(a) * x_prev + 2 * eps)")
+    longer = tmp_path / "another.md"  # tried first, and told in the order of names
+    longer.write_text(page.read_text().replace("page.md", "another.md") + "\nMore text.\n")
     (tmp_path / "prose.md").write_text("Nothing is derived here.")
-    status = mutants.main([str(page), str(tmp_path / "prose.md"), "--output", "out.json"])
+    pages = [str(tmp_path / name) for name in ("page.md", "another.md", "prose.md")]
+    status = mutants.main([*pages, "--output", "out.json"])
     whole = json.loads((tmp_path / "out.json").read_text())
-    assert list(whole["pages"]) == ["page"]
+    assert list(whole["pages"]) == ["another", "page"]
     assert status == int(not mutants.is_good(whole))
     printed = capsys.readouterr().out.splitlines()
     assert json.loads(printed[-1]) == {
         key: whole[key] for key in ("mutants", "caught", "premise_mutants", "premise_caught")
     }
-    assert printed[0].split() == ["page", str(whole["mutants"]), "mutants", str(whole["caught"]),
-                                  "caught"]  # fmt: skip
+    rows = [line.split() for line in printed[:2]]
+    assert [(row[0], row[2], row[4]) for row in rows] == [
+        (name, "mutants", "caught") for name in ("another", "page")
+    ]
+    assert sum(int(row[1]) for row in rows) == whole["mutants"]
     assert ("eq-one rests on no premise and is no identity: it is not derived" in printed) == (
         "eq-one" in whole["groundless"]
     )
