@@ -27,15 +27,7 @@ def is_number(value: Any) -> bool:
 def _opaque(value: Any) -> bool:
     """Whether something stands in it that has no value of its own."""
     return bool(
-        value.has(
-            Formal,
-            sp.Limit,
-            sp.MatrixExpr,
-            sp.MatrixBase,
-            sp.core.function.AppliedUndef,
-            sp.oo,
-            sp.nan,
-        )
+        value.has(Formal, sp.Limit, sp.MatrixExpr, sp.core.function.AppliedUndef, sp.oo, sp.nan)
     )
 
 
@@ -95,8 +87,8 @@ def coefficients_agree(left: Any, right: Any) -> bool:
 
 def _rounded(value: Expr, printed: Expr) -> bool:
     """Whether a decimal fraction is a value to its own digits."""
-    if printed == 0:  # such a term is not printed at all
-        return bool(value == 0)
+    if printed == 0:  # the term is not printed, and no 0 is
+        return False
     places = next((n for n in range(9) if (printed * 10**n).is_integer), None)
     unit = None if places is None else sp.Rational(1, 10**places)
     return bool(holds(value, r"\approx", printed, [unit]))

@@ -36,6 +36,25 @@ def test_pieces(latex: str, pieces: list[str]) -> None:
     assert [latex[p.start : p.end] for p in latex_pieces(latex)] == pieces
 
 
+MARKS = (
+    r"\le \leq \ge \geq \ne \neq \sim \propto \approx \log \ln \exp \sin \cos \tanh \det \infty "
+    r"\partial \top \in \cdots \dots \ldots \alpha \epsilon"
+)
+NO_MARKS = r"\frac \sqrt \sum \quad \cdot \mid \langle"
+
+
+@pytest.mark.parametrize("command", MARKS.split())
+def test_commands_that_can_be_pointed_at(command: str) -> None:
+    latex = f"a {command} b"
+    assert [latex[p.start : p.end] for p in latex_pieces(latex)] == ["a", command, "b"]
+
+
+@pytest.mark.parametrize("command", NO_MARKS.split())
+def test_commands_that_cannot(command: str) -> None:
+    latex = f"{command} {{a}} {{b}}"
+    assert [latex[p.start : p.end] for p in latex_pieces(latex)] == ["a", "b"]
+
+
 def test_an_index_without_braces_gets_some() -> None:
     assert with_classes("x_t") == r"\class{piece-0}{x}_{\class{piece-1}{t}}"
     assert with_classes("x^t + 12") == (
@@ -70,6 +89,7 @@ def test_without_its_marks_it_is_the_formula_again(path: Path) -> None:
             r"\frac{u}{(1-u)^2}",
         ),
         ("a", "a", "", ""),
+        (r"\alpha + 1", r"\alpha_{t} + 1", "_{t}", ""),
         (r"\alpha", r"\alpha_t", "_t", ""),
         (r"a \sqrt{b}", "a {b}", "", r"\sqrt"),
         (r"\frac{a}{b} x", r"\frac{b}{a} x", r"\frac{b}{a}", r"\frac{a}{b}"),

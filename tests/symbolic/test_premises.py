@@ -48,6 +48,16 @@ def test_the_machine_does_not_do_what_a_wrong_definition_says(label: str) -> Non
     assert not agrees(label, WRONG[label])
 
 
+@pytest.mark.parametrize("label", RULES)
+def test_what_defines_nothing_or_bounds_it_is_no_rule(label: str) -> None:
+    latex = RULES[label].latex
+    assert not agrees(label, latex.replace(" = ", r" \le ", 1))
+    assert not agrees(label, "x = x")
+    left = latex.partition(" = ")[0]
+    assert not agrees(label, f"{left} = {left}")
+    assert not agrees(label, rf"{latex} , \qquad x = x") or RULES[label].claims
+
+
 @pytest.mark.parametrize("label", WRONG)
 def test_a_page_with_a_wrong_definition_cannot_be_used(label: str, tmp_path: Path) -> None:
     """The build stops at the first cell of such a page, and both versions are shown."""

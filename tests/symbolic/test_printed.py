@@ -64,6 +64,7 @@ def test_nearly_equal_is_to_half_of_the_last_digit(
 )  # fmt: skip
 def test_what_is_a_number(latex: str, number: bool) -> None:
     assert is_number(read(latex)) is number
+    assert not is_number(sp.nan)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from ddpm_lite.symbolic import rules
 from ddpm_lite.symbolic.algebra import left_over
 from ddpm_lite.symbolic.gaussians import convolve
 from ddpm_lite.symbolic.objects import Density, Expectation, Gaussian, Span
@@ -318,6 +319,27 @@ def test_a_later_variable_that_is_given_is_not_forgotten(latex):
         markov_factor(read(latex))
     with pytest.raises(ProofError, match="does not come before"):
         forget(chain_rule(read(latex))[1])
+
+
+def test_backward_what_is_given_stays_wherever_it_is():
+    found = markov_factor(read(r"q(x_{1:3} \mid x_5)"), backward=True, index=s).doit()
+    assert found == read(r"q(x_3 \mid x_5) q(x_1 \mid x_2, x_5) q(x_2 \mid x_3, x_5)")
+
+
+RULES = [
+    ("eq-markov-chain-rule", lambda: chain_rule(forward)),
+    ("eq-markov-property", lambda: forget(read(r"q(x_t \mid x_{0:t-1})"))),
+    ("eq-post-conditional", lambda: jensen_gap(read("p(x, z)"), read(r"q(z \mid x)"))),
+    ("eq-elbo-kl", lambda: jensen_gap(read("p(x, z)"), read(r"q(z \mid x)"))),
+]
+
+
+@pytest.mark.parametrize(("label", "work"), RULES)
+def test_nothing_is_done_without_its_rule(label, work, monkeypatch):
+    work()
+    monkeypatch.setattr(rules, "withdrawn", {label})
+    with pytest.raises(rules.RuleError, match=label):
+        work()
 
 
 def test_another_variable_that_is_given_stays():
