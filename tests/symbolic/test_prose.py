@@ -53,6 +53,14 @@ def test_formulas_in_running_text(text: str, found: list[str]) -> None:
     assert latex_in(text) == found
 
 
+CODE = "code-cell literalinclude math raw code code-block bibliography"
+
+
+@pytest.mark.parametrize("directive", CODE.split())
+def test_what_such_a_directive_holds_is_no_text(directive: str) -> None:
+    assert latex_in(f"```{{{directive}}}\n$a$\n```\n$b$") == ["b"]
+
+
 def test_places_and_sections() -> None:
     text = "$a$\n\n# One\n$b$ $c$\n\n```\n# no heading\n```\n## Two $d$\n$e\n+ f$\n$g$\n"
     found = [(one.latex, one.line, one.section) for one in formulas_in(text)]
