@@ -228,6 +228,18 @@ def test_a_name_is_replaced_by_what_a_claim_says_of_it() -> None:
         by(x, read(r"x \le 2 a"))
 
 
+def test_a_name_is_not_that_of_a_family() -> None:
+    """x = 2 a says nothing of x_t, and the noise z is no z_t."""
+    claim = read("x = 2 a")
+    assert by(x + x_t, claim) == 2 * a + x_t
+    assert by(read("x + f(x_0) + x_{1}"), read("x_0 = x")) == read("x + f(x) + x_1")
+    with pytest.raises(ProofError, match="is not in"):
+        by(3 * x_t, claim)
+    assert at(read("x_t = x + t"), {x: y, t: sp.Integer(2)}).members == (x_2, y + 2)
+    drawn = read(r"x_{t-1} = a x_t + z_t + \sigma_t z")
+    assert law_of_draw(drawn, z).mean == a * x_t + read("z_t")
+
+
 def test_signs_turn_the_relation_and_means_keep_it() -> None:
     turned = negated(read(r"x = y \le z"))
     assert (turned.members, turned.relations) == ((-x, -z), (r"\ge",))

@@ -108,6 +108,8 @@ def test_what_a_display_does_not_say(display: str, claim: str) -> None:
         ("x = 5", ["x < 5"], None),
         ("x = 5", [r"x \approx 5"], None),
         ("x = 1", ["x = x^2"], None),
+        ("x_t = y_t", ["x = y"], None),  # x is not the x of x_t
+        ("x_s = 1", ["s = 2 , \\qquad x_2 = 1"], None),
         (r"\sigma_s^2 = 1 - \alpha_s", [r"\sigma_t^2 = \beta_t"], "eq-0"),
         (r"\sigma_s^2 = 1 - \alpha_t", [r"\sigma_t^2 = \beta_t"], None),
         ("x + y = 5", [r"x = 2 = a \quad y = 3"], "eq-0"),
@@ -127,6 +129,9 @@ def test_values_are_put_in_for_the_names_that_have_one() -> None:
     ):
         claim = read(f"{left} = {right}")
         assert (why(claim.lhs, "=", claim.rhs, [], known) == "values") is holds
+    three = {read("x"): read("3"), read("y"): read("3")}
+    assert why(read("x"), "=", read("y"), [], three) == "values"
+    assert why(read("x_t"), "=", read("y_t"), [], three) is None
     seven = {read("s"): read("7")}
     series = read(r"\sum_{s=1}^{t} s = 7t")  # s runs there, and is no 7
     assert why(series.lhs, "=", series.rhs, [], seven) is None

@@ -88,6 +88,15 @@ def test_what_is_no_tangent(witness: Convex, left: sp.Expr, right: sp.Expr) -> N
     assert "u" in str(refused.value) or "[" in str(refused.value)
 
 
+def test_a_function_touches_zero_where_it_is_convex_and_nowhere_else() -> None:
+    """u^3/6 - u/2 - 1/3 and its slope are 0 at -1, it is convex for u > 0, and -2/3 at 1."""
+    dips = u**3 / 6 - u / 2 - sp.Rational(1, 3)
+    assert dips.subs(u, 1) < 0
+    for point in (-1, 0, sp.Symbol("w", real=True)):
+        with pytest.raises(WitnessError, match="is not known to be positive"):
+            Convex(u, point).verify(sp.S.Zero, r"\le", dips)
+
+
 def test_a_divergence_is_not_negative() -> None:
     q, p = read("q(x)"), read("p(x)")
     gap = read(r"\mathbb{E}_{q(x)}\bigl[\log \frac{q(x)}{p(x)}\bigr]")
@@ -125,6 +134,11 @@ def test_a_function_that_is_not_given_shows_nothing() -> None:
     for witness in (Mean(read("q(x)"), Convex(u, 1), RATIO), Touching(Convex(u, 1), v_1)):
         with pytest.raises(WitnessError, match="is >= 0, no more"):
             witness.verify(sp.S.Zero, r"\le", v_1)
+
+
+def test_a_value_is_for_a_name_and_not_for_its_family() -> None:
+    c, c_1 = symbols("c, c_1")
+    Positive(v_1, {c: v_1 + c_1}).verify(c_1, "<", c)
 
 
 def test_what_is_wrong_is_named() -> None:
