@@ -306,9 +306,9 @@ def by(expression: Expr, *claims: Law) -> Expr:
     Raises ProofError where a claim is not about the expression, or its own members differ.
     """
     for claim in claims:
-        value = _equal_to(claim) if expression.has(claim.lhs) else claim.lhs
+        value = _equal_to(claim)
         changed = named_by(expression, {claim.lhs: value})
-        if changed == expression:
+        if not expression.has(claim.lhs) or (changed == expression and value != claim.lhs):
             raise ProofError(f"{sp.latex(claim.lhs)} is not in {sp.latex(expression)}")
         expression = changed
     return expression

@@ -17,11 +17,13 @@ from ddpm_lite.symbolic import (
     definition,
     display,
     proved,
+    read,
     symbols,
     use_page,
 )  # fmt: skip
-from ddpm_lite.symbolic.checks import Trial, ledger
+from ddpm_lite.symbolic.checks import Ledger, Trial, _says_all, ledger
 from ddpm_lite.symbolic.page import Page, equations_of
+from ddpm_lite.symbolic.witnesses import Positive
 
 PAGE = r"""
 # A page
@@ -154,6 +156,63 @@ def test_a_trial_takes_its_premise_for_true_and_notes_what_fails() -> None:
         assert ledger.entries[label].verdict == "assumed"
         assert ledger.entries[label].seconds >= 0
     assert ledger.entries["eq-mixed"].seconds == 0
+
+
+ORDER = r"""
+% derived
+$$
+x < x + \sigma , \qquad x + \beta_t \ge x
+$$ (eq-order)
+
+% derived
+$$
+x = y + \beta_t > y
+$$ (eq-named)
+"""
+
+
+def test_a_relation_is_borne_out_by_its_witness_or_only_compared() -> None:
+    use_page(Page.from_text("order.md", ORDER))
+    x, sigma, y = symbols(r"x, \sigma, y")
+    claims = (chain(x, "<", x + sigma), chain(x + beta, ">=", x))
+    one, other = Positive(sigma), Positive(beta)
+    check("eq-order", *claims, method="looked at")
+    assert ledger.entries["eq-order"].verdict == "compared"
+    assert ledger.entries["eq-order"].mark == "✓ members compared"
+    check("eq-order", *claims, method="seen", witness=(one, other))
+    assert ledger.entries["eq-order"].verdict == "witnessed"
+    assert ledger.witnesses["eq-order"] == [one, other]
+    for wrong in (one, (one,), (one, other, other)):
+        with pytest.raises(CheckError, match=r"2 relations, [13] witnesses"):
+            check("eq-order", *claims, method="seen", witness=wrong)
+    for wrong in ((other, one), (one, Positive(sigma)), (Positive(2 * sigma), other)):
+        with pytest.raises(CheckError, match="eq-order: the gap"):
+            check("eq-order", *claims, method="seen", witness=wrong)
+    named = chain(x, "=", y + beta, ">", y)
+    check("eq-named", named, method="by name", witness=Positive(beta))
+    assert ledger.entries["eq-named"].verdict == "proved"  # x is what the cells make of it
+
+
+def test_without_a_page_nothing_is_checked() -> None:
+    with pytest.raises(PageError, match="no page is in use"):
+        Ledger().claims("eq-two", "derived")
+    assert not Ledger().has_page
+    assert ledger.has_page
+
+
+def test_a_formula_of_several_lines_is_noted_on_one() -> None:
+    use_page(Page.from_text("lines.md", "% derived\n$$\na\n  = a ,\n  .\n$$ (eq-a)\n"))
+    check("eq-a", symbols("a")[0], method="so it is")
+    assert ledger.entries["eq-a"].latex == "a = a"
+
+
+def test_an_integral_is_not_refuted_by_numbers() -> None:
+    """Where a side may take minutes to be worked out no numbers are put in."""
+    for sides in ((r"\int_0^1 a x\,\mathrm{d}x", "a + x - x"), ("a", r"\lim_{x \to a} x^2")):
+        assert not _says_all(*map(read, sides))
+    assert _says_all(read("a + 1"), read("2 a"))
+    assert not _says_all(read("a + 1"), read("2 b"))
+    assert not _says_all(read("f(a)"), read("2 a"))
 
 
 def test_a_chain_of_signs() -> None:

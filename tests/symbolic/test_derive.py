@@ -78,7 +78,7 @@ def test_variables_in_two_factors_or_behind_the_bar_are_not_summed(product: str,
     ],
 )
 def test_a_wrong_rule_for_sums_does_not_fit(rule: str) -> None:
-    with pytest.raises(ProofError):
+    with pytest.raises(ProofError, match=r"the rule does not (fit p\(|integrate)|not of the form"):
         de.sum_out(read("p(x_0, x_t)"), x_t, read_claims(rule)[0])
 
 
@@ -194,3 +194,22 @@ def test_a_claim_stays_a_claim() -> None:
     found = de.instance(CONDITIONAL, {x: [x_0], y: [x_t]})
     assert isinstance(found, Claim)
     assert found.relations == ("=",)
+
+
+def test_terms_are_compared_one_by_one_wherever_the_sums_begin() -> None:
+    def series(first: int, shift: int = 0) -> sp.Sum:
+        term = sp.binomial(n, k - first + 1 + shift) * mu ** (k - first + 1 + shift)
+        return sp.Sum(term, (k, first, n + first - 1))
+
+    for first in (0, 1, 3):
+        for other in (0, 2, 5):
+            assert de.same_terms(series(first), series(other))
+            assert not de.same_terms(series(first), series(other, 1))
+    longer = sp.Sum(series(1).function, (k, 1, n + 1))
+    assert not de.same_terms(series(1), longer)
+
+
+def test_squares_of_the_noise_have_mean_one() -> None:
+    squares = sp.Sum(x * Expectation((), z_k**2), (k, 1, n))
+    assert de.standard(squares) == sp.Sum(x, (k, 1, n))
+    assert de.standard(sp.Sum(x * Expectation((), z_k), (k, 1, n))) == 0
