@@ -75,7 +75,8 @@ def test_tex_takes_arguments_mark_by_mark(latex: str, read: str) -> None:
     [
         ("q(x)", "DENSITY"), ("q x", "SYMBOL"), ("f(x)", "FUNCTION"), ("f x", "SYMBOL"),
         (r"\times x", "CDOT"),
-        (r"\cdot x", "CDOT"), ("P(x)", "DENSITY"), ("P x", "SYMBOL"), ("x(y)", "SYMBOL"), (r"\mathcal N(x)", "NORMAL"),
+        (r"\cdot x", "CDOT"), ("P(x)", "DENSITY"), ("P x", "SYMBOL"), ("x(y)", "SYMBOL"),
+        (r"\mathcal N(x)", "NORMAL"),
         (r"\mathbb{E}[x]", "EXPECT"), (r"D_{\mathrm{KL}}(x)", "KL"), ("e^x", "EULER"),
         (r"\operatorname{Var}[x]", "OPERATOR"), (r"\mathrm{Cov}[x]", "OPERATOR"),
         (r"\operatorname{tr} M", "WORD"), (r"\det M", "WORD"), (r"\mathrm{d}x", "DIFF"),
