@@ -79,10 +79,8 @@ class Positive(Witness):
 def check_sign(expression: Expr, strict: bool) -> None:
     """Raises WitnessError unless the expression is known to be > 0, or >= 0 if not strict."""
     known = expression.is_positive if strict else expression.is_nonnegative
-    if not known and isinstance(expression, sp.Sum):
-        body = expression.function
-        some = all((high - low).is_nonnegative for _, low, high in expression.limits)
-        known = body.is_positive and some if strict else body.is_nonnegative  # of no term it is 0
+    if not known and not strict and isinstance(expression, sp.Sum):  # it may have no term
+        known = expression.function.is_nonnegative
     if not known:
         sign = "positive" if strict else "nonnegative"
         raise WitnessError(f"{sp.latex(expression)} is not known to be {sign}")

@@ -26,6 +26,7 @@ from ddpm_lite.symbolic.gaussians import (
     quotient,
     scale,
     sum_independent,
+    tidy,
 )
 from ddpm_lite.symbolic.norms import expand_norms
 from ddpm_lite.symbolic.objects import Dot, Gaussian, Norm
@@ -304,6 +305,13 @@ def test_what_is_not_of_degree_two_is_named():
         with pytest.raises(ValueError, match=r"not of degree 2 in x: ") as refused:
             complete_square(wrong, x)
         assert str(refused.value).endswith(sp.latex(wrong))
+
+
+def test_fractions_with_roots_are_brought_to_lowest_terms():
+    one, other = sp.sqrt(v_1), sp.sqrt(v_2)
+    assert tidy((v_1 - v_2) / (one - other)) == one + other
+    assert tidy(v_1 / (one * (1 + one)) + 1 / (1 + one)) == 1
+    assert tidy((v_1**2 - 1) / (v_1 - 1) / v_2) == (v_1 + 1) / v_2
 
 
 def test_a_quotient_by_hand():

@@ -92,6 +92,8 @@ READINGS = {
     r"\ln(\sigma) \cos(x_t) \sin(x_0)": sp.log(sigma) * sp.cos(x(t)) * sp.sin(x(0)),
     r"\log(\sigma)/2": sp.log(sigma) / 2,
     r"\mu \log(\sigma)/\mu_1": mu * sp.log(sigma) / TABLE[r"\mu"].indexed(1),
+    r"(\mathbf{z}^\top \mathbf{z}) x_t": sp.Trace(Z.T * Z) * x(t),
+    r"x_t (\mathbf{z}^\top \mathbf{z})": sp.Trace(Z.T * Z) * x(t),
     r"x_t (\mu + 1)": x(t) * (mu + 1),
     r"\mu^2 (\mu + 1)": mu**2 * (mu + 1),
     r"f(x_t)^2": TABLE["f"].applied(x(t)) ** 2,
@@ -246,6 +248,11 @@ PLACES = [
     (r"1 + 2 \log a / 2", 6, "where does its argument end"),
     (r"1 + 2 \det M / 2", 6, "where does its argument end"),
     (r"x + \log a b", 4, "where does its argument end"),
+    *(
+        (rf"x + \log {word} b", 4, "where does its argument end")
+        for word in ("2", "e", r"\infty", "x_t", "n!", r"\log a", r"\det M")
+    ),
+    ("x +", 3, "the end is not expected here"),
     (r"x + \log x^2", 4, "a power of the function"),
     (r"x + \tanh^{-1}(x)", 4, "an inverse function"),
     (r"x + \det(M)^2", 4, "a power of it"),
