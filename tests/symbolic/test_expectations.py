@@ -258,6 +258,8 @@ def test_a_law_within_a_sum_is_given_what_is_there_at_every_index():
     inner = KL(q(x[T], x[t], x[T - 1]), p(x[T]))
     with pytest.raises(LawError, match="is given x_t, which is not integrated over"):
         integrand(Sum(E(path, inner), (t, 1, T)))
+    with pytest.raises(LawError, match="is given x_t, which is not integrated over"):
+        integrand(E(path, Sum(inner, (t, 1, T))))
     with pytest.raises(LawError, match="overlap"):
         integrand(Sum(E(path, inner), (t, 1, T - 1)))
 
