@@ -1,6 +1,7 @@
 """The slips, and whether a hole in a page's checks is seen."""
 
 import contextlib
+import dataclasses
 import json
 import signal
 import time
@@ -194,6 +195,13 @@ def whole_of(caught: int = 98, survivors: int = 2, **changes: Any) -> dict[str, 
     } | changes  # fmt: skip
 
 
+def test_a_survivor_has_no_reason_yet_and_stays_as_it_is() -> None:
+    one = mutants.Survivor("p", "eq-a", "a sign", "x = y")
+    assert one.reason == ""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.reason = "none"  # type: ignore[misc]
+
+
 def test_what_is_good() -> None:
     assert mutants.is_good(whole_of())
     for worse in (
@@ -247,8 +255,9 @@ def test_the_command_writes_all_of_it_and_says_whether_it_is_good(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     page = page_with(tmp_path, "Eq(x_t, sqrt(a) * x_prev + 2 * eps)")
-    longer = tmp_path / "another.md"  # tried first, and told in the order of names
-    longer.write_text(page.read_text().replace("page.md", "another.md") + "\nMore text.\n")
+    text = page.read_text()  # the longer one is tried first, and told in the order of names
+    (tmp_path / "another.md").write_text(text.replace("page.md", "another.md"))
+    page.write_text(text + "\nMuch more text.\n")
     (tmp_path / "prose.md").write_text("Nothing is derived here.")
     pages = [str(tmp_path / name) for name in ("page.md", "another.md", "prose.md")]
     status = mutants.main([*pages, "--output", "out.json"])
