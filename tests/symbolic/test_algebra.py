@@ -8,7 +8,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddpm_lite.symbolic import read
+from ddpm_lite.symbolic import read, rules
 from ddpm_lite.symbolic.algebra import in_range, is_positive, left_over, reduce_to_zero
 from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference
 
@@ -263,3 +263,22 @@ def test_lists_are_equal_part_by_part() -> None:
 def test_what_is_undefined_equals_nothing() -> None:
     for nothing in (sp.nan, sp.zoo, sp.zoo * read("x") + sp.zoo):
         assert left_over(nothing, nothing) != 0
+
+
+def test_known_entries_beside_a_matrix_that_is_but_named() -> None:
+    assert left_over(sp.diag(1, 2), sp.Identity(2)) != 0 != left_over(sp.Identity(2), sp.diag(1, 2))
+    named = sp.MatrixSymbol("N", 2, 2)
+    assert left_over(sp.eye(2), named) != 0 != left_over(named, sp.eye(2))
+    assert left_over(sp.eye(2) * named, named) == 0
+
+
+@pytest.mark.parametrize(
+    "latex", [r"\beta_t", r"\bar\alpha_t", r"\prod_{s=1}^{t}\alpha_s", r"\prod_{s=1}^{t}\beta_s"]
+)
+def test_the_noise_schedule_is_the_rule_of_a_page(
+    latex: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "withdrawn", {"eq-alpha"})
+    assert reduce_to_zero(read("x_t + a")) == read("x_t + a")
+    with pytest.raises(rules.RuleError, match="eq-alpha"):
+        reduce_to_zero(read(latex))
