@@ -12,6 +12,9 @@ from ddpm_lite.symbolic.checks import LedgerEntry, Line, Mark
 from ddpm_lite.symbolic.outputs import MOST_PRINTED, Output
 
 
+AT_FIRST = display.hook
+
+
 @pytest.fixture(autouse=True)
 def _hook() -> Iterator[None]:
     before = display.hook
@@ -90,6 +93,7 @@ def test_a_line_is_displayed_where_ipython_runs_and_printed_elsewhere(
         assert (shown == ["a line"]) is there
         assert (capsys.readouterr().out == "") is there
         shown.clear()
+    assert AT_FIRST is display.in_notebook_or_print
     monkeypatch.delitem(sys.modules, "IPython")
     display.in_notebook_or_print("a line")
     assert capsys.readouterr().out == "a line\n"

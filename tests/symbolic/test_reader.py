@@ -289,7 +289,7 @@ PLACES = [
     (r"x + \int_{-1}^{1} \lvert\sigma\rvert\,\mathrm{d}\sigma", 4, "need not be"),
     (r"x + \sum_{s=-2}^{2} \lvert s\rvert", 10, "need not be"),
     (r"x + \operatorname{diag}(1, \dots, 2)", 24, "dots in a list"),
-    (r"x + \begin{pmatrix} 1 & 2 \\ 3 \end{pmatrix}", 4, ""),
+    (r"x + \begin{pmatrix} 1 & 2 \\ 3 \end{pmatrix}", 4, "mismatched dimensions"),
 ]
 
 
