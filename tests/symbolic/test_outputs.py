@@ -11,7 +11,6 @@ from ddpm_lite.symbolic import display
 from ddpm_lite.symbolic.checks import LedgerEntry, Line, Mark
 from ddpm_lite.symbolic.outputs import MOST_PRINTED, Output
 
-
 AT_FIRST = display.hook
 
 
