@@ -333,6 +333,7 @@ def test_what_cannot_be_compared_is_undecided_in_whichever_order_sympy_looks(see
     found = json.loads(ran.stdout)
     assert found["verdict"] == "undecided"
     assert found["message"].startswith("this cannot be compared: ")
+    assert "None" not in found["message"]
 
 
 @pytest.mark.parametrize("arguments", ["", "{}", "[1]", '["eq-two", 3]', '["eq-two"]', "[[]]"])
@@ -361,6 +362,11 @@ def test_what_is_too_long_or_too_deep_is_told_where(text: str, place: int | None
     with pytest.raises(ReadError) as refused:
         service._check_size(text)
     assert refused.value.position == place
+
+
+def test_a_formula_that_claims_nothing_hears_so() -> None:
+    found = ask("try_formula", "eq-two", r"1 - \alpha_t\alpha_{t-1}")
+    assert found["message"].endswith("claims nothing")
 
 
 def test_messages_are_one_line_of_300_characters() -> None:
