@@ -369,6 +369,12 @@ def test_a_formula_that_claims_nothing_hears_so() -> None:
     assert found["message"].endswith("claims nothing")
 
 
+def test_what_has_no_meaning_is_undecided_and_hears_why() -> None:
+    found = ask("try_formula", "eq-two", rf"\infty = {TWO}")
+    assert found["verdict"] == "undecided"
+    assert "infinity" in found["message"]
+
+
 def test_messages_are_one_line_of_300_characters() -> None:
     assert service._line("a\n  b\tc") == "a b c"
     assert service._line("a" * 300) == "a" * 300
