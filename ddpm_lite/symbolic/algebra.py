@@ -8,7 +8,7 @@ How: all of it becomes a fraction of polynomials in independent symbols. Roots a
 with r^2 replaced at the end. The numerator, expanded, is 0 or it is not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sympy as sp
@@ -237,6 +237,21 @@ def put(expression: Expr, values: dict[Expr, Expr]) -> Expr:
         return expression
     built: Expr = expression.func(*(put(part, values) for part in expression.args))
     return built
+
+
+def named_by(expression: Expr, values: Mapping[Any, Any]) -> Expr:
+    """Values for names, as `put` does it: not for the x of x_t. All else stays as it is written."""
+    names = {name for name in values if isinstance(name, sp.Symbol)}
+    families = {
+        e: sp.Dummy()
+        for e in expression.atoms(sp.Indexed)
+        if e.base.label in names and e not in values
+    }
+    back = {
+        d: e.base[tuple(i.xreplace(dict(values)) for i in e.indices)] for e, d in families.items()
+    }
+    done: Expr = expression.xreplace(families).xreplace(dict(values)).xreplace(back)
+    return done
 
 
 def in_range(index: Expr, *ends: Expr) -> dict[str, bool]:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 from sympy import Expr
 
+from ddpm_lite.symbolic.algebra import named_by
 from ddpm_lite.symbolic.chains import in_order, piece_of, variables_in
 from ddpm_lite.symbolic.equality import difference
 from ddpm_lite.symbolic.expectations import expected, log_ratio
@@ -223,7 +224,7 @@ def law_of_draw(draw: Law, noise: Expr) -> Gaussian:
     sigma = sp.diff(at_noise, _AT)
     if sigma.has(_AT) or sigma == 0:
         raise ProofError(f"not a mean and a multiple of {sp.latex(noise)}: {sp.latex(draw.rhs)}")
-    mean = draw.rhs.xreplace({noise: sp.S.Zero})
+    mean = substitute(draw.rhs, noise, sp.S.Zero)
     return Gaussian(draw.lhs, mean, sigma**2 * IDENTITY)
 
 
@@ -305,9 +306,11 @@ def by(expression: Expr, *claims: Law) -> Expr:
     Raises ProofError where a claim is not about the expression, or its own members differ.
     """
     for claim in claims:
-        if not expression.has(claim.lhs):
+        value = _equal_to(claim)
+        changed = named_by(expression, {claim.lhs: value})
+        if not expression.has(claim.lhs) or (changed == expression and value != claim.lhs):
             raise ProofError(f"{sp.latex(claim.lhs)} is not in {sp.latex(expression)}")
-        expression = expression.xreplace({claim.lhs: _equal_to(claim)})
+        expression = changed
     return expression
 
 
@@ -329,7 +332,7 @@ def _equal_to(claim: Law) -> Expr:
 
 def at(claim: Claim, values: dict[Expr, Expr]) -> Claim:
     """The claim with values put in."""
-    return Claim(tuple(m.xreplace(values) for m in claim.members), claim.relations)
+    return Claim(tuple(named_by(m, values) for m in claim.members), claim.relations)
 
 
 def negated(claim: Claim) -> Claim:
@@ -343,6 +346,8 @@ def negated(claim: Claim) -> Claim:
 
 def averaged(claim: Claim, law: Density) -> Claim:
     """The mean of both sides: where f <= g everywhere, E[f] <= E[g]."""
+    if not {*claim.relations} <= {"=", r"\le", r"\ge", "<", ">"}:
+        raise ProofError(f"no relation that means keep: {claim.latex()}")
     return Claim(tuple(Expectation((law,), m) for m in claim.members), claim.relations)
 
 
@@ -351,11 +356,7 @@ def averaged(claim: Claim, law: Density) -> Claim:
 
 def log_sum(expression: Expr) -> Expr:
     """The logarithm of products as sums of logarithms, quotients as differences."""
-    expression = sp.expand_log(expression)
-    done: Expr = expression.replace(
-        lambda e: isinstance(e, sp.log) and isinstance(e.args[0], sp.Product),
-        lambda e: sp.Sum(sp.expand_log(sp.log(e.args[0].function)), *e.args[0].limits),
-    )
+    done = sp.expand_log(expression)  # of what is surely positive, and of nothing else
     return sp.expand(done.replace(sp.Sum, lambda body, ends: _one_sum_each(body, ends)))
 
 

@@ -89,10 +89,10 @@ def _walk(node: ast.AST, made: set[str], used: set[str]) -> None:
         return
     if isinstance(node, ast.Import | ast.ImportFrom):
         made |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
-        made |= {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}
     for child in _in_order(node):
         _walk(child, made, used)
+    if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
+        made |= {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}  # and it was there
 
 
 def _in_order(node: ast.AST) -> list[ast.AST]:

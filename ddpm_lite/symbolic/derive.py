@@ -13,7 +13,7 @@ import sympy as sp
 from sympy.concrete.delta import deltasummation
 from sympy.matrices.expressions.matexpr import MatrixElement
 
-from ddpm_lite.symbolic.chains import Piece, in_order, joined, pieces_of
+from ddpm_lite.symbolic.chains import Piece, in_order, joined, pieces_of, variables_in
 from ddpm_lite.symbolic.equality import difference
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import Density, Expectation, Span
@@ -55,10 +55,14 @@ def sum_out(product: sp.Expr, gone: sp.Expr, rule: Claim) -> sp.Expr:
     holders = [d for d in product.atoms(Density) if _has(d, gone)]
     if len(holders) != 1 or product.as_powers_dict()[holders[0]] != 1 or holders[0].given:
         raise ProofError(f"{sp.latex(gone)} does not stand in one factor alone")
+    rest = product / holders[0]
+    (out,) = pieces_of([gone])
+    if not all(piece.apart(out) for piece in pieces_of(variables_in(rest, [gone]))):
+        raise ProofError(f"{sp.latex(rest)} would come to stand in front, and holds {gone}")
     values = {others[0]: _without(holders[0].variables, gone), y: [gone]}
     if not _same_variables(instance(integral.function, values), holders[0]):
         raise ProofError(f"the rule does not fit {sp.latex(holders[0])}")
-    summed: sp.Expr = product / holders[0] * instance(rule.lhs, values)
+    summed: sp.Expr = rest * instance(rule.lhs, values)
     return summed
 
 
@@ -183,16 +187,18 @@ def linearity(expression: sp.Expr, noise: sp.Indexed) -> sp.Expr:
     `noise` is any element of the noise; what is not noise is a number. Sums that are multiplied
     must run over different letters.
     """
-    return expression.replace(
-        Expectation, lambda _, body, given: sp.Add(*(_term(t, noise) for t in _terms(body)))
-    )
+
+    def apart(laws: Any, body: sp.Expr, given: Any) -> sp.Expr:
+        return sp.Add(*(_term(t, noise, laws, given) for t in _terms(body)))
+
+    return expression.replace(Expectation, apart)
 
 
 def _terms(body: sp.Expr) -> tuple[sp.Expr, ...]:
     return tuple(sp.Add.make_args(sp.expand(body)))
 
 
-def _term(term: sp.Expr, noise: sp.Indexed) -> sp.Expr:
+def _term(term: sp.Expr, noise: sp.Indexed, laws: Any, given: Any) -> sp.Expr:
     limits: list[Any] = []
     inside = sp.S.One
     for factor in sp.Mul.make_args(term):
@@ -206,7 +212,7 @@ def _term(term: sp.Expr, noise: sp.Indexed) -> sp.Expr:
         raise ProofError("two sums run over the same letter")
     random = [f for f in sp.Mul.make_args(inside) if _is_noise(f.as_base_exp()[0], noise)]
     rest = inside / sp.Mul(*random)
-    mean = rest * Expectation((), sp.Mul(*random)) if random else rest
+    mean = rest * Expectation(laws, sp.Mul(*random), given) if random else rest
     return sp.Sum(mean, *limits) if limits else mean
 
 
@@ -220,8 +226,17 @@ def standard(expression: sp.Expr) -> sp.Expr:
     The sum over m then keeps the one term m = k.
     """
 
-    def mean(_: Any, body: sp.Expr, given: Any) -> sp.Expr:
+    def mean(laws: Any, body: sp.Expr, given: Any) -> sp.Expr:
         factors = [f for f, power in body.as_powers_dict().items() for _ in range(int(power))]
+        if (
+            laws
+            or given
+            or len({_family(f) for f in factors}) != 1
+            or None in map(_family, factors)
+        ):
+            raise ProofError(
+                f"not the mean of one noise: {sp.latex(Expectation(laws, body, given))}"
+            )
         if len(factors) > 2:
             raise ProofError(f"not of degree 2: {sp.latex(body)}")
         if len(factors) < 2:
@@ -230,6 +245,10 @@ def standard(expression: sp.Expr) -> sp.Expr:
 
     found = expression.replace(Expectation, mean)
     return found.replace(sp.Sum, _without_delta)
+
+
+def _family(factor: sp.Expr) -> sp.Expr | None:
+    return factor.base if isinstance(factor, sp.Indexed) else None
 
 
 def _without_delta(body: sp.Expr, *limits: sp.Tuple) -> sp.Expr:

@@ -16,7 +16,7 @@ from sympy import Expr
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.function import AppliedUndef
 
-from ddpm_lite.symbolic.algebra import NOT_COMPARABLE, apply_definitions
+from ddpm_lite.symbolic.algebra import NOT_COMPARABLE, apply_definitions, named_by
 from ddpm_lite.symbolic.equality import counterexample, difference
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import Formal
@@ -252,7 +252,7 @@ def _put(both: sp.Tuple, values: Mapping[Any, Any]) -> sp.Tuple:
     if any(running & (sp.Tuple(name, value).free_symbols) for name, value in values.items()):
         return both
     try:
-        put: sp.Tuple = both.xreplace(dict(values))
+        put: sp.Tuple = named_by(both, values)
     except NOT_COMPARABLE:
         return both
     return put

@@ -127,7 +127,9 @@ def from_log(expression: sp.Expr, x: sp.Expr) -> Gaussian:
 
 
 def _peak(square: Square, x: sp.Expr, isotropic: bool) -> Gaussian:
-    """The Gaussian proportional to the exponential of a square."""
+    """The Gaussian proportional to the exponential of a square, which is of no rising one."""
+    if square.a.is_negative:
+        raise ValueError(f"{sp.latex(1 / square.a)} is no variance")
     return _gaussian(x, square.center, tidy(1 / square.a), isotropic)
 
 

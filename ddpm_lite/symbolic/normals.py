@@ -28,7 +28,7 @@ def is_isotropic(gaussian: Gaussian) -> bool:
 
 def has_matrix(gaussian: Gaussian) -> bool:
     """Whether the variance is a matrix, explicit or symbolic."""
-    return bool(getattr(gaussian.variance, "is_Matrix", False))
+    return bool(gaussian.variance.is_Matrix)
 
 
 def scale(gaussian: Gaussian) -> sp.Expr:
@@ -83,7 +83,7 @@ def _check_shapes(gaussian: Gaussian) -> None:
 
 
 def _shape(part: Any) -> Any:
-    return part.shape if getattr(part, "is_Matrix", False) else None
+    return part.shape if part.is_Matrix else None
 
 
 def _entry(product: Any) -> sp.Expr:

@@ -9,6 +9,7 @@ from typing import Any
 import sympy as sp
 from sympy import Expr, Tuple
 from sympy.printing.latex import LatexPrinter
+from sympy.printing.precedence import PRECEDENCE
 
 
 def _list(printer: LatexPrinter, parts: Tuple) -> str:
@@ -59,10 +60,9 @@ class Density(Formal):
     variables = property(lambda self: self.args[1])
     given = property(lambda self: self.args[2])
 
-    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
+    def _latex(self, printer: LatexPrinter) -> str:
         bar = rf" \mid {_list(printer, self.given)}" if self.given else ""
-        text = f"{printer._print(self.name)}({_list(printer, self.variables)}{bar})"
-        return rf"\left({text}\right)^{{{exp}}}" if exp else text
+        return f"{printer._print(self.name)}({_list(printer, self.variables)}{bar})"
 
 
 class Gaussian(Formal):
@@ -78,10 +78,9 @@ class Gaussian(Formal):
     mean = property(lambda self: self.args[1])
     variance = property(lambda self: self.args[2])
 
-    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
+    def _latex(self, printer: LatexPrinter) -> str:
         x, mean, variance = map(printer._print, self.args)
-        text = rf"\mathcal{{N}}({x}; {mean}, {variance})"
-        return rf"\left({text}\right)^{{{exp}}}" if exp else text
+        return rf"\mathcal{{N}}({x}; {mean}, {variance})"
 
 
 class Normal(Formal):
@@ -107,11 +106,10 @@ class Expectation(Formal):
         assert isinstance(made, Expectation)
         return made
 
-    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
+    def _latex(self, printer: LatexPrinter) -> str:
         law = "_{" + " ".join(map(printer._print, self.laws)) + "}" if self.laws else ""
         bar = rf" \mid {_list(printer, self.given)}" if self.given else ""
-        text = rf"\mathbb{{E}}{law}\left[{printer._print(self.body)}{bar}\right]"
-        return rf"{text}^{{{exp}}}" if exp else text
+        return rf"\mathbb{{E}}{law}\left[{printer._print(self.body)}{bar}\right]"
 
 
 class _Bracketed(Formal):
@@ -121,11 +119,10 @@ class _Bracketed(Formal):
 
     given = property(lambda self: self.args[-1])
 
-    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
+    def _latex(self, printer: LatexPrinter) -> str:
         bar = rf" \mid {_list(printer, self.given)}" if self.given else ""
         inside = _list(printer, Tuple(*self.args[:-1]))
-        text = rf"\operatorname{{{self.word}}}\left[{inside}{bar}\right]"
-        return rf"{text}^{{{exp}}}" if exp else text
+        return rf"\operatorname{{{self.word}}}\left[{inside}{bar}\right]"
 
 
 class Variance(_Bracketed):
@@ -155,10 +152,9 @@ class Covariance(_Bracketed):
 class KL(Formal):
     r"""D_{KL}(q \| p), the Kullback-Leibler divergence of two densities of the same variable."""
 
-    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
+    def _latex(self, printer: LatexPrinter) -> str:
         q, p = map(printer._print, self.args)
-        text = rf"D_{{\mathrm{{KL}}}}\left({q} \,\|\, {p}\right)"
-        return rf"{text}^{{{exp}}}" if exp else text
+        return rf"D_{{\mathrm{{KL}}}}\left({q} \,\|\, {p}\right)"
 
 
 class Norm(Formal):
@@ -167,9 +163,8 @@ class Norm(Formal):
     is_nonnegative = True
     is_extended_nonnegative = True
 
-    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
-        text = rf"\lVert {printer._print(self.args[0])} \rVert"
-        return rf"{text}^{{{exp}}}" if exp else text
+    def _latex(self, printer: LatexPrinter) -> str:
+        return rf"\lVert {printer._print(self.args[0])} \rVert"
 
 
 class Dot(Formal):
@@ -183,14 +178,13 @@ class Dot(Formal):
         assert isinstance(made, Dot)
         return made
 
-    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
-        text = rf"\langle {_list(printer, Tuple(*self.args))} \rangle"
-        return rf"{text}^{{{exp}}}" if exp else text
+    def _latex(self, printer: LatexPrinter) -> str:
+        return rf"\langle {_list(printer, Tuple(*self.args))} \rangle"
 
 
 class Hadamard(Formal):
     r"""The product a \odot b, entry by entry."""
 
-    def _latex(self, printer: LatexPrinter, exp: str | None = None) -> str:
-        text = r" \odot ".join(map(printer.parenthesize_super, map(printer._print, self.args)))
-        return rf"\left({text}\right)^{{{exp}}}" if exp else text
+    def _latex(self, printer: LatexPrinter) -> str:
+        parts = (printer.parenthesize(part, PRECEDENCE["Mul"], strict=True) for part in self.args)
+        return r"\left(" + r" \odot ".join(parts) + r"\right)"

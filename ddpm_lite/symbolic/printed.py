@@ -20,7 +20,8 @@ _DIGITS = 50
 def is_number(value: Any) -> bool:
     """Whether a member of a claim is a number, worked out or not."""
     value = sp.sympify(value)
-    return bool(isinstance(value, Expr) and not value.free_symbols and not _opaque(value))
+    plain = isinstance(value, Expr) and not getattr(value, "is_Matrix", False)
+    return bool(plain and not value.free_symbols and not _opaque(value))
 
 
 def _opaque(value: Any) -> bool:
@@ -86,6 +87,8 @@ def coefficients_agree(left: Any, right: Any) -> bool:
 
 def _rounded(value: Expr, printed: Expr) -> bool:
     """Whether a decimal fraction is a value to its own digits."""
+    if printed == 0:  # the term is not printed, and no 0 is
+        return False
     places = next((n for n in range(9) if (printed * 10**n).is_integer), None)
     unit = None if places is None else sp.Rational(1, 10**places)
     return bool(holds(value, r"\approx", printed, [unit]))

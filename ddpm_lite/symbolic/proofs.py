@@ -5,13 +5,14 @@ vanish, where a part of the proof fails. Equality is decided by algebra, exactly
 are compared as they are written, so that no rule about laws is used where it is to be proved.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from ddpm_lite.symbolic.algebra import left_over
+from ddpm_lite.symbolic.chains import piece_of
 from ddpm_lite.symbolic.gaussians import IDENTITY, is_isotropic
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import KL, Density, Expectation, Formal, Gaussian, Span
@@ -231,8 +232,17 @@ def forget(conditional: Density, backward: bool = False) -> Density:
     use("eq-markov-property")
     span, *given = conditional.given
     first, last = span.args
+    _check_given(given, span, backward)
     others = [g for g in given if backward or not _same_chain(g, first)]
     return Density(conditional.name, conditional.variables, (first if backward else last, *others))
+
+
+def _check_given(given: Iterable[sp.Expr], span: Span, backward: bool) -> None:
+    """Forward, what is given and comes later tells something: it is not forgotten."""
+    for one in given:
+        chain = _same_chain(one, span.args[0]) and not backward
+        if chain and not piece_of(one).before(piece_of(span)):
+            raise ProofError(f"{sp.latex(one)} does not come before {sp.latex(span)}")
 
 
 def _factored(left: Density, index: sp.Symbol, backward: bool) -> sp.Expr:
@@ -240,6 +250,7 @@ def _factored(left: Density, index: sp.Symbol, backward: bool) -> sp.Expr:
     first, last = _span(left).args
     (a,), (b,), x = first.indices, last.indices, first.base
     pair = (x[index - 1], x[index]) if backward else (x[index], x[index - 1])
+    _check_given(left.given, _span(left), backward)
     given = [g for g in left.given if backward or not _same_chain(g, first)]
     factor = Density(left.name, pair[:1], (pair[1], *given))
     head = Density(left.name, (last if backward else first,), left.given)

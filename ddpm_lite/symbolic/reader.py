@@ -204,7 +204,7 @@ class _Reader(Interpreter[Any, Any]):
     def divide(self, tree: Any) -> Expr:
         left = tree.children[0]
         last = left.children[-1] if left.data == "multiply" else left
-        if getattr(last, "data", "") in ("elementary", "word") and not _is_closed(last.children[1]):
+        if last.data in ("elementary", "word") and not _is_closed(last.children[1]):
             raise self.fail("where does its argument end? Put it in brackets", last)
         return self.safely(tree, lambda a, b: a / b)
 
@@ -252,6 +252,8 @@ class _Reader(Interpreter[Any, Any]):
             found = _pattern(before[start:], last)
             if found is not None:
                 template, index, first, end = found
+                if any(_follows(operand, template, index) for operand in before[:start]):
+                    break
                 series = whole(template, (index, first, end))
                 return join(*before[:start], series) if start else series
         raise self.fail("the terms around the dots do not follow one pattern", tree)
@@ -624,10 +626,12 @@ def _pattern(before: list[Expr], last: Expr) -> tuple[Expr, Expr, Expr, Expr] | 
     down = len(before) > 1 and template.subs(run, start - 1) == before[1]
     rising = up or (len(before) == 1 and bool((end - start).is_nonnegative))
     falling = down or (len(before) == 1 and bool((start - end).is_nonnegative))
+    step = 1 if rising else -1
     if (
         template.subs(run, end) != last
         or not (rising or falling)
-        or (len(before) > 2 and not _runs(template, run, before, start, 1 if rising else -1))
+        or (step * (end - start) - len(before)).is_negative  # the last one is written already
+        or (len(before) > 2 and not _runs(template, run, before, start, step))
     ):
         return None
     return (template, run, start, end) if rising else (template, run, end, start)
@@ -635,6 +639,11 @@ def _pattern(before: list[Expr], last: Expr) -> tuple[Expr, Expr, Expr, Expr] | 
 
 def _runs(template: Expr, run: Expr, before: list[Expr], start: Expr, step: int) -> bool:
     return all(template.subs(run, start + step * k) == b for k, b in enumerate(before))
+
+
+def _follows(operand: Expr, template: Expr, run: Expr) -> bool:
+    """Whether it is of the pattern: the alpha_1 of alpha_1 alpha_3 ... alpha_6 is out of order."""
+    return any(template.subs(run, index) == operand for index in _indices(operand))
 
 
 def _differences(a: Expr, b: Expr) -> tuple[Expr, Expr] | None:

@@ -106,15 +106,10 @@ def _check_value(name: Expr, value: Expr) -> None:
         raise SheetError(f"${sp.latex(value)}$ is no real number")
     if is_vector(name) and not any(map(is_vector, value.atoms(sp.Symbol, sp.Indexed))):
         raise SheetError(f"${sp.latex(name)}$ is a vector in this book, and the value is a number")
-    domain = TABLE[family].domain if family in TABLE else "real"
-    kinds = {
-        "positive": "positive",
-        "unit": "between 0 and 1",
-        "integer": "a positive whole number",
-    }
+    domain = TABLE[family].domain
     if not _fits(value, domain):
         seen = f"${sp.latex(value)}$ is not seen to be so"
-        raise SheetError(f"${sp.latex(name)}$ is {kinds[domain]} in this book, and {seen}")
+        raise SheetError(f"${sp.latex(name)}$ is {_DOMAINS[domain]} in this book, and {seen}")
 
 
 def _fits(value: Expr, domain: str) -> bool:
@@ -137,6 +132,9 @@ def _check_free(expression: Expr, name: Expr, value: Expr) -> None:
     running = {
         limit[0] for e in expression.atoms(sp.Sum, sp.Product, sp.Integral) for limit in e.limits
     }
+    moved = {variable for e in expression.atoms(sp.Derivative) for variable in e.variables}
+    if name in moved | {e.args[1] for e in expression.atoms(sp.Limit)}:
+        raise SheetError(f"${sp.latex(name)}$ moves in a derivative or a limit: it has a value")
     indices = set(name.indices) if isinstance(name, sp.Indexed) else set()
     if running & ({name} | value.free_symbols - indices):
         raise SheetError(f"${sp.latex(name)}$ or its value has the letter that a sum runs over")
@@ -198,9 +196,12 @@ def _equal(a: Expr, b: Expr) -> Verdict:
 
 def _above(a: Expr, b: Expr, strict: bool) -> Verdict:
     gap = sp.factor(a - b)
-    if is_positive(gap) or (not strict and (gap.is_nonnegative or difference(a, b) == 0)):
+    if is_positive(gap) or (not strict and gap.is_nonnegative):
         return Verdict("equal")
-    found = counterexample(a, b) if difference(a, b) != 0 else ({}, a, b)
-    if found and (found[1] < found[2] or (strict and found[1] == found[2])) == sp.true:
+    if difference(a, b) == 0:
+        one_more = Verdict("different", "the two sides are equal", (a, b))
+        return one_more if strict else Verdict("equal")
+    found = counterexample(a, b)
+    if found and (found[1] < found[2]) == sp.true:
         return Verdict("different", "the order is the other way round here", (a, b))
     return Verdict("undecided", "the machine cannot see the sign of the difference", (a, b))

@@ -7,6 +7,7 @@ rows of `aligned` are either continued chains or new claims.
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 from lark import Token
@@ -76,11 +77,10 @@ _CONTINUES = {"REL", "PLUS", "MINUS", "CDOT"}
 
 
 _DRAWN = (
-    "text", "begin", "end", "left", "right", "middle", "limits", "quad", "qquad", "displaystyle",
-    "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "big", "Big", "bigm", "Bigm", "operatorname",
-    "bar", "tilde", "hat", "overline", "mathbf", "boldsymbol", "mathrm", "mathcal", "mathbb", "int",
-    "substack", "lfloor", "rfloor", "lceil", "rceil", "circ", "ldots", "neg",
-    "wedge", "vee", "neq", "equiv", *",;:! {}|",
+    "text", "begin", "end", "left", "right", "middle", "limits", "displaystyle", "bigl", "bigr",
+    "Bigl", "Bigr", "biggl", "biggr", "big", "Big", "bigm", "Bigm", "operatorname", "overline",
+    "mathbb", "substack", "lfloor", "rfloor", "lceil", "rceil", "circ", "neg", "wedge", "vee",
+    "equiv", *",;:! {}",
 )  # fmt: skip
 """What else pages and SymPy write: it is drawn, and does nothing else."""
 
@@ -199,6 +199,11 @@ def _merge_subscripts(words: list[Token], latex: str) -> list[Token]:
         elif rest[:2] == ["_", "{"] and rest[3:] == ["}"] and rest[2].startswith(r"\mathrm"):
             tail = _inner(words[2])[8:-1]
             word, words = word.update(value=f"{word}_{{{tail}}}"), words[4:]
+        elif rest[:2] == ["_", "{"]:  # L_{simple}, as SymPy prints it
+            inside = list(takewhile(lambda w: w != "}", words[2:]))
+            name = f"{word}_{{{''.join(inside)}}}"
+            if name in TABLE:
+                word, words = word.update(value=name), words[len(inside) + 3 :]
         out.append(word)
     return out
 
@@ -223,7 +228,9 @@ def _kinds(words: list[Token], latex: str) -> list[Token]:
     for here, word in enumerate(words):
         after = words[here + 1] if here + 1 < len(words) else Token("END", "")
         kind = _kind(word, after, out, latex)
-        out.append(Token(kind, _CANONICAL.get(word, str(word)), start_pos=word.start_pos))
+        place = word.start_pos  # none of a brace that TeX sets: it stands where the mark does
+        place = out[-1].start_pos if place is None and out else place
+        out.append(Token(kind, _CANONICAL.get(word, str(word)), start_pos=place))
     return out
 
 

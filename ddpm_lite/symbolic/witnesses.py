@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 from sympy import Expr
 
-from ddpm_lite.symbolic.algebra import reduce_to_zero
+from ddpm_lite.symbolic.algebra import named_by, reduce_to_zero
 from ddpm_lite.symbolic.equality import ComparisonError, difference
 from ddpm_lite.symbolic.objects import KL, Expectation
 
@@ -70,16 +70,17 @@ class Positive(Witness):
     def verify(self, a: Expr, relation: str, b: Expr) -> None:
         """The gap is the expression, and the expression is above 0 (or not below it)."""
         gap, strict = gap_of(a, relation, b)
-        _same(gap.subs(self.values or {}), sp.sympify(self.expression), "the positive expression")
+        _same(
+            named_by(gap, self.values or {}), sp.sympify(self.expression), "the positive expression"
+        )
         check_sign(sp.sympify(self.expression), strict)
 
 
 def check_sign(expression: Expr, strict: bool) -> None:
     """Raises WitnessError unless the expression is known to be > 0, or >= 0 if not strict."""
     known = expression.is_positive if strict else expression.is_nonnegative
-    if not known and isinstance(expression, sp.Sum):
-        body = expression.function
-        known = body.is_positive if strict else body.is_nonnegative
+    if not known and not strict and isinstance(expression, sp.Sum):  # it may have no term
+        known = expression.function.is_nonnegative
     if not known:
         sign = "positive" if strict else "nonnegative"
         raise WitnessError(f"{sp.latex(expression)} is not known to be {sign}")
@@ -102,7 +103,7 @@ class Divergence(Witness):
         if strict or not isinstance(self.divergence, KL):
             raise WitnessError("a divergence shows that something is >= 0, no more")
         wanted = Expectation((self.over,), self.divergence) if self.over else self.divergence
-        _same(gap.xreplace(self.values or {}), wanted, "the divergence")
+        _same(named_by(gap, self.values or {}), wanted, "the divergence")
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class Convex(Witness):
 
     def verify_function(self, gap: Expr) -> None:
         """The same for a given function."""
+        check_sign(sp.sympify(self.point), strict=True)  # where the function is seen to be convex
         u = sp.Dummy("u", positive=True)
         f = gap.subs(self.variable, u)
         at = [reduce_to_zero(part.subs(u, self.point)) for part in (f, f.diff(u))]
@@ -183,7 +185,7 @@ class Touching(Witness):
             check_sign(sp.sympify(part), strict=False)
         whole = self.times * self.convex.gap.subs(self.convex.variable, self.value) + self.rest
         wanted = sp.Sum(whole, self.over) if self.over else whole
-        _same(gap.xreplace(self.values or {}), wanted, "that of the function")
+        _same(named_by(gap, self.values or {}), wanted, "that of the function")
 
 
 @dataclass(frozen=True)

@@ -148,8 +148,12 @@ def _coarse(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     """A statement left out, nothing returned."""
     if isinstance(node, cst.Raise | cst.Expr) and not _is_docstring(node):
         yield cst.Pass()
-    if isinstance(node, cst.Return) and node.value is not None:
+    if isinstance(node, cst.Return) and node.value is not None and not _is_none(node.value):
         yield cst.Return()
+
+
+def _is_none(value: cst.BaseExpression) -> bool:
+    return isinstance(value, cst.Name) and value.value == "None"
 
 
 def _turned(test: cst.BaseExpression) -> cst.BaseExpression:

@@ -1,5 +1,6 @@
 """The mutants of a small module, and what becomes of each."""
 
+import functools
 import importlib
 import sys
 from pathlib import Path
@@ -91,6 +92,20 @@ def test_a_loaded_function_gets_the_changed_code(box: tuple[ModuleType, Path]) -
     assert trials.patch(wrong, path, functions)
     assert module.Box().area == 1
     assert not trials.patch(changes()["LIMIT: float = 5 -> LIMIT: float = 6"], path, functions)
+
+
+def test_what_a_module_has_kept_is_forgotten(
+    box: tuple[ModuleType, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, path = box
+    monkeypatch.setitem(sys.modules, "small_box", module)
+    kept, parser = functools.cache(lambda: object()), functools.cache(lambda: object())
+    monkeypatch.setattr(module, "kept", kept, raising=False)
+    monkeypatch.setattr(module, "_parser", parser, raising=False)
+    before = kept(), parser()
+    trials.forget(path)
+    assert kept() is not before[0]
+    assert parser() is before[1]
 
 
 def test_what_runs_on_import_is_imported_anew(

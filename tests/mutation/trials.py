@@ -127,13 +127,18 @@ class Record:
     ) -> None:
         self.tests, self.lines, self.imported = tests, lines, imported
 
+    def runs(self, mutant: Mutant) -> list[str]:
+        """The tests that run a changed line."""
+        span = range(mutant.first, mutant.last + 1)
+        return sorted({name for line in span for name in self.lines.get(line, ())})
+
     def of(self, mutant: Mutant) -> list[str]:
-        """The tests that a mutant may fail, the quickest first."""
-        if mutant.runs_on_import:
-            names = {*self.tests}  # some look at a constant and run no line
-        else:
-            span = range(mutant.first, mutant.last + 1)
-            names = {name for line in span for name in self.lines.get(line, ())}
+        """The tests that a mutant may fail, the quickest first.
+
+        Of a line that runs on import, or in a process that a test starts, nobody knows which tests
+        it decides: then these are all. Some look at a constant and run no line.
+        """
+        names = {*([] if mutant.runs_on_import else self.runs(mutant))} or {*self.tests}
         quickest = sorted(names & self.tests.keys(), key=lambda name: self.tests[name])
         total = list(accumulate(self.tests[name] for name in quickest))
         return quickest[: max(1, bisect(total, PATIENCE))]
@@ -143,10 +148,11 @@ def record(items: list[pytest.Item], module: Path, place: Path) -> Record:
     """Runs every test once, in a forked process, under coverage."""
 
     def work() -> None:
-        cover = coverage.Coverage(data_file=None, include=[str(module)])
+        cover = coverage.Coverage(data_file=None, config_file=False, include=[str(module)])
         cover.start()
         seconds = {}
         for item, following in zip(items, [*items[1:], None], strict=True):
+            forget(module)  # or only the first test would run what is kept
             cover.switch_context(item.nodeid)
             begin = time.process_time()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -158,6 +164,14 @@ def record(items: list[pytest.Item], module: Path, place: Path) -> Record:
     if in_a_fork(work, 1800) != PASSED:
         os._exit(FAILED)
     return read_record(place)
+
+
+def forget(module: Path) -> None:
+    """Empties the caches of a loaded module, but for that of a parser, which takes long to make."""
+    loaded = sys.modules.get(name_of(module))
+    for name, thing in vars(loaded).items() if loaded else ():
+        if hasattr(thing, "cache_clear") and name != "_parser":
+            thing.cache_clear()
 
 
 def read_record(place: Path) -> Record:

@@ -17,11 +17,13 @@ from ddpm_lite.symbolic import (
     definition,
     display,
     proved,
+    read,
     symbols,
     use_page,
 )  # fmt: skip
-from ddpm_lite.symbolic.checks import ledger
+from ddpm_lite.symbolic.checks import Ledger, Trial, _says_all, ledger
 from ddpm_lite.symbolic.page import Page, equations_of
+from ddpm_lite.symbolic.witnesses import Positive
 
 PAGE = r"""
 # A page
@@ -40,6 +42,16 @@ $$ (eq-two)
 $$
 \alpha_t \le 1 , \qquad x_0 = x_1 - \beta_t x_1 = \alpha_t x_1
 $$ (eq-mixed)
+
+% derived
+$$
+x_0 = x_1 + \beta_t x_1 = \alpha_t x_1
+$$ (eq-wrong-middle)
+
+% derived
+$$
+x = 2 x
+$$ (eq-never)
 
 % derived
 $$
@@ -120,6 +132,98 @@ def test_relations_and_names_are_compared(results: tuple[object, ...]) -> None:
         check("eq-mixed", *results, method="wrong")
 
 
+@pytest.mark.parametrize("result", [sp.Eq(x_0, a * x_1), a * x_1, chain(x_0, "=", a * x_1)])
+def test_each_member_is_compared(result: object) -> None:
+    with pytest.raises(CheckError, match="eq-wrong-middle: the page and the derivation differ"):
+        check("eq-wrong-middle", result, method="wrong")
+
+
+def test_what_never_holds_is_refused_whatever_was_derived() -> None:
+    x = symbols("x")[0]
+    with pytest.raises(CheckError, match=r"(?s)eq-never: the two sides differ.*left: x.*right"):
+        check("eq-never", chain(x, "=", 2 * x), method="wrong")
+
+
+def test_a_trial_takes_its_premise_for_true_and_notes_what_fails() -> None:
+    ledger.trial = Trial("eq-mixed", [])
+    try:
+        check("eq-mixed", a, method="unseen")
+        check("eq-two", a, method="wrong")
+        assert ledger.trial.failed == ["eq-two"]
+    finally:
+        ledger.trial = None
+    for label in ("eq-mixed", "eq-two"):
+        assert ledger.entries[label].verdict == "assumed"
+        assert ledger.entries[label].seconds >= 0
+    assert ledger.entries["eq-mixed"].seconds == 0
+
+
+ORDER = r"""
+% derived
+$$
+x < x + \sigma , \qquad x + \beta_t \ge x
+$$ (eq-order)
+
+% derived
+$$
+x = y + \beta_t > y
+$$ (eq-named)
+"""
+
+
+def test_a_relation_is_borne_out_by_its_witness_or_only_compared() -> None:
+    use_page(Page.from_text("order.md", ORDER))
+    x, sigma, y = symbols(r"x, \sigma, y")
+    claims = (chain(x, "<", x + sigma), chain(x + beta, ">=", x))
+    one, other = Positive(sigma), Positive(beta)
+    check("eq-order", *claims, method="looked at")
+    assert ledger.entries["eq-order"].verdict == "compared"
+    assert ledger.entries["eq-order"].mark == "✓ members compared"
+    check("eq-order", *claims, method="seen", witness=(one, other))
+    assert ledger.entries["eq-order"].verdict == "witnessed"
+    assert ledger.witnesses["eq-order"] == [one, other]
+    for wrong in (one, (one,), (one, other, other)):
+        with pytest.raises(CheckError, match=r"2 relations, [13] witnesses"):
+            check("eq-order", *claims, method="seen", witness=wrong)
+    for wrong in ((other, one), (one, Positive(sigma)), (Positive(2 * sigma), other)):
+        with pytest.raises(CheckError, match="eq-order: the gap"):
+            check("eq-order", *claims, method="seen", witness=wrong)
+    named = chain(x, "=", y + beta, ">", y)
+    check("eq-named", named, method="by name", witness=Positive(beta))
+    assert ledger.entries["eq-named"].verdict == "proved"  # x is what the cells make of it
+
+
+def test_without_a_page_nothing_is_checked() -> None:
+    with pytest.raises(PageError, match="no page is in use"):
+        Ledger().claims("eq-two", "derived")
+    assert not Ledger().has_page
+    assert ledger.has_page
+
+
+def test_a_formula_of_several_lines_is_noted_on_one() -> None:
+    use_page(Page.from_text("lines.md", "% derived\n$$\na\n  = a ,\n  .\n$$ (eq-a)\n"))
+    check("eq-a", symbols("a")[0], method="so it is")
+    assert ledger.entries["eq-a"].latex == "a = a"
+
+
+def test_an_integral_is_not_refuted_by_numbers() -> None:
+    """Where a side may take minutes to be worked out no numbers are put in."""
+    for sides in ((r"\int_0^1 a x\,\mathrm{d}x", "a + x - x"), ("a", r"\lim_{x \to a} x^2")):
+        assert not _says_all(*map(read, sides))
+    assert _says_all(read("a + 1"), read("2 a"))
+    assert not _says_all(read("a + 1"), read("2 b"))
+    assert not _says_all(read("f(a)"), read("2 a"))
+
+
+def test_a_chain_of_signs() -> None:
+    written = chain(a, "<=", b, ">=", a, "!=", b, "~", a, "=", b, "<", a, r"\approx", b)
+    assert written.relations == (r"\le", r"\ge", r"\ne", r"\sim", "=", "<", r"\approx")
+    assert written.members == (a, b) * 4
+    for parts in ((), (a,), (a, "="), (a, "=", b, "=")):
+        with pytest.raises(ValueError, match="member, relation, member"):
+            chain(*parts)
+
+
 def test_the_message_shows_both_sides_and_numbers() -> None:
     with pytest.raises(CheckError, match=r"(?s)page: .*derived: .*difference: .*at .*page"):
         check("eq-two", 1 - a, method="wrong")
@@ -156,6 +260,11 @@ def test_a_definition_comes_from_the_page() -> None:
     first, second = definition("eq-two-names")
     assert first.rhs == 1 - beta
     assert second.rhs == 1
+    assert [str(claim.lhs) for claim in cited("eq-cited")] == ["x[t]"]
+    assert ledger.read == ["eq-two-names", "eq-cited"]
+    for label, kind in (("eq-two-names", "definition"), ("eq-cited", "cited")):
+        entry = ledger.entries[label]
+        assert (entry.kind, entry.mark, entry.method, entry.seconds) == (kind, kind, "", 0)
 
 
 def test_results_rest_only_on_what_was_checked() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from ddpm_lite.symbolic import checks, display
 from ddpm_lite.symbolic.cells import run_page
-from ddpm_lite.symbolic.derivations import Derivations, statements_of
+from ddpm_lite.symbolic.derivations import Derivations, Statement, statements_of
 from ddpm_lite.symbolic.page import Page
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -92,6 +92,123 @@ def test_what_a_statement_changes_in_place_was_made_above() -> None:
     for change in ("d[0] = 1", "d.a = 1", "d.append(1)", "for i in x:\n    d.append(i)"):
         (statement,) = statements_of(cell.replace("{}", change, 1))
         assert "d" in statement.used & statement.made, change
+
+
+@pytest.mark.parametrize(
+    ("source", "made", "used"),
+    [
+        ("x[0] = a", "x", "x a"),
+        ("x.part = a", "x", "x a"),
+        ("x.append(a)", "x", "x a"),
+        ("y = x.append(a)", "y", "x a"),
+        ("f(x)", "", "f x"),
+        ("if a:\n    x.pop()", "x", "a x"),
+        ("x = a", "x", "a"),
+    ],
+)
+def test_names_of_a_statement(source: str, made: str, used: str) -> None:
+    statement = Statement(1, source)
+    assert statement.made == {*made.split()}
+    assert statement.used == {*used.split()}
+
+
+def test_the_labels_of_a_statement() -> None:
+    statement = Statement(1, "check('eq-a', 1)\nx = [check('eq-b'), proved('eq-c'), check(y)]")
+    assert statement.labels("check") == ["eq-a", "eq-b"]
+    assert statement.labels("proved") == ["eq-c"]
+    assert statement.labels("answer") == []
+    assert not statement.tries
+    assert Statement(1, "try:\n    check('eq-a', 1)\nexcept ValueError:\n    pass").tries
+
+
+CELLS = """
+```{code-cell} ipython3
+use_page = print
+use_page("a page")
+a = [1]
+b = a + [2]
+```
+
+```{code-cell} ipython3
+a.append(3)
+check = print
+check("eq-a", a)
+```
+
+```{code-cell} ipython3
+try:
+    check("eq-b", 1 / 0)
+except ZeroDivisionError:
+    pass
+check("eq-b", b)
+answer = print
+answer("ex-a", 1)
+answer("ex-b", 2)
+answer("ex-a", 3)
+c = 1 / 0
+```
+"""
+
+
+def test_places_of_checks_and_answers() -> None:
+    page = Derivations("p.md", CELLS)
+    sources = [one.source for one in page.statements]
+    assert [one.number for one in page.statements] == [1] * 4 + [2] * 3 + [3] * 7
+    assert {label: sources[place] for label, place in page.checks.items()} == {
+        "eq-a": "check('eq-a', a)", "eq-b": "check('eq-b', b)",
+    }  # fmt: skip
+    marked = {label: [sources[p] for p in places] for label, places in page.answers.items()}
+    assert marked == {
+        "ex-a": ["answer('ex-a', 1)", "answer('ex-a', 3)"], "ex-b": ["answer('ex-b', 2)"],
+    }  # fmt: skip
+
+
+def test_what_is_above_a_statement_directly_or_not() -> None:
+    page = Derivations("p.md", CELLS)
+    sources = [one.source for one in page.statements]
+    needed = {sources[place] for place in page.above([page.checks["eq-b"]])}
+    assert needed == {"use_page = print", "use_page('a page')", "a = [1]", "b = a + [2]",
+                      "check = print", "check('eq-b', b)"}  # fmt: skip
+    assert page.above([]) == set()
+
+
+def test_a_statement_runs_in_names_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Derivations("p.md", CELLS, {"print": lambda *_: None})
+    page.run(page.checks["eq-a"])
+    assert capsys.readouterr().out == ""
+    values = [v for place, v in sorted(page.values.items())]
+    assert {"a": [1, 3]} in values  # one list, as in a notebook
+    assert not any("c" in v for v in values)
+
+
+def test_names_for_other_code() -> None:
+    page = Derivations("p.md", CELLS)
+    last = len(page.statements)
+    assert page.names_for("x = a + [b, nothing]", last)["a"] == [1, 3]
+    assert set(page.names_for("x = a + [b, nothing]", last)) == {"a", "b"}
+    resting = Derivations("p.md", CELLS)
+    resting.names_for("proved('eq-a')", last)
+    assert resting.checks["eq-a"] in resting.values
+    assert resting.checks["eq-b"] not in resting.values
+    early = Derivations("p.md", CELLS)
+    early.names_for("proved('eq-b')", early.checks["eq-b"] - 1)  # that check stands below
+    assert early.checks["eq-b"] not in early.values
+    early = Derivations("p.md", CELLS)
+    assert early.names_for("a", 4) == {"a": [1]}
+    assert early.names_for("a", 2) == {}
+    assert early.names_for("1", 2) == {}
+    assert 1 in early.values  # the page is named first of all
+    with pytest.raises(SyntaxError):
+        page.names_for("x = = 1", last)
+    with pytest.raises(ZeroDivisionError):
+        page.names_for("c", last)
+
+
+def test_an_error_tells_page_and_cell() -> None:
+    page = Derivations("p.md", CELLS)
+    with pytest.raises(ZeroDivisionError) as refused:
+        page.run(len(page.statements) - 1)
+    assert str(refused.traceback[-1].path).endswith("p.md, cell 3")
 
 
 BLOCKED = """

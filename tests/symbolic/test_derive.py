@@ -58,6 +58,9 @@ def test_summing_out(product: str, gone: str, left: str) -> None:
         (r"p(x_0) p(x_t \mid x_{t-1})", "x_{t-1}"),
         (r"p(x_0)^2", "x_0"),
         (r"p(x_0)", "x_t"),
+        (r"x_t p(x_0, x_t)", "x_t"),
+        (r"\mathcal N(x_t; 0, 1) p(x_0, x_t)", "x_t"),
+        (r"x_2 p(x_{0:3})", "x_{1:2}"),
     ],
 )
 def test_variables_in_two_factors_or_behind_the_bar_are_not_summed(product: str, gone: str) -> None:
@@ -75,7 +78,7 @@ def test_variables_in_two_factors_or_behind_the_bar_are_not_summed(product: str,
     ],
 )
 def test_a_wrong_rule_for_sums_does_not_fit(rule: str) -> None:
-    with pytest.raises(ProofError):
+    with pytest.raises(ProofError, match=r"the rule does not (fit p\(|integrate)|not of the form"):
         de.sum_out(read("p(x_0, x_t)"), x_t, read_claims(rule)[0])
 
 
@@ -124,9 +127,26 @@ def test_two_sums_over_the_same_letter_are_refused() -> None:
             de.linearity(Expectation((), body), z_k)
 
 
-def test_moments_of_higher_degree_are_not_guessed() -> None:
+@pytest.mark.parametrize(
+    "mean",
+    [
+        Expectation((), z_k**2 * z_m),
+        Expectation((), sp.Integer(3)),
+        Expectation((), z_k * x),
+        Expectation((), z_k * read(r"\beta_m")),
+        Expectation((), z_k * z_m, (x,)),
+        Expectation((read("q(x)"),), z_k),
+    ],
+)
+def test_other_means_are_not_guessed(mean: Expectation) -> None:
     with pytest.raises(ProofError):
-        de.standard(Expectation((), z_k**2 * z_m))
+        de.standard(mean)
+
+
+def test_what_is_known_stays_known_where_sums_are_taken_out() -> None:
+    law = read("q(x)")
+    found = de.linearity(Expectation((law,), 3 * z_k + x, (y,)), z_k)
+    assert found == 3 * Expectation((law,), z_k, (y,)) + x
 
 
 # --- Binomial sums -------------------------------------------------------------------------------
@@ -171,4 +191,25 @@ def test_what_is_no_power_of_the_noise_is_refused() -> None:
 
 
 def test_a_claim_stays_a_claim() -> None:
-    assert isinstance(de.instance(CONDITIONAL, {x: [x_0], y: [x_t]}), Claim)
+    found = de.instance(CONDITIONAL, {x: [x_0], y: [x_t]})
+    assert isinstance(found, Claim)
+    assert found.relations == ("=",)
+
+
+def test_terms_are_compared_one_by_one_wherever_the_sums_begin() -> None:
+    def series(first: int, shift: int = 0) -> sp.Sum:
+        term = sp.binomial(n, k - first + 1 + shift) * mu ** (k - first + 1 + shift)
+        return sp.Sum(term, (k, first, n + first - 1))
+
+    for first in (0, 1, 3):
+        for other in (0, 2, 5):
+            assert de.same_terms(series(first), series(other))
+            assert not de.same_terms(series(first), series(other, 1))
+    longer = sp.Sum(series(1).function, (k, 1, n + 1))
+    assert not de.same_terms(series(1), longer)
+
+
+def test_squares_of_the_noise_have_mean_one() -> None:
+    squares = sp.Sum(x * Expectation((), z_k**2), (k, 1, n))
+    assert de.standard(squares) == sp.Sum(x, (k, 1, n))
+    assert de.standard(sp.Sum(x * Expectation((), z_k), (k, 1, n))) == 0

@@ -1,10 +1,12 @@
 import contextlib
+import itertools
 
 import numpy as np
 import pytest
 import sympy as sp
 from sympy import IndexedBase, Product, Sum, Symbol, log
 
+from ddpm_lite.symbolic import rules
 from ddpm_lite.symbolic.equality import difference
 from ddpm_lite.symbolic.expectations import (
     LawError,
@@ -237,6 +239,87 @@ def test_marginals():
 def test_what_is_no_expectation_under_the_chain(wrong):
     with pytest.raises(LawError):
         integrand(wrong)
+
+
+def test_ends_in_no_order_are_told_apart_in_whichever_order_they_come():
+    m = Symbol("m", integer=True, positive=True)
+    path, f = q(PATH, x[0]), log(p(x[s - 1], x[s]))
+    sums = [Sum(f, (s, 1, end)) for end in (t, m, T)]
+    whole = [
+        integrand(E(path, 2 * a - 3 * b + 5 * c - a)) - integrand(E(path, a + 5 * c - 3 * b))
+        for a, b, c in itertools.permutations(sums)
+    ]
+    assert whole == [0] * 6
+    assert integrand(E(path, sums[0] - sums[1])) == -integrand(E(path, sums[1] - sums[0])) != 0
+
+
+def test_a_law_within_a_sum_is_given_what_is_there_at_every_index():
+    path = q(Span(x[1], x[T - 1]), x[0])
+    inner = KL(q(x[T], x[t], x[T - 1]), p(x[T]))
+    with pytest.raises(LawError, match="is given x_t, which is not integrated over"):
+        integrand(Sum(E(path, inner), (t, 1, T)))
+    with pytest.raises(LawError, match="is given x_t, which is not integrated over"):
+        integrand(E(path, Sum(inner, (t, 1, T))))
+    with pytest.raises(LawError, match="overlap"):
+        integrand(Sum(E(path, inner), (t, 1, T - 1)))
+
+
+def test_a_series_within_a_function_is_looked_at_by_itself():
+    law, row = q(x[1], x[0]), Sum(x[s], (s, 0, 1))
+    assert integrand(E(law, sp.sin(row) * x[1])) == sp.sin(row) * x[1]
+    assert integrand(E(law, sp.sin(Product(x[s], (s, 0, 1))))).has(Product)
+    for wrong, reason in (
+        (sp.sin(Sum(x[s], (s, 1, 2))), "x_s is free in"),
+        (sp.sin(Product(x[s], (s, 1, 2))), "x_s is free in"),
+        (sp.sin(Sum(x[s] * Z, (s, 0, 1))), "z may depend on"),
+        (sp.sin(Sum(Sum(x[t + s], (t, 1, 1)), (s, 0, 1)) + 1), "is free in"),
+    ):
+        with pytest.raises(LawError, match=reason):
+            integrand(E(law, wrong))
+    steps = [Sum(E(q(x[t], x[0]), sp.sin(Sum(x[s], (s, t, end)))), (t, 1, T)) for end in (t, t + 1)]
+    for series in steps:
+        with pytest.raises(LawError, match="is free in"):
+            integrand(series)
+
+
+def test_a_latent_that_nothing_is_drawn_from_is_no_start_of_the_model():
+    assert log_ratio(p(Z), prior(Z)) != 0
+    assert log_ratio(p(Z, X) * prior(Z), p(Z, X) * p(Z)) != 0
+    assert log_ratio(p(X, Z) * prior(Z), p(X, Z) * p(Z)) == 0
+    assert log_ratio(p(X, Z) * Density(P, [Z], [X]), p(X, Z) * p(Z)) != 0
+    assert log_ratio(p(x[T - 1], x[T]) * prior(x[T]), p((x[T - 1], x[T]))) == 0
+    assert log_ratio(p(x[T - 1], x[T]) * prior(x[t]), p((x[T - 1], x[T]))) != 0
+
+
+def test_logarithms_of_exponentials_and_powers_are_taken_apart():
+    law, f = q(x[1], x[0]), x[1] * alpha[2]
+    whole = E(law, log(sp.exp(f) * law**3 / 5))
+    assert same(whole, E(law, f) + 3 * E(law, log(law)) - sp.log(5))
+    assert not same(whole, E(law, f) + 2 * E(law, log(law)) - sp.log(5))
+    assert not same(whole, -E(law, f) + 3 * E(law, log(law)) - sp.log(5))
+    weights = Sum(E(q(x[t], x[0]), log(sp.exp(x[t]) * q(x[t], x[0]))), (t, 1, T))
+    assert same(weights, Sum(E(q(x[t], x[0]), x[t] + log(q(x[t], x[0]))), (t, 1, T)))
+
+
+RULES = [
+    ("eq-elbo-kl", lambda: integrand(KL(q(x[1], x[0]), p(x[1])))),
+    ("eq-elbo-kl", lambda: integrand(E(q(x[0]), KL(q(x[1], x[0]), q(x[1]))))),
+    ("eq-post-conditional", lambda: integrand(log(q(x[1], x[0])))),
+    ("eq-markov-property", lambda: integrand(log(q((x[1], x[2]))))),
+    ("eq-markov-property", lambda: integrand(E(q(x[1], x[0]), q(x[2], x[1]), x[2]))),
+    ("eq-elbo-forward", lambda: integrand(log(q((x[1], x[2]))))),
+    ("eq-elbo-reverse", lambda: integrand(log(p((x[1], x[2]))))),
+    ("eq-elbo-hierarchy", lambda: integrand(log(p(Span(z_i[1], z_i[2]))))),
+]
+z_i = IndexedBase("z", real=True)
+
+
+@pytest.mark.parametrize(("label", "work"), RULES)
+def test_nothing_is_done_without_its_rule(label, work, monkeypatch):
+    work()
+    monkeypatch.setattr(rules, "withdrawn", {label})
+    with pytest.raises(rules.RuleError, match=label):
+        work()
 
 
 def test_coefficients_and_other_terms():

@@ -12,7 +12,9 @@ from ddpm_lite.symbolic.inline import (
     findings,
     judge,
     listed_in,
+    reading_of,
 )
+from ddpm_lite.symbolic.page import Equation, equations_of
 from ddpm_lite.symbolic.printed import holds
 from ddpm_lite.symbolic.prose import formulas_in
 from ddpm_lite.symbolic.reader import read, read_claims
@@ -270,3 +272,84 @@ def test_the_list_names_kinds_reasons_and_nothing_in_vain() -> None:
 def test_the_list_cannot_contradict_the_definitions() -> None:
     assert "contradicts" in verdict(r"\bar\alpha_0 = 0", InlineVerdict("given")).fault
     assert verdict(r"\bar\alpha_3 = 0.5", InlineVerdict("given")).kind == "given"
+
+
+def equations(text: str) -> dict[str, Equation]:
+    return {one.label: one for one in equations_of(text) if one.label}
+
+
+ELSEWHERE = r"""
+% definition
+$$
+r = 2 s
+$$ (eq-there)
+
+% definition
+$$
+u = 3 r
+$$ (eq-far)
+
+% definition
+$$
+\zeta
+$$ (eq-unreadable)
+"""
+
+
+def test_other_pages_say_word_for_word_and_a_reference_brings_them_near() -> None:
+    others = equations(ELSEWHERE)
+    for text, kinds in (
+        ("$r = 2 s$", ["follows"]),
+        ("$r + 1 = 2 s + 1$", [None]),
+        ("By {eq}`eq-there` $r + 1 = 2 s + 1$", ["follows"]),
+        ("By {eq}`eq-far` $r + 1 = 2 s + 1$", [None]),
+        ("By {eq}`eq-nowhere` $u = 3 r$ and $u = 6 s$", ["follows", None]),
+    ):
+        assert [one.verdict.kind for one in findings(text, {}, others)] == kinds, text
+
+
+def test_a_chain_is_as_good_as_its_weakest_relation() -> None:
+    (found,) = findings("$2 + 2 = 4 = 5$", {}, {})
+    assert found.verdict.fault == "$4 = 5$ is false"
+    (mixed,) = findings(r"$\alpha_t + \beta_t = 1 = 2 - 1$", {}, {})
+    assert mixed.verdict == InlineVerdict("follows", "algebra")
+    given: Listing = {"given": ["r = 2 s"], "unchecked": {"too long": ["u = 3 r"]}}
+    kinds = [one.verdict for one in findings("$r = 2 s$ $u = 3 r$ $s = r / 2$", given, {})]
+    assert [one.kind for one in kinds] == ["given", "unchecked", "follows"]
+    assert kinds[1].how == "too long"
+
+
+@pytest.mark.parametrize(
+    ("latex", "items"),
+    [
+        ("(0.9, 0.8)", 2),
+        ("[0.9, 0.8]", 2),
+        (r"(x_1, \dots, x_T)^\top", 2),
+        (r"x_1, \ldots, x_T", 2),
+        ("f(x, y)", 1),
+        (r"x = 1, y = 2 ,\ z", 3),
+        (r"q(x, y), \{x\}", None),
+        ("(x, ?)", None),
+    ],
+)
+def test_lists_are_read_item_by_item(latex: str, items: int | None) -> None:
+    if items is None:
+        with pytest.raises(ReadError):
+            reading_of(latex)
+    else:
+        assert len(reading_of(latex).claims) == len(reading_of(latex).tokens) == items
+
+
+@pytest.mark.parametrize(
+    ("latex", "members"),
+    [
+        ("a = b < c", ["a", "b", "c"]),
+        ("f(a) = [b]", ["f ( a )", "[ b ]"]),
+        (r"P(X_1 = i) = a", ["P ( X _ 1 = i )", "a"]),
+        ("|a| = b", [r"\lvert a \rvert", "b"]),
+        ("10{,}000 = a", ["10000", "a"]),
+    ],
+)
+def test_the_tokens_of_each_member(latex: str, members: list[str]) -> None:
+    (claim,) = reading_of(latex).tokens
+    assert [" ".join(member) for member in claim] == members

@@ -20,6 +20,34 @@ def test_what_is_used_most_comes_first() -> None:
     assert [typed for _, typed in found] == ["abar_t", "x[t-1]", "t", "a", "T"]
 
 
+@pytest.mark.parametrize(
+    ("latex", "typed"),
+    [
+        (r"\sigma_t", ["sigma_t"]),
+        (r"\sigma_{t}", ["sigma_t"]),
+        (r"\sigma_{t-1}", ["sigma[t-1]"]),
+        (r"\sigma_{12}", ["sigma_12"]),
+        (r"\sigma", ["sigma"]),
+        ("a", ["a"]),
+        (r"w_{ij}", ["i", "j"]),
+        (r"\sigma_{1:T}", ["T"]),
+        (r"f(\epsilon) q(x)", ["eps", "x"]),
+        (r"\tilde\beta_t \hat x_0", ["beta_tilde_t", "x_hat_0", "t"]),
+        (r"\sigma_t + \zeta", []),
+    ],
+)
+def test_each_symbol_with_its_index(latex: str, typed: list[str]) -> None:
+    found = palette(Page.from_text("page.md", f"% cited\n$$\n{latex}\n$$ (eq-a)\n"))
+    assert {one for _, one in found} >= {*typed}
+    assert all(read(one) == read(to_latex(other)) for one, other in found)
+    assert len(found) <= len(typed) + 1
+
+
+def test_there_are_no_more_than_fit() -> None:
+    letters = " + ".join("abcxyzuvrAXYSCB")
+    assert len(palette(Page.from_text("page.md", f"% cited\n$$\n{letters}\n$$ (eq-a)\n"))) == 12
+
+
 @pytest.mark.parametrize("path", WITH_FORMULAS, ids=lambda p: p.stem)
 def test_both_ways_of_writing_mean_the_same(path: Path) -> None:
     found = palette(Page(path))

@@ -7,7 +7,7 @@ import pytest
 from ddpm_lite.symbolic import PageError, use_page
 from ddpm_lite.symbolic.page import Page
 from ddpm_lite.symbolic.premises import agrees, hold
-from ddpm_lite.symbolic.rules import RULES, RuleError, use, withdrawn
+from ddpm_lite.symbolic.rules import RULES, RuleError, use, used, withdrawn
 
 BOOK = Path(__file__).parents[2] / "book"
 
@@ -46,6 +46,16 @@ WRONG = {
 @pytest.mark.parametrize("label", WRONG)
 def test_the_machine_does_not_do_what_a_wrong_definition_says(label: str) -> None:
     assert not agrees(label, WRONG[label])
+
+
+@pytest.mark.parametrize("label", RULES)
+def test_what_defines_nothing_or_bounds_it_is_no_rule(label: str) -> None:
+    latex = RULES[label].latex
+    assert not agrees(label, latex.replace(" = ", r" \le ", 1))
+    assert not agrees(label, "x = x")
+    left = latex.partition(" = ")[0]
+    assert not agrees(label, f"{left} = {left}")
+    assert not agrees(label, rf"{latex} , \qquad x = x") or RULES[label].claims
 
 
 @pytest.mark.parametrize("label", WRONG)
@@ -96,4 +106,14 @@ def test_a_rule_that_was_withdrawn_is_an_error_where_it_is_needed() -> None:
             use("eq-alpha")
     finally:
         withdrawn.clear()
+    used.clear()
     use("eq-alpha")
+    assert used == {"eq-alpha"}
+
+
+@pytest.mark.parametrize("label", ["eq-elbo-forward", "eq-elbo-reverse"])
+def test_of_a_display_with_a_premise_of_cells_only_the_rule_is_held(label: str) -> None:
+    rule, premise = RULES[label].latex.split(r" , \qquad ")
+    assert RULES[label].claims == (0,)
+    assert agrees(label, rf"{rule} , \qquad x = 5")
+    assert not agrees(label, rf"{rule.replace('t=1', 't=2')} , \qquad {premise}")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from ddpm_lite.symbolic import rules
 from ddpm_lite.symbolic.algebra import left_over
 from ddpm_lite.symbolic.gaussians import convolve
 from ddpm_lite.symbolic.objects import Density, Expectation, Gaussian, Span
@@ -306,6 +307,44 @@ def test_the_markov_property_holds_for_chains_only():
                 for path in itertools.product((0, 1), repeat=4)
             ]
             assert np.allclose(*zip(*pairs, strict=True)) == alike
+
+
+@pytest.mark.parametrize(
+    "latex",
+    [r"q(x_{1:t} \mid x_T)", r"q(x_{1:t} \mid x_{t+1})", r"q(x_{1:t} \mid x_1)",
+     r"q(x_{1:t} \mid x_0, x_T)"],
+)  # fmt: skip
+def test_a_later_variable_that_is_given_is_not_forgotten(latex):
+    with pytest.raises(ProofError, match="does not come before"):
+        markov_factor(read(latex))
+    with pytest.raises(ProofError, match="does not come before"):
+        forget(chain_rule(read(latex))[1])
+
+
+def test_backward_what_is_given_stays_wherever_it_is():
+    found = markov_factor(read(r"q(x_{1:3} \mid x_5)"), backward=True, index=s).doit()
+    assert found == read(r"q(x_3 \mid x_5) q(x_1 \mid x_2, x_5) q(x_2 \mid x_3, x_5)")
+
+
+RULES = [
+    ("eq-markov-chain-rule", lambda: chain_rule(forward)),
+    ("eq-markov-property", lambda: forget(read(r"q(x_t \mid x_{0:t-1})"))),
+    ("eq-post-conditional", lambda: jensen_gap(read("p(x, z)"), read(r"q(z \mid x)"))),
+    ("eq-elbo-kl", lambda: jensen_gap(read("p(x, z)"), read(r"q(z \mid x)"))),
+]
+
+
+@pytest.mark.parametrize(("label", "work"), RULES)
+def test_nothing_is_done_without_its_rule(label, work, monkeypatch):
+    work()
+    monkeypatch.setattr(rules, "withdrawn", {label})
+    with pytest.raises(rules.RuleError, match=label):
+        work()
+
+
+def test_another_variable_that_is_given_stays():
+    found = markov_factor(read(r"q(x_{1:3} \mid z)"), index=s).doit()
+    assert found == read(r"q(x_1 \mid z) q(x_2 \mid x_1, z) q(x_3 \mid x_2, z)")
 
 
 def test_only_a_span_has_factors():

@@ -16,6 +16,10 @@ x, alpha, alpha_bar, beta, eps = (
     (lambda *index, name=name: TABLE[name].indexed(*index))
     for name in ("x", r"\alpha", r"\bar{\alpha}", r"\beta", r"\epsilon")
 )
+L, M, Z = (TABLE[name].plain() for name in ("L", "M", r"\mathbf{z}"))
+z = TABLE["z"].plain()
+Q_0 = ob.Density(sp.Symbol("q"), (x(0),), ())
+Q_T = ob.Density(sp.Symbol("q"), (x(t),), (x(0),))
 mu, sigma = TABLE[r"\mu"].plain(), TABLE[r"\sigma"].plain()
 
 
@@ -65,12 +69,94 @@ READINGS = {
     r"\det \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}": sp.Determinant(
         sp.Matrix([[1, 2], [3, 4]])
     ),
+    r"\lvert \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix} \rvert": sp.Determinant(
+        sp.Matrix([[1, 2], [3, 4]])
+    ),
+    r"\operatorname{tr}(M L)": sp.Trace(M * L),
+    r"\lvert x_t \rvert": sp.Abs(x(t)),
+    r"\operatorname{diag}(1, \sigma)": sp.Matrix([[1, 0], [0, sigma]]),
+    r"\begin{pmatrix} 1 & 2 \end{pmatrix} \begin{pmatrix} 3 \\ 4 \end{pmatrix} + 1": sp.Integer(12),
+    r"\begin{pmatrix} 1 & 2 \end{pmatrix} - \begin{pmatrix} 3 & 5 \end{pmatrix}": sp.Matrix(
+        [[-2, -3]]
+    ),
+    r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix} + \sigma I": sp.Matrix(
+        [[1 + sigma, 2], [3, 4 + sigma]]
+    ),
+    r"\Sigma - \sigma^2 I": TABLE[r"\Sigma"].plain() - sigma**2 * sp.Identity(n),
+    r"w_{i,j}": TABLE["w"].indexed(i, j),
+    r"x_{2 \cdot t}": x(2 * t),
+    r"x_0 \odot x_t": ob.Hadamard(x(0), x(t)),
+    r"4!": sp.Integer(24),
+    r"x_t^{-2}": x(t) ** -2,
+    r"\sigma/\sigma_t": sigma / TABLE[r"\sigma"].indexed(t),
+    r"\ln(\sigma) \cos(x_t) \sin(x_0)": sp.log(sigma) * sp.cos(x(t)) * sp.sin(x(0)),
+    r"\log(\sigma)/2": sp.log(sigma) / 2,
+    r"\mu \log(\sigma)/\mu_1": mu * sp.log(sigma) / TABLE[r"\mu"].indexed(1),
+    r"(\mathbf{z}^\top \mathbf{z}) x_t": sp.Trace(Z.T * Z) * x(t),
+    r"x_t (\mathbf{z}^\top \mathbf{z})": sp.Trace(Z.T * Z) * x(t),
+    r"x_t (\mu + 1)": x(t) * (mu + 1),
+    r"\mu^2 (\mu + 1)": mu**2 * (mu + 1),
+    r"f(x_t)^2": TABLE["f"].applied(x(t)) ** 2,
+    r"\mathbb{E}[x_t \mid x_0]": ob.Expectation((), x(t), (x(0),)),
+    r"\mathbb{E}_{q(x_t \mid x_0)}[x_t - 1]": ob.Expectation((Q_T,), x(t) - 1),
+    r"\mathbb{E}_{q(x_t \mid x_0), q(x_0)}[x_t]": ob.Expectation((Q_T, Q_0), x(t)),
+    r"\mathbb{E}_{z \sim \mathcal N(\mu, 1)}[z]": ob.Expectation((ob.Gaussian(z, mu, 1),), z),
+    r"\mathbb{E}_z[z]": ob.Expectation((z,), z),
+    r"D_{\mathrm{KL}}(q(x_t \mid x_0) \,\|\, q(x_0))": ob.KL(Q_T, Q_0),
+    r"D_{\mathrm{KL}}[q(x_0) \,\|\, q(x_t \mid x_0)]": ob.KL(Q_0, Q_T),
+    r"\mathcal N(\mu, \sigma^2)": ob.Normal(mu, sigma**2),
+    r"\int \mathcal N(z; \mu, 1) \,\mathrm{d}z": sp.Integral(
+        ob.Gaussian(z, mu, 1), (z, -sp.oo, sp.oo)
+    ),
+    r"\frac{\mathrm{d}^2}{\mathrm{d}z^2} z^3": sp.Derivative(z**3, (z, 2)),
+    r"\frac{\partial z^3}{\partial z}": sp.Derivative(z**3, z),
+    r"\lim_{z \to 1} z": sp.Limit(z, z, 1, dir="+-"),
+    r"\lim_{z \to 0} z": sp.Limit(z, z, 0, dir="+-"),
+    r"\lim_{\sigma \to 0} \sigma": sp.Limit(sigma, sigma, 0, dir="+"),
+    r"\lim_{\sigma \to 1} \sigma": sp.Limit(sigma, sigma, 1, dir="+-"),
+    r"2^{1000}": sp.Integer(2) ** 1000,
+    r"127^{1000}": sp.Integer(127) ** 1000,
+    r"\frac{1}{127}^{1000}": sp.Rational(1, 127) ** 1000,
+    r"2^{-1000}": sp.Rational(1, 2**1000),
+    "7" * 2000: sp.Integer("7" * 2000),
+    r"\sum_{k=0}^{n} \sigma^k + \lvert k \rvert": sp.Sum(sigma**k, (k, 0, n)) + k,
 }
 
 
 @pytest.mark.parametrize("latex", READINGS)
 def test_it_reads(latex: str) -> None:
     assert read(latex) == READINGS[latex]
+
+
+@pytest.mark.parametrize(
+    ("latex", "many", "written"),
+    [
+        (r"\alpha_2\alpha_3\cdots\alpha_n", 5, r"\alpha_2\alpha_3\alpha_4\alpha_5"),
+        (r"2\beta_1\alpha_1\alpha_2\cdots\alpha_n", 3, r"2\beta_1\alpha_1\alpha_2\alpha_3"),
+        (r"\alpha_n \cdots \alpha_1", 3, r"\alpha_3\alpha_2\alpha_1"),
+        (r"\alpha_n \cdots \alpha_2", 4, None),
+        (r"\alpha_1 \alpha_3 \cdots \alpha_6", 4, None),
+        (r"\alpha_1 \cdot \dots \cdot \alpha_n", 3, r"\alpha_1\alpha_2\alpha_3"),
+        (r"x_0 + x_1 + x_2 + \dots + x_n", 4, "x_0 + x_1 + x_2 + x_3 + x_4"),
+        (r"1 - 2 x_1 + \dots - x_1", 4, None),
+        (r"y + x_{n} + x_{n-1} + \dots + x_1", 3, "y + x_3 + x_2 + x_1"),
+        (r"x_1 y_1 + x_2 y_2 + \dots + x_n y_n", 3, "x_1 y_1 + x_2 y_2 + x_3 y_3"),
+        (r"w_{1j} + w_{2j} + \dots + w_{nj}", 3, "w_{1j} + w_{2j} + w_{3j}"),
+        (r"w_{nj} + w_{n-1,j} + \dots + w_{1j}", 3, "w_{3j} + w_{2j} + w_{1j}"),
+        (r"x_1 y_2 + x_2 y_3 + \dots + x_n y_{n+1}", 3, None),
+        (r"\alpha_1\alpha_2\alpha_4\cdots\alpha_n", 4, None),
+        (r"\alpha_4\alpha_3\alpha_1\cdots\alpha_0", 4, None),
+        (r"\alpha_3\alpha_2\cdots\alpha_4", 4, None),
+        ("x_1 + x_2 + x_3 + \\dots + x_2", 4, None),
+        ("x_1 + x_2 + \\dots + x_3", 4, "x_1 + x_2 + x_3"),
+    ],
+)
+def test_dots_are_a_pattern_or_nothing(latex: str, many: int, written: str | None) -> None:
+    if written is None:
+        with pytest.raises(ReadError):
+            read(latex)
+    else:
+        assert read(latex).subs(n, many).doit() == read(written)
 
 
 def test_dots_stand_for_the_terms_between() -> None:
@@ -120,8 +206,29 @@ def test_the_identity_beside_a_matrix_is_a_matrix() -> None:
     assert read(r"\beta_t I") == beta(t) * TABLE["I"].plain()
 
 
+def test_a_claim_knows_its_source_and_prints_itself() -> None:
+    (claim,) = read_claims(" x_0 = \\frac{1}{2} \\le \\sigma . ")
+    assert claim.source == r"x_0=\frac{1}{2}\le\sigma"
+    assert claim.links() == [(x(0), "=", sp.Rational(1, 2)), (sp.Rational(1, 2), r"\le", sigma)]
+    assert (claim.lhs, claim.rhs) == (x(0), sigma)
+    assert read(claim.latex()) == claim
+    assert claim._repr_latex_() == f"${claim.latex()}$"
+
+
+@pytest.mark.parametrize(
+    ("latex", "relation"),
+    [(r"\le", r"\le"), (r"\leq", r"\le"), (r"\ge", r"\ge"), (r"\geq", r"\ge"), (r"\ne", r"\ne"),
+     (r"\neq", r"\ne"), (r"\sim", r"\sim"), (r"\propto", r"\propto"), (r"\approx", r"\approx"),
+     (r"\in", r"\in"), (r"\to", r"\to"), ("<", "<"), (">", ">"), ("=", "=")],
+)  # fmt: skip
+def test_relations(latex: str, relation: str) -> None:
+    claim = read(f"x_0 {latex} 1")
+    assert (claim.members, claim.relations) == ((x(0), 1), (relation,))
+
+
 def test_symbols_reads_several() -> None:
     assert symbols(r"x_{t-1}, \bar\alpha_t") == (x(t - 1), alpha_bar(t))
+    assert symbols(r"q(x_t \mid x_0), w_{i,j}, [x_0], ") == (Q_T, TABLE["w"].indexed(i, j), x(0))
 
 
 # --- What it refuses -----------------------------------------------------------------------------
@@ -136,10 +243,105 @@ REFUSED = [
 ]  # fmt: skip
 
 
+PLACES = [
+    (r"1 + \log a / 2", 4, "where does its argument end"),
+    (r"1 + 2 \log a / 2", 6, "where does its argument end"),
+    (r"1 + 2 \det M / 2", 6, "where does its argument end"),
+    (r"x + \log a b", 4, "where does its argument end"),
+    *(
+        (rf"x + \log {word} b", 4, "where does its argument end")
+        for word in ("2", "e", r"\infty", "x_t", "n!", r"\log a", r"\det M")
+    ),
+    ("x +", 3, "the end is not expected here"),
+    (r"x + \log x^2", 4, "a power of the function"),
+    (r"x + \tanh^{-1}(x)", 4, "an inverse function"),
+    (r"x + \det(M)^2", 4, "a power of it"),
+    (r"x + f_t(x)", 4, "is not applied to anything"),
+    (r"x + a/bc", 4, "two meanings"),
+    (r"x + \frac{\mathrm{d}^2}{\mathrm{d}x^3} x", 4, "the two orders"),
+    (r"x + x_0^\top", 4, "only a matrix has a transpose"),
+    (r"x + \operatorname{Var}[x, y]", 4, r"Var.* takes 1 argument"),
+    (r"x + \operatorname{Cov}[x]", 4, r"Cov.* takes 2 argument"),
+    ("x + ) y", 4, r"'\)' is not expected"),
+    (r"x + \frac1- y", 10, "'}' is not expected"),
+    (r"x + \det(x)", 4, "no matrix of a known size"),
+    (r"x + \operatorname{tr}(I M)", 4, "no matrix of a known size"),
+    (r"x + \int \lvert\sigma\rvert\,\mathrm{d}\sigma", 4, "need not be"),
+    (r"x + \det(2 I)", 4, "no matrix of a known size"),
+    (r"x + \lvert 2 I \rvert", 4, "no matrix of a known size"),
+    (r"x + \beta_{2t}", 4, "has one index"),
+    (r"x + 3^{1001}", 4, "beyond 1000"),
+    (r"x + (1001)!", 5, "beyond 1000"),
+    (r"x + \sqrt{x}^{1/1001}", 4, "beyond 1000"),
+    (r"x + 128^{1000}", 4, "too many digits"),
+    (r"x + (\frac{1}{128})^{1000}", 5, "too many digits"),
+    (r"x + 128^{-1000}", 4, "too many digits"),
+    ("x + " + "7" * 2001, 4, "so many digits"),
+    (r"x + \Sigma \mathbf{x}", 0, r"fit together \(shapes None and \(n, 1\)"),
+    (r"x + (\mathbf{x} + \sigma I)", 5, "fit together"),
+    (r"x + (\Sigma + 1)", 5, "fit together"),
+    (r"x + (\Sigma + \sigma I + 1)", 5, "fit together"),
+    (r"x + \prod_{s=1}^{t} \alpha_s x_0", 20, "is the last factor part"),
+    (r"x + \sum_{s=5}^{2} x_s", 10, "ends before it begins"),
+    (r"x + \sum_{x=1}^{3} x", 10, "is no index"),
+    (r"x + \sum_{t=1}^{3} t_s", 10, "name of a family"),
+    (r"x + \int_0^1 x_t x\,\mathrm{d}x", 4, "name of a family"),
+    (r"x + \int_{-1}^{1} \lvert\sigma\rvert\,\mathrm{d}\sigma", 4, "need not be"),
+    (r"x + \sum_{s=-2}^{2} \lvert s\rvert", 10, "need not be"),
+    (r"x + \operatorname{diag}(1, \dots, 2)", 24, "dots in a list"),
+    (r"x + \begin{pmatrix} 1 & 2 \\ 3 \end{pmatrix}", 4, "mismatched dimensions"),
+]
+
+
+@pytest.mark.parametrize(("latex", "place", "reason"), PLACES, ids=[p[0][:40] for p in PLACES])
+def test_the_place_and_the_reason_are_told(latex: str, place: int, reason: str) -> None:
+    with pytest.raises(ReadError, match=reason) as refused:
+        read_claims(latex)
+    assert refused.value.position == place
+
+
+MARKS = {"a term": "x", "a number": "1", "the end": "", r"\mathrm{d}": r"\mathrm{d}x",
+         r"\end{...}": r"\end{pmatrix}"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("latex", "some"),
+    [
+        ("x_t +", "a term, a number, -, (, [, {"), ("x_", "a term, a number, {"), ("(x", "+, )"),
+        ("x", "+, =, the end"), (r"\frac{1}", "{"), (r"\sum_{s=1}", "^"),
+        (r"\lVert x", r"\rVert"), (r"\lvert x", r"\rvert"), (r"\langle x, y", r"\rangle"),
+        ("q(x", r"\mid, ), ,"), (r"\mathbb{E}[x", "]"), (r"\begin{pmatrix} 1 & 2", r"\end{...}"),
+        (r"\int x", r"\mathrm{d}"), (r"\lim_{x", r"\to"), (r"\mathcal N(x", ";"),
+        (r"D_{\mathrm{KL}}(q(x)", r"\|"), (r"\frac{", r"\partial"),
+    ],
+)  # fmt: skip
+def test_what_could_stand_there_is_told_and_can_stand_there(latex: str, some: str) -> None:
+    with pytest.raises(ReadError) as refused:
+        read_claims(latex + " : :")
+    expected = refused.value.expected
+    assert {*some.split(", ")} - {""} - {*expected} <= {","}
+    for mark in expected:
+        assert _reached(f"{latex} {MARKS.get(mark, mark)}") > len(latex)
+
+
+def _reached(latex: str) -> float:
+    """How far it is read."""
+    try:
+        read_claims(latex)
+    except ReadError as error:
+        return error.position
+    return float("inf")
+
+
 @pytest.mark.parametrize("latex", REFUSED)
 def test_what_it_cannot_read_is_an_error(latex: str) -> None:
     with pytest.raises(ReadError, match="position"):
         read_claims(latex)
+
+
+def test_several_claims_are_not_one() -> None:
+    with pytest.raises(ReadError, match="2 claims where one was expected"):
+        read(r"x_0 = 1 \quad x_t = 2")
 
 
 def test_the_error_names_symbol_and_position() -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sympy as sp
 from hostile import HOSTILE
 
 from ddpm_lite.symbolic import checks, display, service
 from ddpm_lite.symbolic.cells import cells_of
-from ddpm_lite.symbolic.reader import read_claims
+from ddpm_lite.symbolic.checks import Disagreement
+from ddpm_lite.symbolic.reader import read, read_claims
+from ddpm_lite.symbolic.tokens import ReadError
 
 BOOK = Path(__file__).parents[2] / "book"
 WITH_FORMULAS = [p for p in sorted(BOOK.glob("[01]*.md")) if "use_page(" in p.read_text()]
@@ -330,12 +333,119 @@ def test_what_cannot_be_compared_is_undecided_in_whichever_order_sympy_looks(see
     found = json.loads(ran.stdout)
     assert found["verdict"] == "undecided"
     assert found["message"].startswith("this cannot be compared: ")
+    assert "None" not in found["message"]
 
 
 @pytest.mark.parametrize("arguments", ["", "{}", "[1]", '["eq-two", 3]', '["eq-two"]', "[[]]"])
 @pytest.mark.parametrize("name", [*service.FUNCTIONS, "eval", "__class__"])
 def test_a_wrong_call_is_an_answer_too(name: str, arguments: str) -> None:
     assert json.loads(service.call(name, arguments)) is not None
+
+
+# --- Limits and places ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a" * service.LONGEST, None),
+        ("a" * (service.LONGEST + 1), service.LONGEST),
+        ("(" * service.DEEPEST + ")" * service.DEEPEST, None),
+        ("x + " + "(" * (service.DEEPEST + 1), 4 + service.DEEPEST),
+        ("([{" * 13 + "}])" * 13 + "(", None),
+    ],
+)
+def test_what_is_too_long_or_too_deep_is_told_where(text: str, place: int | None) -> None:
+    if place is None:
+        service._check_size(text)
+        return
+    with pytest.raises(ReadError) as refused:
+        service._check_size(text)
+    assert refused.value.position == place
+
+
+def test_a_formula_that_claims_nothing_hears_so() -> None:
+    found = ask("try_formula", "eq-two", r"1 - \alpha_t\alpha_{t-1}")
+    assert found["message"].endswith("claims nothing")
+
+
+def test_what_has_no_meaning_is_undecided_and_hears_why() -> None:
+    found = ask("try_formula", "eq-two", rf"\infty = {TWO}")
+    assert found["verdict"] == "undecided"
+    assert "infinity" in found["message"]
+
+
+def test_messages_are_one_line_of_300_characters() -> None:
+    assert service._line("a\n  b\tc") == "a b c"
+    assert service._line("a" * 300) == "a" * 300
+    assert service._line("a" * 301) == "a" * 299 + "…"
+
+
+def test_a_long_formula_is_not_shown_and_many_numbers_are_no_example() -> None:
+    letters = [sp.Symbol(f"x{i}") for i in range(13)]
+    for many in (12, 13):
+        values = {letter: sp.Integer(1) for letter in letters[:many]}
+        found = Disagreement(sp.S.One, sp.S.Zero, sp.S.One, (values, sp.S.One, sp.S.Zero))
+        told = service._sides(found)
+        assert ("at" in told) == ("values" in told) == (many == 12)
+        assert (told["formulas"], told["difference"]) == (["1", "0"], "1")
+    assert service._shown(sp.Symbol("a" * 3000)) == "a" * 3000
+    assert service._shown(sp.Symbol("a" * 3001)) == ""
+
+
+def test_parts_of_an_exercise_are_counted_from_zero() -> None:
+    assert ask("try_answer", "ex-left", "1 - alpha_t", 0)["verdict"] == "equal"
+    assert ask("try_answer", "ex-left", "2", 1)["verdict"] == "equal"
+    for part in (-1, 2):
+        assert ask("try_answer", "ex-left", "2", part)["error"] == f"ex-left has no part {part}"
+    assert "no open page has an exercise 'ex-none'" in ask("try_answer", "ex-none", "2")["error"]
+
+
+def test_an_answer_is_shown_as_it_was_read() -> None:
+    found = ask("try_answer", "ex-left", "2 * alpha_t")
+    assert found["latex"] == r"2 \cdot \alpha_{t}"
+    assert (found["verdict"], found["message"]) == ("different", "not yet")
+    assert found["hint"] == "What is lost?"
+    ((name, value),) = found["at"]
+    alpha = read(value)
+    assert name == r"{\alpha}_{t}"
+    assert [float(x) for x in found["values"]] == pytest.approx([2 * alpha, 1 - alpha])
+
+
+def test_the_lines_of_a_sheet_have_their_numbers_and_places() -> None:
+    text = "\nlet a = 2\n\n  $a = 2$  \nlet a = 3\n a = \\zeta\na < 1"
+    lines = ask("sheet", text)["lines"]
+    assert [(line["line"], line["verdict"]) for line in lines] == [
+        (2, "defined"), (4, "equal"), (5, "refused"), (6, "unreadable"), (7, "different"),
+    ]  # fmt: skip
+    assert lines[1]["latex"] == "a = 2"
+    assert lines[3]["place"] == 4
+    assert lines[4]["sides"] == ["left", "right"]
+    assert len(ask("sheet", "a = a\n" * service.MOST_LINES)["lines"]) == service.MOST_LINES
+    assert "at most 60 lines" in ask("sheet", "\n" * (service.MOST_LINES + 1))["error"]
+
+
+def test_a_place_in_a_definition_is_counted_from_the_begin_of_the_line() -> None:
+    (line,) = ask("sheet", "let a = % 2")["lines"]
+    assert (line["verdict"], line["place"]) == ("unreadable", 8)
+
+
+def test_what_cannot_be_run_is_told() -> None:
+    assert ask("run_cell", "none.md", 1, "1")["error"] == "the page 'none.md' is not open"
+    assert ask("run_cell", "service.md", 9, "1")["error"] == "service.md has no cell 9"
+    wrong = ask("run_cell", "service.md", 3, "1\nx = = 3")
+    assert wrong == {"output": [], "raised": "line 2: invalid syntax"}
+    assert "torch_that_is_not_here" in ask("run_cell", "service.md", 3, "x_1")["error"]
+
+
+def test_the_same_seed_gives_the_same_slip() -> None:
+    one, again = ask("slip", "eq-two", 3), ask("slip", "eq-two", 3)
+    assert one == again
+    assert len({ask("slip", "eq-two", seed)["latex"] for seed in range(6)}) > 1
+    restored = one["latex"][: one["start"]] + one["right"] + one["latex"][one["end"] :]
+    assert restored == TWO
+    for start, end in one["pieces"]:
+        assert one["latex"][start:end] in one["marked"]
 
 
 def test_it_needs_no_more_than_sympy() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ddpm_lite.symbolic import read
 from ddpm_lite.symbolic.sheet import Sheet, SheetError
 
 
@@ -24,6 +25,20 @@ def judged(*lines: str) -> str:
         (("x_t = x_{t-1} + \\epsilon_t", "x_t - \\epsilon_t = x_{t-1}"), "equal"),
         (("x_t = x_{t-1} + \\epsilon_t", "x_t = x_{t-1}"), "different"),
         (("a = 2", "a_1 = 2"), "different"),  # another name
+        ((r"\sigma = 2", r"\sigma_t = 2"), "different"),
+        ((r"\sigma = 2", r"\sigma \sigma_t = 2 \sigma_t"), "equal"),
+        ((r"w_{ij} = i - j", r"w_{ji} = j - i"), "equal"),
+        ((r"w_{ij} = i - j", r"w_{ji} = i - j"), "undecided"),
+        ((r"g_t = 1/t", r"\sum_{t=1}^{n} t g_t = n"), "equal"),
+        ((r"\alpha_t \ge 1 - \beta_t",), "equal"),
+        ((r"\alpha_t \le 1 - \beta_t",), "equal"),
+        ((r"\alpha_t > 1 - \beta_t",), "different"),
+        ((r"\delta = \frac12", r"2 \delta = 1"), "equal"),
+        ((r"\delta = \beta_t", r"\delta + \alpha_t = 1"), "equal"),
+        ((r"\sigma = \sqrt{1 - \bar\alpha_t}", r"\sigma^2 + \bar\alpha_t = 1"), "equal"),
+        (("n = 3", "n + 1 = 4"), "equal"),
+        ((r"q(x_t) = \frac{1}{0}",), "undecided"),
+        ((r"a = \sqrt{1 - v}", r"\frac{\partial}{\partial v} a^2 = -1"), "equal"),
         ((r"\alpha_t + \beta_t = 1",), "equal"),
         ((r"\alpha_t + \beta_t = 2",), "different"),
         ((r"\bar\alpha_t = \alpha_t \bar\alpha_{t-1} = \bar\alpha_t",), "equal"),
@@ -49,8 +64,14 @@ def test_verdicts(lines: tuple[str, ...], verdict: str) -> None:
     [
         (r"\sigma = -1", "positive"),
         (r"\sigma = a", "positive"),
+        (r"\delta = 2", "between 0 and 1"),
+        (r"\delta = \sigma", "between 0 and 1"),
+        (r"\delta = -\frac12", "between 0 and 1"),
+        (r"n = 0", "whole"),
+        (r"n = \sigma", "whole"),
         (r"n = \frac12", "whole"),
-        (r"\alpha_t = 1 + \beta_t", "has a rule"),
+        (r"\alpha_t = 1 + \beta_t", r"\\alpha.* has a rule|has a rule for .*\\alpha"),
+        (r"\beta = \frac12", "has a rule"),
         (r"\bar\alpha_0 = 0", "has a rule"),
         (r"a = a + 1", "in it"),
         (r"a = \sqrt{-1}", "no real number"),
@@ -75,6 +96,9 @@ def test_what_cannot_stand(line: str, word: str) -> None:
     [
         ("b = i", r"\sum_{i=1}^{n} b = n i"),
         ("i = 3", r"\sum_{i=1}^{n} i = 3 n"),
+        ("b = i", r"\prod_{i=1}^{n} b = i^n"),
+        ("a = b", r"\frac{\partial}{\partial a} (a b) = 2 b"),
+        ("a = 3", r"\lim_{a \to 0} a = 3"),
         (r"\mu = y", r"\int_0^1 \mu \,\mathrm{d}y = y"),
         (r"x_t = x_{t-1}", r"\mathbb E_{q(x_t)}[x_t] = x_{t-1}"),
     ],
@@ -87,3 +111,24 @@ def test_a_value_never_takes_another_meaning(definition: str, claim: str) -> Non
 def test_a_name_that_may_be_anything_is_pointed_out() -> None:
     (verdict,) = Sheet().judge("x_t = 3")
     assert "definition" in verdict.message
+
+
+@pytest.mark.parametrize("line", ["x_t = x_t + 1", "a + 1 = 2", "2 = a", "x_t = a + x_t"])
+def test_what_is_no_definition_is_not_taken_for_one(line: str) -> None:
+    (verdict,) = Sheet().judge(line)
+    assert verdict.kind != "equal"
+    assert "definition" not in verdict.message
+
+
+def test_a_verdict_holds_the_two_members_and_what_is_left() -> None:
+    sheet = Sheet()
+    sheet.define("a = 3")
+    (differ,) = sheet.judge("a + x = 2 a")
+    assert differ.pair == (read("3 + x"), read("6"))
+    assert differ.left == read("x - 3")
+    (below,) = sheet.judge("a < 2")
+    assert (below.kind, below.pair) == ("different", (2, 3))
+    (unknown,) = sheet.judge("x > y - b")
+    assert unknown.pair == (read("x"), read("y - b"))
+    (undefined,) = sheet.judge(r"x = \infty")
+    assert (undefined.kind, undefined.pair) == ("undecided", (read("x"), read(r"\infty")))

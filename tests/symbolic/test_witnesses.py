@@ -12,7 +12,9 @@ from ddpm_lite.symbolic.witnesses import (
     Positive,
     Remainder,
     Touching,
+    Witness,
     WitnessError,
+    check_sign,
 )
 
 u = sp.Symbol("u", positive=True)
@@ -43,6 +45,30 @@ def test_what_is_no_positive_gap(
         witness.verify(sp.sympify(left), relation, sp.sympify(right))
 
 
+def test_the_sign_of_a_sum_is_that_of_its_terms() -> None:
+    s, t, x_s = symbols("s, t, x_s")
+    beta = read(r"\beta_s")
+    check_sign(sp.Sum(beta, (s, 1, t)), strict=True)
+    check_sign(sp.Sum(beta, (s, 2, t)), strict=False)
+    check_sign(sp.Sum(x_s**2, (s, 1, t)), strict=False)
+    for series, strict in (
+        (sp.Sum(beta, (s, 2, t)), True),  # without a term for t = 1
+        (sp.Sum(x_s**2, (s, 1, t)), True),
+        (sp.Sum(x_s, (s, 1, t)), False),
+        (sp.Sum(-beta, (s, 1, t)), False),
+        (-sp.Sum(beta, (s, 1, t)), False),
+    ):
+        with pytest.raises(WitnessError, match=r"is not known to be (positive|nonnegative)"):
+            check_sign(series, strict)
+
+
+def test_only_what_puts_no_value_in_stands_alone() -> None:
+    assert Positive(v_1).alone
+    assert Divergence(KL(read("q(x)"), read("p(x)"))).alone
+    assert not Positive(v_1, {v_2: v_1}).alone
+    assert Remainder(v_1, 1, v_1).alone is False
+
+
 def test_the_tangent_of_the_logarithm() -> None:
     Convex(u, 1).verify(sp.log(u), r"\le", u - 1)
 
@@ -57,8 +83,18 @@ def test_the_tangent_of_the_logarithm() -> None:
     ],
 )
 def test_what_is_no_tangent(witness: Convex, left: sp.Expr, right: sp.Expr) -> None:
-    with pytest.raises(WitnessError):
+    with pytest.raises(WitnessError) as refused:
         witness.verify(left, r"\le", right)
+    assert "u" in str(refused.value) or "[" in str(refused.value)
+
+
+def test_a_function_touches_zero_where_it_is_convex_and_nowhere_else() -> None:
+    """u^3/6 - u/2 - 1/3 and its slope are 0 at -1, it is convex for u > 0, and -2/3 at 1."""
+    dips = u**3 / 6 - u / 2 - sp.Rational(1, 3)
+    assert dips.subs(u, 1) < 0
+    for point in (-1, 0, sp.Symbol("w", real=True)):
+        with pytest.raises(WitnessError, match="is not known to be positive"):
+            Convex(u, point).verify(sp.S.Zero, r"\le", dips)
 
 
 def test_a_divergence_is_not_negative() -> None:
@@ -69,6 +105,49 @@ def test_a_divergence_is_not_negative() -> None:
         Divergence(KL(q, p)).verify(sp.S.Zero, r"\ge", gap)
     with pytest.raises(WitnessError):
         Divergence(KL(q, p)).verify(gap, ">", sp.S.Zero)
+
+
+RATIO = read(r"\frac{p(x)}{q(x)}")
+WITNESSES = [
+    Divergence(KL(read("q(x)"), read("p(x)"))),
+    Convex(u, 1),
+    Mean(read("q(x)"), LOG, RATIO),
+    Touching(LOG, v_1),
+]
+
+
+@pytest.mark.parametrize("witness", WITNESSES, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("relation", ["<", ">"])
+def test_what_touches_zero_is_not_above_it(witness: Witness, relation: str) -> None:
+    with pytest.raises(WitnessError, match="is >= 0, no more"):
+        witness.verify(sp.S.One, relation, sp.S.Zero)
+
+
+@pytest.mark.parametrize("witness", [*WITNESSES, Positive(v_1)], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("relation", [r"\approx", r"\sim", "=", r"\ne"])
+def test_only_an_order_has_a_gap(witness: Witness, relation: str) -> None:
+    with pytest.raises(WitnessError, match="no witness bears out the relation"):
+        witness.verify(v_2 + v_1, relation, v_2)
+
+
+def test_a_function_that_is_not_given_shows_nothing() -> None:
+    for witness in (Mean(read("q(x)"), Convex(u, 1), RATIO), Touching(Convex(u, 1), v_1)):
+        with pytest.raises(WitnessError, match="is >= 0, no more"):
+            witness.verify(sp.S.Zero, r"\le", v_1)
+
+
+def test_a_value_is_for_a_name_and_not_for_its_family() -> None:
+    c, c_1 = symbols("c, c_1")
+    Positive(v_1, {c: v_1 + c_1}).verify(c_1, "<", c)
+
+
+def test_what_is_wrong_is_named() -> None:
+    with pytest.raises(WitnessError, match=r"the gap v_\{1\}|the gap .* is not the positive expr"):
+        Positive(2 * v_1).verify(v_2, "<", v_2 + v_1)
+    with pytest.raises(WitnessError, match="says nothing about <"):
+        Remainder(v_1, 1, v_1).verify(sp.S.Zero, "<", v_1)
+    with pytest.raises(WitnessError, match="cannot be compared with the positive expression"):
+        Positive(v_1).verify(read("L"), r"\le", read("M"))
 
 
 def test_a_divergence_by_a_name_and_its_mean() -> None:
@@ -129,5 +208,5 @@ def test_the_order_of_a_remainder(right: str, order: int, holds: bool) -> None:
         with pytest.raises(WitnessError):
             witness.verify(sp.S.Zero, r"\le", read(right))
     else:
-        with pytest.raises(WitnessError):
+        with pytest.raises(WitnessError, match=r"derivatives at 0 are .*,"):
             witness.verify(sp.S.Zero, r"\approx", read(right))
