@@ -1,11 +1,13 @@
 """What rests on what, measured on small pages."""
 
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from ddpm_lite.symbolic import PageError, mutants, trials
+from ddpm_lite.symbolic import PageError, checks, mutants, trials
+from ddpm_lite.symbolic.cells import proof_cells
 from ddpm_lite.symbolic.trials import in_child, try_premises
 
 PAGE = r"""
@@ -250,3 +252,20 @@ def test_what_has_failed_before_the_time_is_over_is_kept(
     found = try_premises(page)
     assert found.rests_on == {"eq-first": {"eq-one"}}
     assert found.survivors == []
+
+
+def test_the_time_to_go_on_is_counted_from_the_first_failure(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two cells start from the changed equation, and both fail."""
+    text = PAGE.replace('(square,) = proved("eq-square")', '(one,) = definition("eq-one")')
+    page.write_text(text.replace("square.lhs", "one.lhs**2").replace("square.rhs", "one.rhs**2"))
+    timers: list[tuple[int, float]] = []
+    monkeypatch.setattr(checks.ledger, "__dict__", {})
+    checks.ledger.__init__()  # type: ignore[misc]
+    run = trials._Run(page, proof_cells(page.read_text()))
+    run.observe()
+    monkeypatch.setattr(signal, "setitimer", lambda *timer: timers.append(timer))
+    change = trials.Change("eq-one", "sign", r"x = \mu - \sigma\,\epsilon")
+    assert trials._changed(run, 0, change, stop=False) == ["eq-square", "eq-more"]
+    assert timers == [(signal.ITIMER_PROF, trials.AFTER)]
