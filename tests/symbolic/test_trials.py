@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ddpm_lite.symbolic import PageError, checks, mutants, trials
+from ddpm_lite.symbolic import PageError, checks, mutants, rules, trials
 from ddpm_lite.symbolic.cells import proof_cells
+from ddpm_lite.symbolic.page import Page
 from ddpm_lite.symbolic.trials import in_child, try_premises
 
 PAGE = r"""
@@ -83,7 +84,25 @@ def test_each_equation_rests_on_what_it_was_derived_from(page: Path) -> None:
 def test_a_definition_that_nothing_reads_survives(page: Path) -> None:
     found = try_premises(page)
     assert {change.label for change in found.survivors} == {"eq-idle"}
-    assert found.caught > 5
+    premises = ("eq-one", "eq-square", "eq-idle")  # none of their changes is passed over
+    changes = [len(list(trials.changes_of(Page(page), label))) for label in premises]
+    assert found.caught + len(found.survivors) == sum(changes) > 10
+
+
+def test_a_change_that_cannot_be_read_is_caught_and_the_next_is_tried(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, claims = try_premises(page), trials._claims
+    first = trials.changes_of(Page(page), "eq-one")[0]
+    monkeypatch.setattr(trials, "_claims", lambda one: None if one == first else claims(one))
+    found = try_premises(page)
+    assert (found.caught, found.survivors) == (before.caught, before.survivors)
+
+
+def test_what_uses_a_rule_rests_on_it(page: Path) -> None:
+    using = "from ddpm_lite.symbolic import rules\nrules.use('eq-markov-property')\n(square,)"
+    page.write_text(PAGE.replace("(square,)", using))
+    assert try_premises(page).rests_on["eq-more"] == {"eq-square", "eq-markov-property"}
 
 
 def test_what_is_only_typed_is_groundless_and_not_good(page: Path) -> None:
@@ -254,18 +273,70 @@ def test_what_has_failed_before_the_time_is_over_is_kept(
     assert found.survivors == []
 
 
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger of its own in this process, where all else that is tried runs in children."""
+    monkeypatch.setattr(checks.ledger, "__dict__", {})
+    checks.ledger.__init__()  # type: ignore[misc]
+    monkeypatch.setattr(Page, "changed", {})
+    monkeypatch.setattr(rules, "withdrawn", set())
+    monkeypatch.setattr(signal, "setitimer", lambda *_: None)
+
+
+def observed(page: Path, text: str) -> trials._Run:
+    page.write_text(text)
+    run = trials._Run(page, proof_cells(text))
+    run.observe()
+    return run
+
+
+NOT = trials.Change("eq-one", "sign", r"x = \mu - \sigma\,\epsilon")
+
+
+@pytest.mark.usefixtures("fresh")
+def test_without_a_rule_fails_what_uses_it_from_there_on(page: Path) -> None:
+    using = "from ddpm_lite.symbolic import rules\nrules.use('eq-markov-property')\n(square,)"
+    run = observed(page, PAGE.replace("(square,)", using))
+    assert trials._without(run, 2, "eq-markov-property") is None
+    assert trials._without(run, 0, "eq-alpha") is None
+    assert trials._without(run, 0, "eq-markov-property") == ["eq-more"]
+    assert "eq-more" not in checks.ledger.entries  # which it still has from the first run
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_cell_that_shows_a_refusal_proves_nothing(page: Path) -> None:
+    shown = "from ddpm_lite.symbolic.checks import CheckError\ntry:\n    assert one.rhs == 1\n"
+    shown += "    check('eq-typed', one.rhs, method='wrong')\nexcept CheckError:\n    pass\n"
+    tail = f"```{{code-cell}} ipython3\n(one,) = definition('eq-one')\n{shown}```\n"
+    text = PAGE.replace('check("eq-square", Eq(one.lhs**2, one.rhs**2), method="squared")\n', "")
+    text = text[: text.index("```{code-cell} ipython3\n(square,)")]
+    run = observed(page, text + tail.replace("assert one.rhs == 1", "pass"))
+    assert trials._changed(run, 0, NOT, stop=False) is None
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_changed_premise_is_taken_for_true(page: Path) -> None:
+    """Its own check fails, and says nothing of what rests on it."""
+    both = 'check("eq-square", Eq(one.lhs**2, one.rhs**2), method="squared")'
+    run = observed(
+        page,
+        PAGE.replace(both, f'{both}\n(again,) = proved("eq-square")').replace(
+            "import check,", "import proved, check,"
+        ),
+    )
+    change = trials.Change("eq-square", "sign", r"x^2 = (\mu - \sigma\,\epsilon)^2")
+    assert trials._changed(run, 0, change, stop=False) == ["eq-more"]
+
+
+@pytest.mark.usefixtures("fresh")
 def test_the_time_to_go_on_is_counted_from_the_first_failure(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two cells start from the changed equation, and both fail."""
     text = PAGE.replace('(square,) = proved("eq-square")', '(one,) = definition("eq-one")')
-    page.write_text(text.replace("square.lhs", "one.lhs**2").replace("square.rhs", "one.rhs**2"))
+    text = text.replace("square.lhs", "one.lhs**2").replace("square.rhs", "one.rhs**2")
+    run = observed(page, text)
     timers: list[tuple[int, float]] = []
-    monkeypatch.setattr(checks.ledger, "__dict__", {})
-    checks.ledger.__init__()  # type: ignore[misc]
-    run = trials._Run(page, proof_cells(page.read_text()))
-    run.observe()
     monkeypatch.setattr(signal, "setitimer", lambda *timer: timers.append(timer))
-    change = trials.Change("eq-one", "sign", r"x = \mu - \sigma\,\epsilon")
-    assert trials._changed(run, 0, change, stop=False) == ["eq-square", "eq-more"]
+    assert trials._changed(run, 0, NOT, stop=False) == ["eq-square", "eq-more"]
     assert timers == [(signal.ITIMER_PROF, trials.AFTER)]
