@@ -99,6 +99,14 @@ def test_a_change_that_cannot_be_read_is_caught_and_the_next_is_tried(
     assert (found.caught, found.survivors) == (before.caught, before.survivors)
 
 
+def test_two_changes_are_followed_to_the_end_and_the_first_of_another_side(page: Path) -> None:
+    followed = list(trials._followed(Page(page), "eq-one"))
+    left = {change.latex.split("=")[0].strip() for change, _ in followed}
+    wholes = [whole for _, whole in followed]
+    assert wholes[:2] == [True, True]
+    assert 2 <= sum(wholes) <= 2 + len(left) - 1 < len(wholes)
+
+
 def test_what_uses_a_rule_rests_on_it(page: Path) -> None:
     using = "from ddpm_lite.symbolic import rules\nrules.use('eq-markov-property')\n(square,)"
     page.write_text(PAGE.replace("(square,)", using))
@@ -338,5 +346,6 @@ def test_the_time_to_go_on_is_counted_from_the_first_failure(
     run = observed(page, text)
     timers: list[tuple[int, float]] = []
     monkeypatch.setattr(signal, "setitimer", lambda *timer: timers.append(timer))
+    assert trials._changed(run, 2, NOT, stop=False) is None  # these cells have run before it
     assert trials._changed(run, 0, NOT, stop=False) == ["eq-square", "eq-more"]
     assert timers == [(signal.ITIMER_PROF, trials.AFTER)]
