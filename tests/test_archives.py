@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import tarfile
 import tracemalloc
 from collections.abc import Callable
@@ -35,7 +36,7 @@ def tiny_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for i in (3, 1, 2, 5, 4):  # the archive need not be in order
         members[f"data_batch_{i}.bin"] = record(i, 10 * i, 0, 0) + record(0, i, 255, 7)
     path = make_tar(tmp_path / "cifar.tar.gz", members)
-    monkeypatch.setattr(archives, "fetch", lambda _: path)
+    monkeypatch.setattr(archives, "fetch", {archives.CIFAR10_FILE: path}.__getitem__)
     return path
 
 
@@ -208,3 +209,27 @@ def test_fashion_images_and_labels_must_be_as_many(
     serve_fashion(tmp_path, monkeypatch, idx(np.zeros(shape)), idx(np.array([1, 2])))
     with pytest.raises(DataError, match="do not match"):
         data.fashion_mnist()
+
+
+def test_classes_have_the_names_that_their_makers_gave_them() -> None:
+    """Of CIFAR-10 in the order of the alphabet; of Fashion-MNIST as its README lists them."""
+    names = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship"}
+    assert tuple(sorted(names | {"truck"})) == archives.CIFAR10
+    fashion = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
+    assert tuple(fashion.split(",")) == archives._FASHION
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_what_is_fetched_is_named_as_at_its_addresses(train: bool) -> None:
+    sources = {"cifar-10-binary.tar.gz": archives.CIFAR10_FILE}
+    for kind, one in zip(
+        ("images-idx3", "labels-idx1"), archives.FASHION_FILES[train], strict=True
+    ):
+        sources[f"{'train' if train else 't10k'}-{kind}-ubyte.gz"] = one
+    for name, one in sources.items():
+        assert one.name.endswith(name)
+        assert re.fullmatch("[0-9a-f]{64}", one.sha256)
+        assert len(one.addresses) > 1
+        for address in one.addresses:
+            assert re.fullmatch(rf"https?://[a-z0-9.-]+/([\w.~-]+/)*{re.escape(name)}", address)
+    assert len({one.sha256 for one in sources.values()}) == len(sources)

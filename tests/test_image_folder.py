@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin, features
+from small import default
 from small_data import one_line, save
 
 from ddpm_lite import image_folder
@@ -574,3 +575,10 @@ def test_the_names_of_image_files_are_pillows_own() -> None:
     assert set(image_folder._FORMATS) - formats <= {"AVIF"}  # which not every Pillow has
     known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in formats}
     assert image_folder.IMAGE_SUFFIXES - known <= {".jif"} | ({".avif"} - known)
+
+
+def test_the_sessions_default_device_changes_no_label(tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/2.png"):
+        save(tmp_path / name)
+    with default("meta"):
+        assert folder(tmp_path, 2).labels.tolist() == [0, 1]

@@ -3,13 +3,14 @@
 import hashlib
 from dataclasses import FrozenInstanceError
 
+import numpy as np
 import pytest
 import torch
+from small import default
 from small_data import numbered
 from torch import Tensor
 
-from ddpm_lite import archives, data
-from ddpm_lite.data import Images, to_float, to_uint8
+from ddpm_lite.images import Images, as_images, reason, to_float, to_uint8
 
 
 def test_to_uint8_undoes_to_float_for_every_level() -> None:
@@ -98,16 +99,42 @@ def test_images_of_another_type_are_refused(pixels: Tensor, labels: list[float],
         Images(pixels, torch.tensor(labels), ("a",))
 
 
-def test_images_and_checksums_are_not_replaced() -> None:
+def test_images_are_not_replaced() -> None:
     with pytest.raises(FrozenInstanceError):
         numbered(2).pixels = torch.zeros(1)  # type: ignore[misc]
-    with pytest.raises(FrozenInstanceError):
-        archives.CIFAR10_FILE.sha256 = ""  # type: ignore[misc]
 
 
-def test_classes_have_the_names_that_their_makers_gave_them() -> None:
-    """Of CIFAR-10 in the order of the alphabet; of Fashion-MNIST as its README lists them."""
-    names = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship"}
-    assert tuple(sorted(names | {"truck"})) == data.CIFAR10
-    fashion = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
-    assert tuple(fashion.split(",")) == archives._FASHION
+def test_what_was_read_becomes_images_of_its_own() -> None:
+    """Bytes may not be written to; tensors may."""
+    raw = bytes(range(32))
+    pixels = np.frombuffer(raw, np.uint8).reshape(2, 1, 4, 4)
+    made = as_images(pixels, np.array([1, 0], np.uint8), ("a", "b"))
+    made.pixels[0] = 7
+    assert made.pixels[0].unique().tolist() == [7]
+    assert made.pixels[1].flatten().tolist() == list(range(16, 32))
+    assert (made.labels.dtype, made.labels.tolist()) == (torch.int64, [1, 0])
+    assert made.class_names == ("a", "b")
+    assert raw == bytes(range(32))
+
+
+@pytest.mark.parametrize("other", [torch.float64, "meta"])
+def test_the_sessions_defaults_change_no_split(other: torch.dtype | str) -> None:
+    whole = numbered(20)
+    expected = [part.digest for part in whole.split(0.2)]
+    with default(other):
+        assert [part.digest for part in whole.split(0.2)] == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(2, "No such file or directory"), "No such file or directory"),
+        (OSError("odd"), "OSError"),
+        (ValueError("the hash is another"), "wrong SHA-256"),
+        (ValueError("odd"), "ValueError"),
+        (KeyError("hash"), "KeyError"),
+        (RuntimeError("lzma module is not available"), "Python lacks lzma"),
+    ],
+)
+def test_a_reason_is_told_in_a_few_words(error: Exception, told: str) -> None:
+    assert reason(error) == told
