@@ -93,6 +93,7 @@ def test_a_page_says_what_can_be_asked(page: dict[str, Any]) -> None:
     [
         ("print(1 + 1)", True),
         ("import math\nfrom sympy import pi\nfloat(pi) - math.pi", True),
+        ("import sympy.core.numbers\nsympy.core.numbers.pi", True),
         ("import torch", False),
         ("from pathlib import Path\nPath('x').read_text()", False),
         ("from ddpm_lite.schedule import cosine", False),
@@ -187,6 +188,11 @@ def test_names_of_several_letters_are_no_products() -> None:
     assert ask("try_answer", "ex-left", "sin x")["verdict"] == "unreadable"  # not s i n x
 
 
+def test_where_no_slip_is_refused_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "slips", lambda _: iter(()))
+    assert ask("slip", "eq-two", 3)["error"] == "no slip in eq-two is one that can be seen"
+
+
 def test_a_slip_is_refused_and_its_place_is_known() -> None:
     seen = set()
     for seed in range(12):
@@ -264,6 +270,7 @@ def test_a_sheet_of_ones_own() -> None:
     assert kinds == ["defined", "equal", "different", "refused", "unreadable"]
     assert lines[2]["at"] == [[r"\beta", r"\frac{9}{10}"]]
     assert float(lines[2]["values"][0]) == pytest.approx(0.1**0.5, abs=1e-5)
+    assert lines[2]["message"].startswith("the two sides differ; $u$ may be any number here")
     assert lines[4]["place"] == text.splitlines()[5].index(")")
     assert "at most 60" in ask("sheet", "x = x\n" * 61)["error"]
 
