@@ -68,6 +68,7 @@ def test_truncated_file_is_refused_in_one_line(tmp_path: Path, kept: int) -> Non
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_every_changed_byte_is_noticed(tmp_path: Path) -> None:
     """But for spaces between the header and the data, and in the header's JSON, that mean nothing.
 

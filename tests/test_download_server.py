@@ -161,6 +161,7 @@ def fetching(source: downloads.Source) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_two_processes_fetch_at_once_and_both_have_it(server: Server, cache: Path) -> None:
     """The server answers neither before both have asked."""
     both = [fetching(server.source("together")) for _ in range(TOGETHER)]
@@ -172,6 +173,7 @@ def test_two_processes_fetch_at_once_and_both_have_it(server: Server, cache: Pat
     assert held(cache) == {"file.bin": GOOD}
 
 
+@pytest.mark.slow
 def test_a_killed_download_is_not_taken_for_the_file(server: Server, cache: Path) -> None:
     process = fetching(server.source("stalled"))
     while not (cache.is_dir() and any(path.stat().st_size for path in cache.iterdir())):

@@ -129,6 +129,7 @@ def test_a_place_that_cannot_be_written_is_one_line(
     assert "cannot be written" in complaint(["export", "--out", f"{tmp_path}/wall/x.onnx"], capsys)
 
 
+@pytest.mark.slow
 def test_of_a_learned_variance_nothing_is_exported() -> None:
     unet = UNetConfig(channels=(8, 8), groups=4, patch=2, learned_variance=True)
     config = ModelConfig(unet=unet, T=50, side=8)

@@ -74,7 +74,7 @@ class NearGenerator(torch.Generator):
 @pytest.fixture
 def far(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Trainer]:
     """Makes trainers on the far device; what `meta` cannot do has a stand-in that never waits."""
-    for module in ("train", "data", "diffusion", "schedule"):
+    for module in ("train", "batches", "diffusion", "schedule"):
         monkeypatch.setattr(f"ddpm_lite.{module}.to_device", pinned)
     plain = partial(torch.optim.AdamW, fused=False)
     monkeypatch.setattr("torch.optim.AdamW", lambda *args, fused, **rest: plain(*args, **rest))

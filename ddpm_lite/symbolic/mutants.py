@@ -167,7 +167,7 @@ def summary_of(outcomes: list[Outcome], reasons: dict[str, str]) -> dict[str, An
     return {
         "mutants": sum(o.mutants for o in outcomes),
         "caught": sum(o.caught for o in outcomes),
-        "by_slip": dict(by_slip.most_common()),
+        "by_slip": dict(sorted(by_slip.items(), key=lambda one: (-one[1], one[0]))),
         "pages": {
             o.page: {"mutants": o.mutants, "caught": o.caught, "equations": o.digest}
             for o in outcomes

@@ -62,6 +62,7 @@ def test_some_come_from_all_classes() -> None:
 LINE = '{"step": 1, "images_per_second": 2.0}\n'
 
 
+@pytest.mark.slow
 def test_all_is_measured_once_and_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("EVALUATION", "PICTURES"):
         monkeypatch.setattr(script, name, tmp_path / f"{name}.json")
