@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, ConsoleMessage, Response
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 MISSING = (
@@ -114,10 +114,16 @@ class Log:
     def watch(self, context: "BrowserContext") -> None:
         """Listen to all pages of a context."""
         context.on("request", lambda request: self.requests.append(request.url))
-        context.on("requestfailed", lambda failed: self._fault(f"{failed.failure} {failed.url}"))
+        context.on("requestfailed", self._failed)
         context.on("response", self._answered)
         context.on("weberror", lambda raised: self._fault(f"exception: {raised.error}"))
         context.on("console", self._said)
+
+    def _failed(self, request: "Request") -> None:
+        # A blob is in memory: only leaving the page that reads it breaks its reading off. One that
+        # has been given up too early is "not found".
+        if not (request.url.startswith("blob:") and request.failure == "net::ERR_ABORTED"):
+            self._fault(f"{request.failure} {request.url}")
 
     def _fault(self, what: str) -> None:
         self.faults.append(what)
