@@ -8,7 +8,7 @@ and writes the file that comes with the package. That one has seen JPEG files.
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,14 @@ from ddpm_lite.model import autocast, load_weights
 WEIGHTS = Path(__file__).parent / "assets" / "cifar10_classifier.safetensors"
 """Where the weights lie, in float16."""
 
-FEATURES = 384
-"""Numbers in the layer before the last."""
-
 WHITE = 24
 """Numbers in which the stem looks at each square of 2x2 pixels: 12, each with both signs."""
 
-WIDTHS = (WHITE, 64, 256, FEATURES)
+WIDTHS = (WHITE, 64, 256, 384)
+"""Channels after the stem and after each block of a network."""
+
+FEATURES = 2 * WIDTHS[-1]
+"""Numbers in the layer before the last, of both networks."""
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
@@ -58,13 +59,12 @@ def block(inputs: int, outputs: int) -> nn.Sequential:
     )  # fmt: skip
 
 
-class ColourClassifier(nn.Module):
+class ColourNetwork(nn.Module):
     """Seven convolutions, 384 features, ten logits.
 
-    Images are floats in [-1, 1] of shape (B, 3, 32, 32). Use it in eval mode, as
-    `load_colour_classifier` returns it: in train mode an image's features depend on the other
-    images of the batch. In eval mode they are the mean over the image and its mirror image, because
-    a thing stays what it is in a mirror.
+    Images are floats in [-1, 1] of shape (B, 3, 32, 32). In train mode an image's features depend
+    on the other images of the batch. In eval mode they are the mean over the image and its mirror
+    image, because a thing stays what it is in a mirror.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class ColourClassifier(nn.Module):
         self.blocks = nn.Sequential(
             *(block(inputs, outputs) for inputs, outputs in pairwise(WIDTHS))
         )
-        self.head = nn.Linear(FEATURES, 10, bias=False)
+        self.head = nn.Linear(WIDTHS[-1], 10, bias=False)
 
     def features(self, x: Tensor) -> Tensor:
         """The layer before the last, the largest at the last 3x3 places: (B, 384)."""
@@ -90,6 +90,31 @@ class ColourClassifier(nn.Module):
         """Logits of the ten classes, (B, 10)."""
         logits: Tensor = self.head(self.features(x))
         return logits
+
+
+class ColourClassifier(nn.Module):
+    """Two networks that began with other numbers: together they err less than either.
+
+    Use it in eval mode, as `load_colour_classifier` returns it.
+    """
+
+    def __init__(self, first: ColourNetwork, second: ColourNetwork) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def features(self, x: Tensor) -> Tensor:
+        """The features of both networks, (B, 768), of images (B, 3, 32, 32) in [-1, 1]."""
+        return torch.cat([self.first.features(x), self.second.features(x)], dim=1)
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits of the ten classes, the mean of both networks': (B, 768) to (B, 10)."""
+        one, other = features.chunk(2, dim=1)  # (B, 384) each
+        logits: Tensor = (self.first.head(one) + self.second.head(other)) / 2
+        return logits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of the ten classes, (B, 10)."""
+        return self.head(self.features(x))
 
 
 @torch.no_grad()
@@ -127,7 +152,7 @@ def load_colour_classifier(path: Path = WEIGHTS) -> ColourClassifier:
     """
     tensors, _ = read(path)
     with plain_defaults():
-        classifier = ColourClassifier()
+        classifier = ColourClassifier(ColourNetwork(), ColourNetwork())
     load_weights(classifier, tensors, path)
     classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return classifier.eval().requires_grad_(False)
@@ -153,9 +178,9 @@ class Plan:
     seed: int = 0
 
 
-def _groups(classifier: ColourClassifier, plan: Plan) -> list[dict[str, Any]]:
+def _groups(network: ColourNetwork, plan: Plan) -> list[dict[str, Any]]:
     """What learns, with its rate; the decay per step is the same for all."""
-    learning = [p for p in classifier.parameters() if p.requires_grad]
+    learning = [p for p in network.parameters() if p.requires_grad]
     rates = {True: plan.bias_rate, False: 1.0}
     return [
         {
@@ -167,16 +192,16 @@ def _groups(classifier: ColourClassifier, plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def train(images: Images, plan: Plan) -> ColourClassifier:
-    """A classifier trained on images (N, 3, 32, 32); in eval mode."""
+def train(images: Images, plan: Plan) -> ColourNetwork:
+    """A network trained on images (N, 3, 32, 32); in eval mode."""
     torch.manual_seed(plan.seed)
     random = torch.Generator().manual_seed(plan.seed)
     batches = Batches(images, plan.batch_size, seed=plan.seed, flip=True)
     steps = plan.epochs * len(batches)
-    classifier = ColourClassifier().train()
-    whiten(classifier.stem, to_float(images.pixels[torch.randperm(len(images))[:5000]]))
-    classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.SGD(_groups(classifier, plan), momentum=plan.momentum, nesterov=True)
+    network = ColourNetwork().train()
+    whiten(network.stem, to_float(images.pixels[torch.randperm(len(images))[:5000]]))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.SGD(_groups(network, plan), momentum=plan.momentum, nesterov=True)
     rates = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, [group["lr"] for group in optimizer.param_groups], total_steps=steps,
         pct_start=0.23, div_factor=5, anneal_strategy="linear", cycle_momentum=False,
@@ -185,13 +210,13 @@ def train(images: Images, plan: Plan) -> ColourClassifier:
         x, labels = next(batches)
         seen = with_a_hole(shifted(x, random, plan.moved, border=None), random, plan.hole)
         with autocast(x.device, "auto"):
-            logits = classifier(seen)
+            logits = network(seen)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=plan.smoothing)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         rates.step()
-    return classifier.eval()
+    return network.eval()
 
 
 def save_colour_classifier(classifier: ColourClassifier, path: Path, data: str) -> None:
@@ -214,7 +239,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
     images, held = load(options.data, train=True), load(options.test, train=False)
-    classifier = train(images, Plan(epochs=options.epochs))
+    plan = Plan(epochs=options.epochs)
+    first, second = (train(images, replace(plan, seed=seed)) for seed in (0, 1))
+    classifier = ColourClassifier(first, second).eval()
     save_colour_classifier(classifier, options.out, "JPEG" if options.data != "cifar10" else "")
     share = accuracy(load_colour_classifier(options.out), held)
     print(f"{options.out.name}: {100 * share:.2f} % of the {len(held):,} test pictures right")

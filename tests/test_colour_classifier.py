@@ -11,6 +11,7 @@ from ddpm_lite.classifier import accuracy, shifted
 from ddpm_lite.colour_classifier import (
     WHITE,
     ColourClassifier,
+    ColourNetwork,
     Plan,
     block,
     load_colour_classifier,
@@ -31,31 +32,49 @@ def blots(n: int, seed: int) -> Images:
     return Images(pixels.to(torch.uint8), labels, CIFAR10)
 
 
-def test_a_training_teaches_it() -> None:
+def untrained() -> ColourClassifier:
+    torch.manual_seed(0)
+    return ColourClassifier(ColourNetwork(), ColourNetwork()).eval()
+
+
+def test_a_training_teaches_a_network() -> None:
     plan = Plan(epochs=3, batch_size=16, learning_rate=0.05)
-    classifier = train(blots(96, 0), plan)
-    assert not classifier.training
-    assert accuracy(classifier, blots(60, 1)) > 0.95
+    network = train(blots(96, 0), plan)
+    assert not network.training
+    assert accuracy(network, blots(60, 1)) > 0.95
+
+
+def test_networks_of_other_seeds_differ_in_all_that_is_learnt() -> None:
+    first, second = (train(blots(32, 0), Plan(epochs=1, batch_size=16, seed=s)) for s in (0, 1))
+    for name, value in first.named_parameters():
+        if value.requires_grad:
+            assert not torch.equal(value, second.get_parameter(name)), name
+
+
+def test_both_networks_have_half_a_voice() -> None:
+    classifier = untrained()
+    x = torch.rand(4, 3, 32, 32) * 2 - 1
+    first, second = classifier.first(x), classifier.second(x)
+    torch.testing.assert_close(classifier(x), (first + second) / 2)
+    assert not torch.allclose(first, second)
 
 
 def test_features_lead_to_the_logits_and_a_picture_is_judged_alone(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    save_colour_classifier(ColourClassifier(), tmp_path / "c.safetensors", "noise")
+    save_colour_classifier(untrained(), tmp_path / "c.safetensors", "noise")
     classifier = load_colour_classifier(tmp_path / "c.safetensors")
     x = torch.rand(5, 3, 32, 32) * 2 - 1
     features = classifier.features(x)
-    assert features.shape == (5, 384)
+    assert features.shape == (5, 768)
     assert torch.equal(classifier.head(features), classifier(x))
     torch.testing.assert_close(classifier(x)[:2], classifier(x[:2]), rtol=1e-4, atol=1e-4)
     assert read(tmp_path / "c.safetensors")[1]["data"] == "noise"
 
 
 def test_a_mirror_image_is_judged_as_its_picture() -> None:
-    torch.manual_seed(0)
-    classifier = ColourClassifier().eval()
+    network = untrained().first
     x = torch.rand(3, 3, 32, 32) * 2 - 1
-    torch.testing.assert_close(classifier.features(x.flip(3)), classifier.features(x))
-    assert not torch.equal(classifier._features(x.flip(3)), classifier._features(x))
+    torch.testing.assert_close(network.features(x.flip(3)), network.features(x))
+    assert not torch.equal(network._features(x.flip(3)), network._features(x))
 
 
 def test_a_hole_is_one_grey_square_anywhere() -> None:
