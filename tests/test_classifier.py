@@ -18,6 +18,7 @@ from ddpm_lite.classifier import (
 from ddpm_lite.data import mnist, to_float
 
 
+@pytest.mark.slow
 def test_it_is_right_about_the_whole_test_set() -> None:
     assert accuracy(load_classifier(), mnist(train=False)) > 0.993
 

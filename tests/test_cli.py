@@ -866,6 +866,7 @@ def test_a_closed_pipe_ends_in_silence(words: list[str]) -> None:
     assert process.returncode == 141
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_behind_the_output_is_one_line() -> None:
     command = [sys.executable, "-m", "ddpm_lite.cli", "--help"]

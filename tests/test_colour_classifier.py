@@ -37,6 +37,7 @@ def untrained() -> ColourClassifier:
     return ColourClassifier(ColourNetwork(), ColourNetwork()).eval()
 
 
+@pytest.mark.slow
 def test_a_training_teaches_a_network() -> None:
     plan = Plan(epochs=3, batch_size=16, learning_rate=0.05)
     network = train(blots(96, 0), plan)

@@ -190,6 +190,7 @@ def test_the_command_writes_the_same_weights_each_time(
     assert all(torch.equal(found[0][0][name], found[1][0][name]) for name in found[0][0])
 
 
+@pytest.mark.slow
 def test_a_small_student_learns_where_the_paths_end() -> None:
     losses = list(student().learn(60))
     assert sum(losses[-10:]) < 0.9 * sum(losses[:10])

@@ -46,6 +46,7 @@ def test_the_numbers_are_those_of_the_pictures(name: str) -> None:
         assert row(name)[key]["se"] == pytest.approx(again[key]["se"], abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["right", "unit", "unscaled"])
 def test_the_first_updates_have_the_same_losses(name: str) -> None:
     run = next(run for run in script.RUNS if run.name == name)

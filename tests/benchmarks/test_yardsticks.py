@@ -28,6 +28,7 @@ def test_the_file_tells_how_it_was_made() -> None:
     assert committed()["model"]["n"] == script.DIGITS
 
 
+@pytest.mark.slow
 def test_packed_files_have_the_size_that_the_file_tells() -> None:
     pixels, coders = mnist(train=False).pixels, committed()["coders"]
     whole = len(gzip.compress(pixels.numpy().tobytes(), 9))

@@ -11,6 +11,7 @@ import fuzz
 from targets import TARGETS, Target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", TARGETS)
 def test_a_reader_raises_nothing_but_what_it_documents(
     tmp_path: Path, make: Callable[[Path], Target]
