@@ -38,8 +38,8 @@ from gpu_speed import (
     parameters,
 )
 
-from ddpm_lite.cli import Train, parse_train
 from ddpm_lite.data import load
+from ddpm_lite.options import Train, parse_train
 from ddpm_lite.run import CHECKPOINT
 from ddpm_lite.train import Trainer
 

@@ -15,17 +15,12 @@ import numpy as np
 import pooch
 import pytest
 import torch
+from complaint import fails
 from PIL import Image
 
 from ddpm_lite import cli
 from ddpm_lite.checkpoint import read, write
-from ddpm_lite.cli import (
-    main,
-    parse_train,
-    read_recipe,
-    recipe_names,
-    with_classes,
-)
+from ddpm_lite.cli import main, with_classes
 from ddpm_lite.data import load
 from ddpm_lite.draw import DrawConfig
 from ddpm_lite.lock import LOCK
@@ -57,17 +52,6 @@ def pictures(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 
 
-def fails(arguments: list[str], capsys: pytest.CaptureFixture[str], status: int = 1) -> str:
-    """Runs a command that must fail, and returns its one line of complaint."""
-    assert main(arguments) == status
-    error = capsys.readouterr().err
-    lines = [line for line in error.splitlines() if line.startswith("ddpm-lite: ")]
-    assert len(lines) == 1
-    assert error.endswith(lines[0] + "\n")
-    assert "Traceback" not in error
-    return lines[0]
-
-
 SHAPE = ["--channels", "8", "8", "--groups", "4", "--side", "8"]
 
 
@@ -76,140 +60,7 @@ def short(pictures: Path, folder: Path) -> list[str]:
     return [*train, "--batch-size", "4", "--precision", "float32", *SHAPE]
 
 
-# --- recipes and options -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_is_understood(name: str) -> None:
-    config = parse_train([name])
-    channels = config.model.unet.image_channels
-    assert config.model.unet in [replace(p, image_channels=channels) for p in PRESETS.values()]
-    assert config.run.folder == Path("runs") / name
-
-
-def test_cifar10_recipe_is_the_papers() -> None:
-    config = parse_train(["cifar10"])
-    assert config.model.unet == PRESETS["cifar10"]
-    assert (config.model.schedule, config.model.T, config.model.target) == ("linear", 1000, "eps")
-    assert (config.train.learning_rate, config.train.batch_size) == (2e-4, 128)
-    assert (config.train.ema_decay, config.train.warmup_steps) == (0.9999, 5000)
-    assert config.train.flip
-    assert config.train.steps == 800_000
-
-
-def test_a_recipe_chooses_how_the_side_is_halved(tmp_path: Path) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text('preset = "tiny"\ndownsample = "right_below"\ntimes_from = 0\n')
-    wanted = replace(PRESETS["tiny"], downsample="right_below", times_from=0)
-    assert parse_train([str(path)]).model.unet == wanted
-    words = [str(path), "--downsample", "all_sides", "--times-from", "1"]
-    assert parse_train(words).model.unet == PRESETS["tiny"]
-
-
-def test_the_recipe_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "the recipe comes first" in fails(["train", "--steps", "5", "tiny"], capsys, 2)
-
-
-def test_a_recipe_can_say_no(tmp_path: Path) -> None:
-    path = tmp_path / "mine.toml"
-    path.write_text('preset = "tiny"\nflip = false\n')
-    assert not parse_train([str(path)]).train.flip
-    path.write_text('preset = "tiny"\nflip = true\n')
-    assert parse_train([str(path)]).train.flip
-
-
-def test_a_model_of_other_classes_is_told_what_to_be_compared_with(
-    weights: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tensors, metadata = read(weights)
-    write(weights, tensors, metadata | {"class_names": ["cat", "dog"]})
-    complaint = fails(["evaluate", str(weights)], capsys, 2)
-    assert "--data" in complaint
-    assert "0 cat, 1 dog" in complaint
-
-
-def evaluated(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
-    """The last line of an evaluation, and what was said on stderr."""
-    assert main(["evaluate", *words, "--json"]) == 0
-    told = capsys.readouterr()
-    return json.loads(told.out.splitlines()[-1]), told.err
-
-
-def test_a_folder_is_judged_by_what_was_held_out(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
-    run = tmp_path / "run"
-    assert main([*short(pictures, run), "--holdout", "0.5", "--batch-size", "4"]) == 0
-    data = read(run / CHECKPOINT)[1]["data"]
-    images = load(pictures, side=8, channels=1)
-    seen, held = images.split(0.5)
-    assert (data["images"], data["sha256"]) == (8, seen.digest)
-    words = [str(run / WEIGHTS), "--data", str(pictures), "--n", "2"]
-    figures, _ = evaluated(words, capsys)
-    assert figures["likelihood_images"] == len(held) == 8
-    assert figures["bits_per_dim"] > 0
-    assert figures["frechet"] is None
-    # another folder counts whole
-    (pictures / "dark" / "0.png").unlink()
-    assert evaluated(words, capsys)[0]["likelihood_images"] == 15
-    assert "trained on these very images" not in caplog.text
-
-
-def test_figures_of_the_training_images_are_told_to_flatter(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
-    run = tmp_path / "run"
-    assert main(short(pictures, run)) == 0
-    words = [str(run / WEIGHTS), "--data", str(pictures), "--n", "2"]
-    assert evaluated(words, capsys)[0]["likelihood_images"] == 16
-    assert "trained on these very images" in caplog.text
-
-
-@pytest.mark.parametrize(("side", "shift", "warned"), [(32, 1, 0), (64, 1, 1), (64, 2, 0)])
-def test_a_large_side_without_a_shift_is_warned_of(
-    side: int, shift: float, warned: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    cli._warn_of_side(ModelConfig(side=side, shift=shift))
-    assert caplog.text.count("--shift 2") == warned
-
-
-def test_a_network_has_the_labels_of_its_folder(pictures: Path) -> None:
-    labelled = ModelConfig(unet=PRESETS["mnist"])
-    assert with_classes(labelled, load(pictures)).unet.classes == 2
-    assert with_classes(labelled, load(pictures / "dark")).unet.classes == 0
-    plain = ModelConfig(unet=PRESETS["cifar10"])
-    assert with_classes(plain, load(pictures)) == plain
-
-
-def test_command_line_overrides_the_recipe() -> None:
-    config = parse_train(["tiny", "--steps", "7", "--T", "100", "--flip"])
-    assert (config.train.steps, config.model.T, config.train.flip) == (7, 100, True)
-    assert config.train.learning_rate == read_recipe_value("tiny", "--learning-rate")
-
-
-def read_recipe_value(recipe: str, option: str) -> float:
-    options = read_recipe(recipe)[1]
-    return float(options[options.index(option) + 1])
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("stepz = 3", "stepz"),
-        ("steps = 'many'", "steps"),
-        ("preset = 'huge'", "preset 'huge'"),
-        ("steps = ", "recipe"),
-        ("target = 'noise'", "target"),
-        ("batch_size = 0", "at least 1"),
-    ],
-)
-def test_wrong_recipe_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
-) -> None:
-    (tmp_path / "mine.toml").write_text(text)
-    assert message in fails(["train", str(tmp_path / "mine.toml")], capsys, 2)
+# --- the words -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -326,6 +177,71 @@ def test_evaluation_ends_with_a_line_of_json(
     assert math.isclose(
         figures["bits_per_dim"], figures["rate"] + figures["distortion"], abs_tol=2e-4
     )
+
+
+def test_a_model_of_other_classes_is_told_what_to_be_compared_with(
+    weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors, metadata = read(weights)
+    write(weights, tensors, metadata | {"class_names": ["cat", "dog"]})
+    complaint = fails(["evaluate", str(weights)], capsys, 2)
+    assert "--data" in complaint
+    assert "0 cat, 1 dog" in complaint
+
+
+def evaluated(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:
+    """The last line of an evaluation, and what was said on stderr."""
+    assert main(["evaluate", *words, "--json"]) == 0
+    told = capsys.readouterr()
+    return json.loads(told.out.splitlines()[-1]), told.err
+
+
+def test_a_folder_is_judged_by_what_was_held_out(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    run = tmp_path / "run"
+    assert main([*short(pictures, run), "--holdout", "0.5", "--batch-size", "4"]) == 0
+    data = read(run / CHECKPOINT)[1]["data"]
+    images = load(pictures, side=8, channels=1)
+    seen, held = images.split(0.5)
+    assert (data["images"], data["sha256"]) == (8, seen.digest)
+    words = [str(run / WEIGHTS), "--data", str(pictures), "--n", "2"]
+    figures, _ = evaluated(words, capsys)
+    assert figures["likelihood_images"] == len(held) == 8
+    assert figures["bits_per_dim"] > 0
+    assert figures["frechet"] is None
+    # another folder counts whole
+    (pictures / "dark" / "0.png").unlink()
+    assert evaluated(words, capsys)[0]["likelihood_images"] == 15
+    assert "trained on these very images" not in caplog.text
+
+
+def test_figures_of_the_training_images_are_told_to_flatter(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    run = tmp_path / "run"
+    assert main(short(pictures, run)) == 0
+    words = [str(run / WEIGHTS), "--data", str(pictures), "--n", "2"]
+    assert evaluated(words, capsys)[0]["likelihood_images"] == 16
+    assert "trained on these very images" in caplog.text
+
+
+@pytest.mark.parametrize(("side", "shift", "warned"), [(32, 1, 0), (64, 1, 1), (64, 2, 0)])
+def test_a_large_side_without_a_shift_is_warned_of(
+    side: int, shift: float, warned: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    cli._warn_of_side(ModelConfig(side=side, shift=shift))
+    assert caplog.text.count("--shift 2") == warned
+
+
+def test_a_network_has_the_labels_of_its_folder(pictures: Path) -> None:
+    labelled = ModelConfig(unet=PRESETS["mnist"])
+    assert with_classes(labelled, load(pictures)).unet.classes == 2
+    assert with_classes(labelled, load(pictures / "dark")).unet.classes == 0
+    plain = ModelConfig(unet=PRESETS["cifar10"])
+    assert with_classes(plain, load(pictures)) == plain
 
 
 def test_resume_with_other_pictures_of_the_same_names_is_refused_and_changes_nothing(
@@ -465,108 +381,6 @@ def test_an_interrupt_before_anything_is_done_promises_nothing(
 
     monkeypatch.setitem(cli.COMMANDS, "train", interrupt)
     assert fails(["train"], capsys, 130) == "ddpm-lite: interrupted"
-
-
-# --- options that hide something -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("flpi = false", "no option flpi"),
-        ("flpi = true", "no option flpi"),
-        ("steps = false", "steps = False, but it is not true or false"),
-        ("learning_rate = true", "learning_rate = True, but it is not true or false"),
-        ("flip = []", "flip = [], but it is true or false"),
-        ("flip = 0", "flip = 0, but it is true or false"),
-        ("flip = 'no'", "flip = 'no', but it is true or false"),
-        ("train = {}", "no option train"),
-        ("[train]\nsteps = 3", "no option train"),
-        ("learning_rate = nan", "learning"),
-        ("save_minutes = inf", "save_minutes"),
-        ("folder = ''", "empty"),
-        ("data = ''", "empty"),
-        ("# \udcff", "recipe"),
-    ],
-)
-def test_no_value_hides_its_key(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
-) -> None:
-    (tmp_path / "mine.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
-    line = fails(["train", str(tmp_path / "mine.toml")], capsys, 2)
-    assert message in line
-    assert "mine.toml" in line
-
-
-def test_a_recipe_may_use_dashes(tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text("batch-size = 5\nflip = false")
-    assert parse_train([str(tmp_path / "mine.toml")]).train.batch_size == 5
-
-
-def test_a_recipe_has_a_folder_of_its_own(tmp_path: Path) -> None:
-    (tmp_path / "cats.toml").write_text("")
-    assert parse_train([str(tmp_path / "cats.toml")]).run.folder == Path("runs/cats")
-    (tmp_path / "cats.toml").write_text("folder = 'elsewhere'")
-    assert parse_train([str(tmp_path / "cats.toml")]).run.folder == Path("elsewhere")
-    words = [str(tmp_path / "cats.toml"), "--folder", "third"]
-    assert parse_train(words).run.folder == Path("third")
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["train", "--data", ""],
-        ["train", "--data="],
-        ["train", "--folder", ""],
-        ["train", "--folder="],
-        ["sample", "--out", ""],
-        ["sample", "--npz="],
-        ["sample", ""],
-    ],
-)
-def test_an_empty_option_does_not_mean_the_current_folder(
-    words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "empty" in fails(words, capsys, 2)
-
-
-@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "NaN", "1e999"])
-@pytest.mark.parametrize(
-    ("command", "option"),
-    [
-        ("sample", "--guidance-scale"),
-        ("sample", "--eta"),
-        ("evaluate", "--guidance-scale"),
-        ("train", "--save-minutes"),
-        ("train", "--learning-rate"),
-        ("train", "--weight-decay"),
-        ("train", "--clip-norm"),
-        ("train", "--ema-decay"),
-        ("train", "--cooldown"),
-        ("train", "--label-dropout"),
-        ("train", "--dropout"),
-    ],
-)
-def test_numbers_that_are_none_are_refused(
-    command: str, option: str, value: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    line = fails([command, f"{option}={value}"], capsys, 2)
-    assert option.removeprefix("--").replace("-", "_") in line.replace("-", "_")
-
-
-@pytest.mark.parametrize(
-    ("box", "line"),
-    [
-        ("╭─ Value error ─╮\n│ a b │\n│ c │\n│ ─── │\n│ help │\n╰───╯", "a b c"),
-        ("+- Value error -+\n| a b |\n| --- |\n| help |\n+---+", "a b"),
-        (" Value error \n -----\n  a b\n  -----\n  help\n", "a b"),
-        ("╭─ x ─╮\n│ unknown: │\n│ --flag │\n╰───╯", "unknown: --flag"),
-        ("a b", "a b"),
-        ("", ""),
-    ],
-)
-def test_a_complaint_is_one_line_however_it_is_drawn(box: str, line: str) -> None:
-    assert cli._one_line(box) == line
 
 
 # --- paths first ---------------------------------------------------------------------------------
@@ -784,15 +598,6 @@ def test_a_size_beyond_all_use_is_one_line_before_anything_is_read(
     words = ["train", "tiny", "--folder", str(tmp_path / "run"), option, *values]
     assert said in fails(words, capsys, 2)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_recipe_with_a_size_beyond_all_use_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "mine.toml").write_text("T = 100_000_000_000")
-    line = fails(["train", str(tmp_path / "mine.toml")], capsys, 2)
-    assert "mine.toml" in line
-    assert "T must lie in 1..100000" in line
 
 
 def test_a_model_of_a_size_beyond_all_use_is_one_line(

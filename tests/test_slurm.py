@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ddpm_lite.cli import parse_train
+from ddpm_lite.options import parse_train
 from ddpm_lite.run import BEFORE, CHECKPOINT
 
 JOB = Path(__file__).parents[1] / "docs" / "train.slurm"

@@ -5,7 +5,8 @@ from importlib import import_module
 from itertools import groupby
 from typing import Any
 
-from book_formulas import BOOK, PACKAGE, ROWS, WITHOUT, Row, line_number, pages
+from book_formulas import ROWS, WITHOUT
+from book_formulas_row import BOOK, PACKAGE, Row, line_number, pages
 from book_tables import equation_link
 from docutils import nodes
 from sphinx import addnodes
@@ -24,7 +25,8 @@ class CodePart(SphinxDirective):
 
     def depend(self) -> None:
         """The page is read again when the code, a chapter or the table changes."""
-        for path in (*PACKAGE.glob("*.py"), *BOOK.glob("[01]*.md"), BOOK / "_ext/book_formulas.py"):
+        table = BOOK.glob("_ext/book_formulas*.py")
+        for path in (*PACKAGE.glob("*.py"), *BOOK.glob("[01]*.md"), *table):
             self.env.note_dependency(str(path))
 
     def words(self, markdown: str) -> list[nodes.Node]:

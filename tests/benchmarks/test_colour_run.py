@@ -9,8 +9,8 @@ import colour_run as script
 import pytest
 from packing import unpack
 
-from ddpm_lite.cli import parse_train
 from ddpm_lite.measured import ASSETS
+from ddpm_lite.options import parse_train
 
 
 @cache

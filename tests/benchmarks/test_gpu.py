@@ -20,8 +20,8 @@ from gpu_checks import Check, small_trainer
 from gpu_speed import EAGER, TOY, Setting, Speed
 
 from ddpm_lite.checkpoint import read
-from ddpm_lite.cli import parse_train
 from ddpm_lite.model import DiffusionModel
+from ddpm_lite.options import parse_train
 from ddpm_lite.train import Trainer
 from ddpm_lite.unet import UNet
 

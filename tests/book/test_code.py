@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-import book_formulas
+import book_formulas_bound
+import book_formulas_evaluate
 import pytest
 import torch
-from book_formulas import PACKAGE, ROWS, WITHOUT, Row, line_number, pages, worked_out
+from book_formulas import ROWS, WITHOUT
+from book_formulas_numbers import worked_out
+from book_formulas_row import PACKAGE, Row, line_number, pages
 
 from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, cosine, linear
 
@@ -87,7 +90,7 @@ def lines_run(row: Row, beta: torch.Tensor) -> set[int]:
 
 def forget() -> None:
     """What other rows have made the code compute."""
-    for kept in (book_formulas._likelihood, book_formulas._few):
+    for kept in (book_formulas_evaluate._likelihood, book_formulas_bound.few):
         kept.cache_clear()
 
 

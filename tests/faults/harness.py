@@ -28,9 +28,10 @@ import child
 import torch
 from PIL import Image
 
-from ddpm_lite import cli
 from ddpm_lite.checkpoint import CheckpointError, read
+from ddpm_lite.cli import with_classes
 from ddpm_lite.data import load
+from ddpm_lite.options import parse_train
 from ddpm_lite.run import BEFORE, CHECKPOINT, LOG_EVERY, METRICS, WEIGHTS
 from ddpm_lite.train import Trainer
 
@@ -127,9 +128,9 @@ def digest(tensors: dict[str, torch.Tensor]) -> str:
 
 def undisturbed(data: Path, at: Path) -> list[str]:
     """The digest of every step's checkpoint, from step 0; the last one is left in a file."""
-    config = cli.parse_train(words(data, at.parent)[1:])
+    config = parse_train(words(data, at.parent)[1:])
     images = load(config.data, True, 8, 1)
-    trainer = Trainer(cli.with_classes(config.model, images), config.train, images, "cpu")
+    trainer = Trainer(with_classes(config.model, images), config.train, images, "cpu")
     digests = [""]
     for _ in trainer.steps():
         digests.append(digest(trainer._tensors()))

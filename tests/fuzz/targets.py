@@ -14,9 +14,8 @@ import torch
 from mutations import changed
 from PIL import Image
 
-from ddpm_lite import archives, cli, image_folder
+from ddpm_lite import archives, image_folder, options
 from ddpm_lite.checkpoint import CheckpointError, read, write
-from ddpm_lite.cli import UsageError
 from ddpm_lite.data import DataError
 from ddpm_lite.model import DiffusionModel, ModelConfig
 from ddpm_lite.symbolic import plain, reader
@@ -130,8 +129,8 @@ def cifar(around: Path) -> Target:
 def recipe(around: Path) -> Target:
     """`read_recipe`, and for one in a hundred what parses the options, which is slow."""
     path = around / "x.toml"
-    shipped = [file.read_bytes() for file in sorted(cli.RECIPES.glob("*.toml"))]
-    keys = [*sorted(cli.options_of(cli.Train())), "preset", "flpi", "", "a.b"]
+    shipped = [file.read_bytes() for file in sorted(options.RECIPES.glob("*.toml"))]
+    keys = [*sorted(options.options_of(options.Train())), "preset", "flpi", "", "a.b"]
     values = [
         "1", "-1", "nan", "inf", "true", "''", "'a'", "[]", "[1, 2]", "[[]]", "{}", "{a = 1}",
         "1979-05-27", "0x10", "1e999", "9" * 30, "'--seed'", "['--seed', 3]", '"\\u0000"', '"\\n"',
@@ -151,11 +150,11 @@ def recipe(around: Path) -> Target:
         nonlocal fed
         fed += 1
         path.write_bytes(content)
-        start, words = cli.read_recipe(str(path))
+        start, words = options.read_recipe(str(path))
         if fed % 100 == 0:
-            cli.parse(start, [str(path), *words])
+            options.parse(start, [str(path), *words])
 
-    return Target(draw, feed, (UsageError,))
+    return Target(draw, feed, (options.UsageError,))
 
 
 # --- Pictures ------------------------------------------------------------------------------------
