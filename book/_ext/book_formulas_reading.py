@@ -45,5 +45,5 @@ def put_in(expression: sp.Expr, **parts: sp.Expr) -> sp.Expr:
 
 PLACES = {
     "x_0": "x_0", "v": r"\mathrm v", "eps": r"\epsilon", "w_t": "w_t", "sigma": r"\sigma",
-    "x_t": "x_t", "c": "c", "mu": r"\mu_\theta(x_t, t)", "last": "T", "length": r"\mu",
+    "x_t": "x_t", "c": "c", "mu": r"\mu_\theta(x_t, t)", "length": r"\mu",
 }  # fmt: skip
