@@ -46,7 +46,6 @@ class Source:
     """One of the documents."""
 
     key: str
-    file: str
     kind: str
     title: str = ""
     author: str = ""

@@ -77,12 +77,11 @@ class ClaimSources(ClaimDirective):
     def run(self) -> list[nodes.Node]:
         """One row for each."""
         rows = [self.row(source) for source in sources_in(self.book)]
-        return [table(["", "File", "Document"], rows)]
+        return [table(["", "Document"], rows)]
 
     def row(self, source: Source) -> nodes.row:
         """One document."""
-        file = nodes.literal(source.file, source.file)
-        return row([source.key, file, self.text(described(source))])
+        return row([source.key, self.text(described(source))])
 
 
 class ClaimCounts(ClaimDirective):
@@ -205,6 +204,11 @@ def conditions(erratum: dict[str, Any]) -> str:
     return f"With {', '.join(said)}: " if said else "In numbers: "
 
 
+def stated(erratum: dict[str, Any]) -> list[str]:
+    """The statement as printed; then, if that cannot be worked out, the one that is."""
+    return list(dict.fromkeys([erratum.get("printed", erratum["wrong"]), erratum["wrong"]]))
+
+
 class ClaimErrata(ClaimDirective):
     """A block for each wrong claim: the formula, the counterexample, the correction, the proof."""
 
@@ -233,7 +237,7 @@ class ClaimErrata(ClaimDirective):
         parts = [
             nodes.paragraph("", "", nodes.strong("", "", link), *self.text(said)),
             self.paragraph(erratum["why"]),
-            formula(erratum.get("printed", erratum["wrong"]), "book-false"),
+            *self.statement(erratum),
             self.paragraph(f"{conditions(erratum)}{compared(wrong)}. {erratum.get('note', '')}"),
             self.paragraph(f"The right formula, {self.proof(erratum['proved_by'].split())}:"),
             formula(erratum["right"], "book-true"),
@@ -241,6 +245,14 @@ class ClaimErrata(ClaimDirective):
         ]
         anchor = f"why-{claim.anchor}"
         return nodes.container("", *parts, ids=[anchor], classes=["book-erratum"])
+
+    def statement(self, erratum: dict[str, Any]) -> Iterator[nodes.paragraph]:
+        """What is printed, and what is worked out for it."""
+        first, *second = stated(erratum)
+        yield formula(first, "book-false")
+        for numbers in second:
+            yield self.paragraph("Written so that both sides are numbers:")
+            yield formula(numbers, "book-false")
 
     def proof(self, labels: list[str]) -> str:
         """Which equations of the book settle the matter."""

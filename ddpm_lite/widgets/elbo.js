@@ -12,7 +12,7 @@ const KEYS = /** @type {const} */ (["mean", "deviation"]);
 const REACH = 4; // the bells are drawn from -4 to 4
 const DEPTH = 8; // and the bar shows the 8 nats below log p(x)
 const RATE = 0.05; // of a step of the climb
-const PAINT = { q: COLOURS[0], gap: COLOURS[1], exact: COLOURS[2] };
+const PAINT = { q: COLOURS[0], gap: COLOURS[1], exact: COLOURS[2], log_p: COLOURS[4] };
 
 // z is N(0, 1) and x given z is N(z, noise): everything is a formula.
 /** @param {Setting} setting */
@@ -94,7 +94,7 @@ function paintLaws(context, width, height, ink, state) {
   spot(context, x(state.mean + state.deviation), arm, 5, PAINT.q);
 }
 
-// The bar: filled up to the ELBO, hatched from there to log p(x).
+// The bar: filled up to the ELBO, hatched from there to log p(x), in the colours of fig-elbo-bar.
 /** @type {Paint<Setting>} */
 function paintBar(context, width, height, ink, state) {
   const { log_p, elbo, kl } = bound(state);
@@ -112,7 +112,10 @@ function paintBar(context, width, height, ink, state) {
   context.globalAlpha = 0.6;
   context.strokeRect(left, y(log_p), right - left, y(log_p - DEPTH) - y(log_p));
   context.restore();
-  line(context, [[left - 6, y(log_p)], [right + 8, y(log_p)]], ink, 2);
+  context.save();
+  context.setLineDash([6, 3]);
+  line(context, [[left - 6, y(log_p)], [right + 8, y(log_p)]], PAINT.log_p, 2);
+  context.restore();
   context.fillStyle = ink;
   letters(context, 12);
   context.fillText(`log p(x) = ${log_p.toFixed(2)}`, left - 6, y(log_p) - 8);

@@ -8,7 +8,7 @@ import counterexamples as ce
 import pytest
 import sympy as sp
 from book_claims import Place, claims_in, missing, places, places_in, slug_of
-from book_errata import compared, shown
+from book_errata import compared, shown, stated
 from book_tables import contents
 from small_book import SmallBook
 
@@ -73,6 +73,15 @@ def test_the_correction_is_proved_in_the_book(claim: str) -> None:
 def test_the_source_itself_is_read(claim: str) -> None:
     erratum = ERRATA[claim]
     assert read(erratum.get("printed", erratum["wrong"])) != read(erratum["right"])
+
+
+def test_a_statement_without_numbers_is_shown_with_the_one_that_has_them() -> None:
+    merged = stated(ERRATA["S0-65"])
+    assert [r"\sim" in one for one in merged] == [True, False]
+    assert merged[1].startswith(r"\operatorname{Var}")
+    assert {claim for claim in ERRATA if len(stated(ERRATA[claim])) == 2} == {
+        "S0-65", "S2-22", "S4-36"
+    }  # fmt: skip
 
 
 def test_numbers_known_from_elsewhere() -> None:
