@@ -92,7 +92,7 @@ INDICES = _scalars(
     i | i | index of a coordinate or a state
     j | j | index of a coordinate or a state
     k | k | index of a state in between; a power
-    s | s | a time step, running index of sums and products
+    s | s | a time step, running index of sums and products; the side of a picture, in pixels
     t | t | the time step, 1 to $T$
     T | T | the number of steps
     m | m | a number of steps
@@ -109,7 +109,7 @@ GAUSSIANS = [
         x | x | a value of a random variable; with a time index, the picture at that time
         y | y | another value
         z | z | a standard normal variable, or the standardised $x$
-        u | u | the argument of a characteristic function; the argument of a logarithm, positive
+        u | u | an argument, as of a logarithm; a clock: time or angle; where a variance lies
         \mu | \mu,\ \mu_i | mean
         a | a | a factor
         b | b | a shift
@@ -211,7 +211,7 @@ PROCESS = [
 POSTERIOR = [
     *_scalars(
         r"""
-        C | C,\ C_1,\ C_2 | terms or factors without the variable looked for
+        C | C,\ C_1,\ C_2 | terms or factors without the variable looked for; numbers of channels
         """,
     ),
     *_scalars(r"B | B | half of the linear coefficient of a square, a vector", form="vector"),
