@@ -92,7 +92,7 @@ INDICES = _scalars(
     i | i | index of a coordinate or a state
     j | j | index of a coordinate or a state
     k | k | index of a state in between; a power
-    s | s | a time step, running index of sums and products; the side of a picture, in pixels
+    s | s | a time step, running index of sums and products
     t | t | the time step, 1 to $T$
     T | T | the number of steps
     m | m | a number of steps
