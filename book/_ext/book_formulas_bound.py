@@ -33,7 +33,7 @@ def _terms(s: NoiseSchedule, x_0: Tensor) -> list[Tensor]:
 
 
 def terms_by(name: str) -> dict[str, Values]:
-    """The terms by the names that they have in a formula, such as C_{3}."""
+    """The terms by the names that they have in a formula, such as L_{3}."""
     terms = _terms(few(), PICTURES.double())
     return {f"{name}_{{{k}}}": float(term[0]) for k, term in enumerate(terms)}
 

@@ -55,12 +55,12 @@ EVALUATE = [
         "eq-eval-bits", lambda found: summed(side(found)),
         lambda s: torch.tensor([_likelihood().bits_per_dim], dtype=torch.float64),
         says=f"summed for $T={FEW}$, in float32", times=first,
-        given=lambda s: {"d": 2} | terms_by("C"), within=1e-5,
+        given=lambda s: {"d": 2} | terms_by(r"\mathcal{L}"), within=1e-5,
     ),
     Row(
         "evaluate.likelihood", "rate=total - distortion", "eq-eval-split",
         lambda found: summed(side(found)), _parts,
         says=f"summed for $T={FEW}$, in float32", times=first,
-        given=lambda s: terms_by("C"), within=1e-5,
+        given=lambda s: terms_by(r"\mathcal{L}"), within=1e-5,
     ),
 ]  # fmt: skip

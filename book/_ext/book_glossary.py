@@ -1,23 +1,37 @@
-"""The directive `term-list`: each term in bold at its first use in a chapter, with its sentence."""
+"""The directive `term-list`: each term in bold at its first use in a chapter, with its sentence.
+
+A word that means something else in a later chapter is named with that chapter's page:
+
+    ```{term-list}
+    :senses: score 09_sampling, convolution 09_sampling
+    ```
+"""
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 from book_tables import equation_link, reading_order
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+
+logger = logging.getLogger(__name__)
 
 ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z“\"(])")
 LONGEST = 4
 """Words in a term; a bold phrase of more is there for stress."""
-BACK = ("This ", "It ", "Its ", "Their ", "Such ", "Each ", "Nor ", "For that ", "If these ")
+BACK = (
+    *("This ", "It ", "Its ", "Their ", "Such ", "Each ", "Nor "),
+    *("That is ", "For that ", "If these "),
+)
 """Openings of a sentence that cannot be understood without the one before."""
 
 
@@ -28,10 +42,15 @@ class TermPlace(nodes.General, nodes.Element):
 class TermList(SphinxDirective):
     """Puts a placeholder, and has the page read in each build."""
 
+    option_spec: ClassVar = {"senses": directives.unchanged}
+
     def run(self) -> list[nodes.Node]:
-        """The placeholder alone."""
+        """The placeholder alone, with the pairs of a word and a page."""
         self.env.note_reread()
-        return [TermPlace("", nodes.math())]  # the formula has MathJax loaded on this page
+        pairs = self.options.get("senses", "").split(",")
+        senses = [pair.strip().rsplit(None, 1) for pair in pairs if pair.strip()]
+        # the formula has MathJax loaded on this page
+        return [TermPlace("", nodes.math(), senses=senses)]
 
 
 @dataclass(frozen=True)
@@ -62,10 +81,27 @@ def is_chapter(page: str) -> bool:
 
 
 def is_term(strong: nodes.strong) -> bool:
-    """Bold words in running text; a bold sentence is a heading of its paragraph."""
+    """Bold words in running text that is no answer, but not those that head a paragraph or item."""
     words = strong.astext().strip('"“” ')
     running = isinstance(strong.parent, nodes.paragraph) and not any(strong.findall(nodes.math))
-    return running and len(words.split()) <= LONGEST and not words.endswith((".", "?", "!", ":"))
+    if not running or opens_item(strong) or in_solution(strong):
+        return False
+    return len(words.split()) <= LONGEST and not words.endswith((".", "?", "!", ":"))
+
+
+def opens_item(strong: nodes.strong) -> bool:
+    """Whether it is the first that an item of a list says: a heading of the item."""
+    item = strong.parent.parent
+    before = strong.parent.children[: strong.parent.index(strong)]
+    first = isinstance(item, nodes.list_item) and item[0] is strong.parent
+    return first and not any(node.astext() for node in before)
+
+
+def in_solution(node: nodes.Node | None) -> bool:
+    """Whether it stands in the solution of an exercise."""
+    while node is not None and "solution" not in getattr(node, "attributes", {}).get("classes", ()):
+        node = node.parent
+    return node is not None
 
 
 def word_of(strong: nodes.strong, text: str) -> str:
@@ -99,19 +135,26 @@ def sentence_with(strong: nodes.strong) -> list[nodes.Node]:
     """A copy of the sentence around a term, without its citations.
 
     A sentence that leads over to an equation has that one's number, and so has one that speaks of
-    the equation before. A cell of a table is read together with its row.
+    the equation before. One that leads over to something else, which is not here, has the sentence
+    before it. A cell of a table is read together with its row.
     """
     if isinstance(strong.parent.parent, nodes.entry):
         return row_with(strong.parent.parent.parent)
     whole = list(sentences(strong.parent))
     place = next(i for i, s in enumerate(whole) if any(n is strong for n in s))
-    found, label = whole[place], ""
-    if found[0].astext().startswith(BACK):
+    found = whole[place]
+    end = found[-1].astext().rstrip()
+    leads = place == len(whole) - 1 and not end.endswith(".")
+    label = equation_beside(strong.parent, 1) if leads else ""
+    away = end.endswith(":") and not label
+    if away or found[0].astext().startswith(BACK):
         before = whole[place - 1] if place else last_sentence(strong.parent)
-        found = [*before, nodes.Text(" "), *found] if before else found
-        label = "" if before else equation_beside(strong.parent, -1)
-    if place == len(whole) - 1 and not found[-1].astext().rstrip().endswith("."):
-        label = equation_beside(strong.parent, 1)
+        if before and not before[0].astext()[:1].islower():
+            found = [*before, nodes.Text(" "), *found]
+        else:  # nothing, or the rest of a sentence with an equation in it
+            label = label or equation_beside(strong.parent, -1)
+    if away:
+        found = [*found[:-1], nodes.Text(end[:-1] + ".")]
     number = [nodes.Text(" "), equation_link(label, "")] if label else []
     return [*without_citations(found), *number]
 
@@ -133,7 +176,7 @@ def row_with(row: nodes.row) -> list[nodes.Node]:
 
 
 def without_citations(found: Iterable[nodes.Node]) -> list[nodes.Node]:
-    """Copies of nodes, and of the space before a citation nothing."""
+    """Copies of nodes, but not of citations in brackets, nor of the space before them."""
     kept: list[nodes.Node] = []
     for node in found:
         if not is_citation(node):
@@ -153,8 +196,9 @@ def equation_beside(node: nodes.Element, step: int) -> str:
 
 
 def is_citation(node: nodes.Node) -> bool:
-    """Whether a node refers to the bibliography."""
-    return isinstance(node, addnodes.pending_xref) and node["refdomain"] == "cite"
+    """Whether a node refers to the bibliography in brackets; authors are a part of the sentence."""
+    is_reference = isinstance(node, addnodes.pending_xref) and node["refdomain"] == "cite"
+    return is_reference and node.get("reftype") != "t"
 
 
 def read(app: Sphinx, doctree: nodes.document) -> None:
@@ -178,12 +222,19 @@ def merge(app: Sphinx, env: BuildEnvironment, docnames: set[str], other: BuildEn
     terms(env).update({name: terms(other)[name] for name in docnames if name in terms(other)})
 
 
-def first_uses(env: BuildEnvironment) -> dict[str, tuple[str, Term]]:
-    """Each term with the page that has it first."""
-    found: dict[str, tuple[str, Term]] = {}
+def uses(env: BuildEnvironment, senses: Iterable[list[str]]) -> dict[str, list[tuple[str, Term]]]:
+    """Each term with the page that has it first, and with those where it means something else."""
+    found: dict[str, list[tuple[str, Term]]] = {}
+    wanted = {(word.casefold(), page) for word, page in senses}
     for page in reading_order(env):
         for term in terms(env).get(page, []):
-            found.setdefault(term.word.casefold(), (page, term))
+            word = term.word.casefold()
+            sense = (word, PurePosixPath(page).name)
+            if word not in found or sense in wanted:
+                found.setdefault(word, []).append((page, term))
+            wanted.discard(sense)
+    for word, page in sorted(wanted):
+        logger.warning("the page %s has no term %s", page, word)
     return found
 
 
@@ -198,16 +249,19 @@ class FillTerms(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         """Fills each placeholder of the page."""
         for place in list(self.document.findall(TermPlace)):
-            found = first_uses(self.env)
-            items = [self.item(*found[word]) for word in sorted(found)]
+            found = uses(self.env, place["senses"])
+            items = [self.item(found[word]) for word in sorted(found)]
             place.replace_self(nodes.definition_list("", *items, classes=["book-terms"]))
 
-    def item(self, page: str, term: Term) -> nodes.definition_list_item:
-        """One term, its sentence and a link to it."""
-        sentence = [self.moved(node) for node in term.sentence]
-        words = nodes.paragraph("", "", *sentence, nodes.Text(" "), self.link(page, term))
-        definition = nodes.definition("", words)
-        return nodes.definition_list_item("", nodes.term("", term.word), definition)
+    def item(self, senses: list[tuple[str, Term]]) -> nodes.definition_list_item:
+        """One term, and for each sense its sentence and a link to it."""
+        definition = nodes.definition()
+        for page, term in senses:
+            sentence = [self.moved(node) for node in term.sentence]
+            link = self.link(page, term)
+            definition += nodes.paragraph("", "", *sentence, nodes.Text(" "), link)
+        name = nodes.term("", senses[0][1].word)
+        return nodes.definition_list_item("", name, definition)
 
     def moved(self, node: nodes.Node) -> nodes.Node:
         """The node as it has to be on this page."""
@@ -234,4 +288,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", read)
     app.connect("env-purge-doc", purge)
     app.connect("env-merge-info", merge)
-    return {"version": "1", "env_version": 2, "parallel_read_safe": True}
+    return {"version": "1", "env_version": 3, "parallel_read_safe": True}

@@ -109,7 +109,7 @@ GAUSSIANS = [
         x | x | a value of a random variable; with a time index, the picture at that time
         y | y | another value
         z | z | a standard normal variable, or the standardised $x$
-        u | u | the argument of a characteristic function; the argument of a logarithm, positive
+        u | u | an argument, as of a logarithm; a clock: time or angle; where a variance lies
         \mu | \mu,\ \mu_i | mean
         a | a | a factor
         b | b | a shift
@@ -211,7 +211,7 @@ PROCESS = [
 POSTERIOR = [
     *_scalars(
         r"""
-        C | C,\ C_1,\ C_2 | terms or factors without the variable looked for
+        C | C,\ C_1,\ C_2 | terms or factors without the variable looked for; numbers of channels
         """,
     ),
     *_scalars(r"B | B | half of the linear coefficient of a square, a vector", form="vector"),

@@ -1,4 +1,8 @@
-"""Where guidance acts, in the script that measures it."""
+"""Where guidance acts, in the script that measures it, and what chapter 13 reads from its file."""
+
+import json
+import math
+from typing import Any
 
 import guidance as script
 import pytest
@@ -34,3 +38,28 @@ def test_outside_of_its_part_the_network_speaks_alone(t: int) -> None:
     moved = denoiser(SCHEDULE, lambda x, t: 2 * strong(x, t) - weak(x, t), "v")(x, t)
     assert not torch.allclose(alone, moved)
     torch.testing.assert_close(walk(x, t), moved if t == 500 else alone)
+
+
+def row(guide: str, where: str, scale: float) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = json.loads(script.OUT.read_text())["rows"]
+    return next(r for r in rows if (r["guide"], r["where"], r["scale"]) == (guide, where, scale))
+
+
+def errors_between(one: dict[str, Any], other: dict[str, Any], name: str) -> float:
+    """By how many standard errors the first is larger."""
+    error = "share_se" if name == "recall" else f"{name}_se"
+    return float((one[name] - other[name]) / math.hypot(one[error], other[error]))
+
+
+def test_the_file_says_what_the_page_says() -> None:
+    bare, weak = row("no label", "nowhere", 1), row("no label", "everywhere", 1.3)
+    strong, middle = (row("no label", where, 2) for where in ("everywhere", "middle"))
+    small = {scale: row("small network", "everywhere", scale) for scale in (1.3, 2)}
+    assert errors_between(bare, strong, "recall") > 4  # at all times it costs
+    assert errors_between(bare, middle, "recall") < 2  # in the middle little
+    assert abs(errors_between(middle, weak, "frechet")) < 2
+    assert abs(errors_between(small[1.3], weak, "frechet")) < 2  # helps as much
+    assert errors_between(bare, small[1.3], "frechet") > 4
+    assert errors_between(small[2], bare, "frechet") > 4  # and does harm
+    alone = json.loads(script.OUT.read_text())["small_alone"]
+    assert alone["label_accuracy"] < 0.5  # "hardly draws a digit itself"

@@ -52,11 +52,10 @@ def nearer(a: dict[str, Any], b: dict[str, Any]) -> bool:
 def test_the_file_says_what_the_page_says() -> None:
     student, teacher = ({n: row(m, n) for n in script.STEPS[m]} for m in MODELS)
     assert nearer(student[1], teacher[2])
-    assert not nearer(teacher[4], student[1])
+    assert not nearer(teacher[4], student[1])  # worth several steps of the teacher's
     assert nearer(student[2], student[1])
-    assert not nearer(teacher[10], student[2])
-    assert teacher[4]["asked"] == 8
-    assert student[1]["recall"] < student[2]["recall"]
+    error = math.hypot(student[1]["share_se"], teacher[10]["share_se"])
+    assert teacher[10]["recall"] - student[1]["recall"] > 2 * error
 
 
 @pytest.mark.parametrize(("name", "guidance"), [("mnist", 1.3), ("mnist_one_step", 1.0)])

@@ -13,6 +13,7 @@ import yardsticks as script
 from packing import unpack
 
 from ddpm_lite.data import mnist
+from ddpm_lite.measured import ASSETS
 
 
 @cache
@@ -86,3 +87,14 @@ def test_the_label_saves_more_than_nothing_and_far_less_than_the_bound() -> None
     assert found["gain"] == pytest.approx(found["without"] - found["with"], abs=2e-4)
     assert found["gain"] > 5 * found["gain_se"] > 0
     assert found["gain"] < 0.02 * found["without"]
+
+
+def test_what_chapter_10_says_of_the_shipped_model_beside_them() -> None:
+    found = json.loads((ASSETS / "mnist_evaluation.json").read_text())
+    ours, coders = found["bits_per_dim"], committed()["coders"]
+    assert coders["gzip"] < ours + found["bits_per_dim_stderr"]  # "no better than gzip does"
+    assert coders["a table over four neighbours"] < 0.8 * ours  # "by far"
+    assert 0.17 < found["distortion"] / ours < 0.23  # "a fifth of all bits"
+    early = sum(found["terms"]["per_step"][1:40])  # each a time by itself
+    assert early > found["rate"] / 2  # "most of the rest"
+    assert found["frechet"] > 3 * found["frechet_floor"]  # "farther away than real ones"
