@@ -27,6 +27,7 @@ from ddpm_lite.symbolic.premises import hold
 from ddpm_lite.symbolic.reader import Claim, read_claims
 from ddpm_lite.symbolic.tokens import ReadError
 from ddpm_lite.symbolic.witnesses import Witness, WitnessError
+from ddpm_lite.symbolic.wording import in_words
 
 _RELATIONS = {
     sp.Eq: "=", sp.Ge: r"\ge", sp.Le: r"\le", sp.Gt: ">", sp.Lt: "<", sp.Ne: r"\ne",
@@ -56,12 +57,12 @@ class Disagreement:
 
     def __str__(self) -> str:
         what = "the page and the derivation" if self.sides[0] == "page" else "the two sides"
-        lines = [f"{what} differ", f"  {self.sides[0]}: {sp.latex(self.member)}"]
-        lines.append(f"  {self.sides[1]}: {sp.latex(self.wanted)}")
-        lines.append(f"  difference: {sp.latex(self.left)}")
+        lines = [f"{what} differ", f"  {self.sides[0]}: {in_words(self.member)}"]
+        lines.append(f"  {self.sides[1]}: {in_words(self.wanted)}")
+        lines.append(f"  difference: {in_words(self.left)}")
         if self.example:
             values, one, other = self.example
-            at = ", ".join(f"{sp.latex(k)} = {v}" for k, v in values.items())
+            at = ", ".join(f"{in_words(k)} = {v}" for k, v in values.items())
             one, other = sp.N(one, 6), sp.N(other, 6)
             lines.append(f"  at {at}: {self.sides[0]} {one}, {self.sides[1]} {other}")
         return "\n".join(lines)
@@ -463,7 +464,7 @@ def _not_yet(exercise: str, given: Expr, solution: Any, hint: str) -> str:
     at = ""
     if found:
         values, one, other = found
-        places = ", ".join(f"{sp.latex(k)} = {v}" for k, v in values.items())
+        places = ", ".join(f"{in_words(k)} = {v}" for k, v in values.items())
         at = f" At {places} yours gives {sp.N(one, 6)}, and it should be {sp.N(other, 6)}."
     return f"{exercise}: not yet.{at} {hint}".rstrip()
 
