@@ -205,7 +205,7 @@ def read_tensors(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[st
     if the system does not let it be read.
     """
     if not path.is_file():  # a pipe would be waited for
-        if os.path.lexists(path):
+        if path.exists():
             raise CheckpointError(f"{path}: not a readable checkpoint (no file)")
         raise DamagedError(f"{path}: not a readable checkpoint (no such file)")
     try:

@@ -75,8 +75,8 @@ def with_classes(model: ModelConfig, images: Images) -> ModelConfig:
 def train(arguments: Sequence[str]) -> None:
     """ddpm-lite train"""
     config = parse_train(arguments)
-    config = replace(config, run=after_restart(config.run))
     device = join_world()
+    config = replace(config, run=after_restart(config.run))
     check_folder(config.run)
     _warn_of_side(config.model)
     # one process a machine goes first, so that only one downloads

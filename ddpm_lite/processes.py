@@ -53,6 +53,14 @@ def restarts() -> int:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
+def launch() -> str:
+    """What started this process: of a `torchrun` the same at each restart, and of no other one.
+
+    Several may have been given one id, or none, so the number of its process belongs to it.
+    """
+    return f"{os.environ.get('TORCHELASTIC_RUN_ID')} {os.getppid()}"
+
+
 def leave_world() -> None:
     """Ends what `join_world` began, when all is done.
 

@@ -206,3 +206,24 @@ def test_a_process_that_dies_ends_all_with_one_line_and_a_restart_goes_on(tmp_pa
     assert (whole / WEIGHTS).exists()
     steps = re.findall(r'"step": (\d+)', (whole / METRICS).read_text())
     assert steps == ["50", "100", "150"]
+
+
+@pytest.mark.slow
+def test_a_restart_does_not_take_what_the_first_start_refused(tmp_path: Path) -> None:
+    """The folder is of another run: torchrun starts the refused one again, in vain."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / CHECKPOINT).write_bytes(b"another's")
+    words = ["--max-restarts=1", *training(pictures(tmp_path / "pictures"), folder)]
+    done = subprocess.run(
+        [*TORCHRUN[:-1], "--nproc-per-node=1", *words],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1
+    lines = re.findall(r"^ddpm-lite: .*", done.stderr, re.MULTILINE)
+    assert len(lines) == 2
+    assert all("already holds a run" in line for line in lines)
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"another's"]

@@ -32,6 +32,7 @@ from ddpm_lite.run import (
     Log,
     RunConfig,
     Stopped,
+    after_restart,
     check_folder,
     is_doubling,
     run,
@@ -467,6 +468,93 @@ def test_both_checkpoints_lie_where_a_link_leads(tmp_path: Path) -> None:
     run(trainer(), RunConfig(folder=tmp_path / "run", resume=True))
     assert (tmp_path / "run" / CHECKPOINT).is_symlink()
     assert read(tmp_path / "far" / "file")[1]["step"] == 12
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("damage", ["empty", "gone"])
+def test_the_one_before_is_found_where_a_link_leads(tmp_path: Path, damage: str) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / CHECKPOINT).symlink_to("../far/file")
+    two_checkpoints(tmp_path / "run")
+    (tmp_path / "far" / "file").unlink()
+    if damage == "empty":
+        (tmp_path / "far" / "file").touch()
+    assert "add --resume" in refusal(tmp_path / "run")
+    run(trainer(), RunConfig(folder=tmp_path / "run", resume=True))
+    assert (tmp_path / "run" / CHECKPOINT).is_symlink()
+    assert read(tmp_path / "far" / "file")[1]["step"] == 12
+
+
+# --- Started again by torchrun -------------------------------------------------------------------
+
+
+def started(monkeypatch: pytest.MonkeyPatch, by: str, restarts: int = 0) -> None:
+    """This process is one that a torchrun has started so many times again."""
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", by)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", str(restarts))
+
+
+def died(folder: Path, after: int) -> None:
+    """A run that an error has ended after so many steps."""
+    broken = trainer()
+    update = broken._update
+
+    def breaking() -> TrainState:
+        if broken.step == after:
+            raise RuntimeError("the GPU is gone")
+        return update()
+
+    broken._update = breaking  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="gone"):
+        run(broken, RunConfig(folder=folder, save_minutes=0 if after > 8 else 100))
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize(("after", "saved"), [(2, False), (6, False), (10, True)])
+def test_a_restart_goes_on_or_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, saved: bool
+) -> None:
+    started(monkeypatch, "one")
+    died(tmp_path, after)
+    assert (tmp_path / METRICS).exists() == (after > 4)
+    started(monkeypatch, "one", restarts=1)
+    config = after_restart(RunConfig(folder=tmp_path))
+    assert config.resume == saved
+    run(trainer(), config)
+    assert [line["step"] for line in lines_of(tmp_path)] == [4, 8, 12]
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("after", [6, 10])
+@pytest.mark.parametrize("other", ["id", "process", "no torchrun"])
+def test_a_restart_leaves_the_run_of_another_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, other: str
+) -> None:
+    if other != "no torchrun":
+        started(monkeypatch, "one")
+    died(tmp_path, after)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    if other == "process":  # two may be given the same id
+        monkeypatch.setattr(os, "getppid", lambda: 1)
+    started(monkeypatch, "two" if other == "id" else "one", restarts=1)
+    config = after_restart(RunConfig(folder=tmp_path))
+    assert not config.resume
+    with pytest.raises(TrainingError, match="already holds a run"):
+        run(trainer(), config)
+    assert before == {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+
+
+@pytest.mark.usefixtures("often")
+def test_a_restart_deletes_nothing_while_another_run_is_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(monkeypatch, "one")
+    died(tmp_path, 6)
+    started(monkeypatch, "one", restarts=1)
+    with locked(tmp_path), pytest.raises(TrainingError, match="another run is writing into"):
+        after_restart(RunConfig(folder=tmp_path))
+    assert [line["step"] for line in lines_of(tmp_path)] == [4]
 
 
 # --- One run a folder ----------------------------------------------------------------------------
