@@ -112,6 +112,11 @@ def _sum(number: int) -> int:
     return int(total)
 
 
+def anyone(says: bool) -> bool:
+    """Whether any process says so, in every process."""
+    return _sum(int(says)) > 0
+
+
 def agreed(decision: bool) -> bool:
     """The first process's decision, in every process."""
     if world()[1] == 1:

@@ -21,7 +21,7 @@ from ddpm_lite.diffusion import check_numbers
 from ddpm_lite.draw import DrawConfig, draw
 from ddpm_lite.lock import in_use, locked, sign, signature
 from ddpm_lite.pictures import save_grid
-from ddpm_lite.processes import agreed, all_or_none, launch, restarts, world
+from ddpm_lite.processes import agreed, all_or_none, anyone, launch, restarts, world
 from ddpm_lite.train import Trainer, TrainingError, TrainState
 
 METRICS = "metrics.jsonl"
@@ -137,7 +137,7 @@ def _train_and_save(trainer: Trainer, config: RunConfig) -> None:
 def _train(trainer: Trainer, config: RunConfig, log: "Log", asked: list[int]) -> None:
     saved = time.perf_counter()
     for state in trainer.steps():
-        stop = agreed(bool(asked))
+        stop = anyone(bool(asked))
         log.add(state, stop)
         if stop or state.step == trainer.config.steps:
             break  # what is left to be written comes after the loop
