@@ -1,6 +1,7 @@
 """A training and its folder: progress bar, metrics file, sample grids, checkpoints, resuming."""
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -365,10 +366,14 @@ class Log:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Adds a line to a file. Raises CheckpointError if it cannot be written."""
+    """Adds a line to a file, whole or not at all. Raises CheckpointError if that fails."""
+    content = f"{line}\n".encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            file.write(line + "\n")
+        with path.open("ab", buffering=0) as file:
+            end = file.tell()
+            if file.write(content) < len(content):  # what fits on the disk would spoil the next one
+                file.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written ({error.strerror})") from None

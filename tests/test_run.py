@@ -33,6 +33,7 @@ from ddpm_lite.run import (
     RunConfig,
     Stopped,
     after_restart,
+    append_line,
     check_folder,
     is_doubling,
     run,
@@ -233,6 +234,21 @@ def test_a_line_or_a_checkpoint_that_fails_is_told_and_the_training_goes_on(
     assert read(tmp_path / CHECKPOINT)[1]["step"] == 100
     assert "the disk is full" in caplog.text
     assert "no room for a line" in caplog.text
+
+
+def test_a_line_for_which_there_is_no_room_leaves_nothing(tmp_path: Path) -> None:
+    """The limit stands for the disk: what fits is written, and then no more."""
+    resource = pytest.importorskip("resource", reason="this system limits no file sizes")
+    path, limits = tmp_path / "new" / METRICS, resource.getrlimit(resource.RLIMIT_FSIZE)
+    append_line(path, '{"step": 50}')
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    try:
+        with pytest.raises(CheckpointError, match="cannot be written"):
+            append_line(path, '{"step": 100}')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    append_line(path, '{"step": 150}')
+    assert [line["step"] for line in lines_of(path.parent)] == [50, 150]
 
 
 def test_a_progress_bar_that_nobody_reads_costs_nothing(
