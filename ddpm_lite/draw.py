@@ -47,7 +47,8 @@ class DrawConfig:
     seed: int = 0
     """Of all noise."""
     batch_size: int = 256
-    """Images at a time. Each batch has its own noise: another size gives other images."""
+    """Images at a time. Each batch has its own noise: another size gives other images, and below
+    250 another estimate of bits/dim."""
     precision: Precision = "auto"
     """Numbers in the network: auto, float32 or bfloat16."""
 

@@ -56,7 +56,8 @@ def report(
         raise ValueError(f"2 real images are needed at least, not {len(real)}")
     figures: dict[str, Any] = {}
     if bound.likelihood_images:
-        figures |= _bits(model_likelihood(model, real, bound, config.seed))
+        size = min(250, config.batch_size)
+        figures |= _bits(model_likelihood(model, real, bound, config.seed, size))
     return figures | _judged(model, real, n, config, features)
 
 
@@ -80,14 +81,23 @@ def _judged(
 
 
 def model_likelihood(
-    model: DiffusionModel, real: Images, bound: LikelihoodConfig, seed: int = 0
+    model: DiffusionModel,
+    real: Images,
+    bound: LikelihoodConfig,
+    seed: int = 0,
+    batch_size: int = 250,
 ) -> Likelihood:
-    """The bound of random ones of the images under the unconditional model, in float32."""
+    """The bound of random ones of the images under the unconditional model, in float32.
+
+    Each batch draws its own times and noises: another size gives other ones.
+    """
     pixels = _random_images(real, bound.likelihood_images, seed).to(model.device)
     unlabelled = model.labelled(None, "float32")
     own: BoundVariance = "learned" if model.config.unet.learned_variance else "posterior"
     target, variance = model.config.target, bound.likelihood_variance or own
-    return likelihood(model.schedule, unlabelled, pixels, target, variance, seed=seed)
+    return likelihood(
+        model.schedule, unlabelled, pixels, target, variance, seed=seed, batch_size=batch_size
+    )
 
 
 def _random_images(real: Images, n: int, seed: int) -> Tensor:

@@ -276,7 +276,12 @@ def _step_of(line: bytes) -> int | None:
 def _draw_samples(trainer: Trainer, folder: Path) -> None:
     if trainer.rank > 0:
         return
-    config = DrawConfig(steps=min(20, trainer.schedule.T), precision=trainer.config.precision)
+    at_once = trainer.batches.batch_size // trainer.config.accumulate  # as many as fit in training
+    config = DrawConfig(
+        steps=min(20, trainer.schedule.T),
+        batch_size=min(64, at_once),
+        precision=trainer.config.precision,
+    )
     if not trainer.config.label_dropout:  # there is no unlabelled network that could guide
         config = replace(config, guidance_scale=1.0)
     with _going_on("no picture"):

@@ -114,6 +114,15 @@ def test_the_shipped_evaluation_can_be_measured_again() -> None:
     assert sum(abs(mean - other) > 4 * error for mean, error, other in told) <= 2
 
 
+@pytest.mark.parametrize(("asked", "seen"), [(4, {4, 3}), (256, {7})])
+def test_the_bound_takes_no_more_at_once_than_is_drawn_at_once(asked: int, seen: set[int]) -> None:
+    model, sizes = untrained(T=5, side=8), set[int]()
+    model.net.register_forward_hook(lambda net, inputs, output: sizes.add(len(inputs[0])))
+    real = Images(torch.zeros(7, 1, 8, 8, dtype=torch.uint8), torch.zeros(7).long(), ("x",))
+    report(model, real, 4, DrawConfig(batch_size=asked), LikelihoodConfig())
+    assert sizes == seen
+
+
 def test_a_learned_variance_is_taken_for_the_bound() -> None:
     """A new network says w = 1/2 everywhere: another bound than with beta tilde."""
     unet = UNetConfig(channels=(8, 8), groups=4, patch=4, learned_variance=True)

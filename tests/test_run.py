@@ -188,6 +188,22 @@ def test_pictures_are_drawn_without_guidance_where_there_is_none(
     assert scales[1] != 1.0
 
 
+@pytest.mark.parametrize(("size", "parts", "at_once"), [(8, 1, 8), (8, 4, 2), (128, 1, 64)])
+def test_a_picture_takes_no_more_at_once_than_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, parts: int, at_once: int
+) -> None:
+    sizes = []
+
+    def note(model: DiffusionModel, n: int, config: DrawConfig) -> torch.Tensor:
+        sizes.append((n, config.batch_size))
+        return torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+
+    monkeypatch.setattr(run_module, "draw", note)
+    options = config(steps=1, batch_size=size, accumulate=parts)
+    run(Trainer(MODEL, options, images(128), "cpu"), RunConfig(folder=tmp_path))
+    assert sizes == [(64, at_once)]
+
+
 def test_a_picture_that_fails_is_told_and_the_training_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
