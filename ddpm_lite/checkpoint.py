@@ -236,14 +236,46 @@ def _unchanged(tensors: Mapping[str, Tensor], header: Mapping[str, str], only: s
 
 def _metadata(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
     try:
-        metadata = json.loads(header["json"])
-        if not isinstance(metadata, dict):
+        metadata: dict[str, Any] = json.loads(header["json"])
+        if not _is_sound(metadata):
             raise TypeError
     except (KeyError, TypeError, ValueError, RecursionError):
         raise DamagedError(
             f"{path}: not a readable checkpoint (its description is missing or damaged)"
         ) from None
     return metadata
+
+
+PARTS: Mapping[str, type] = {
+    "step": int,
+    "train": dict,
+    "earlier": list,
+    "class_names": list,
+    "draw": dict,
+    "imported": dict,
+}
+"""What a description may hold. Who reads its "model" or its "data" looks at these."""
+
+
+def _is_sound(metadata: Any) -> bool:
+    """Whether the parts of a description are what they should be, so that nobody else has to ask.
+
+    `earlier` lists options of training, each with the step until which they were in force.
+    """
+    if not isinstance(metadata, dict):
+        return False
+    if any(type(metadata[k]) is not kind for k, kind in PARTS.items() if k in metadata):
+        return False
+    share = metadata.get("train", {}).get("holdout", 0.0)
+    return type(share) in (int, float) and all(map(_is_earlier, metadata.get("earlier", [])))
+
+
+def _is_earlier(part: Any) -> bool:
+    return (
+        isinstance(part, dict)
+        and type(part.get("until")) is int
+        and isinstance(part.get("train"), dict)
+    )
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

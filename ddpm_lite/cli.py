@@ -160,8 +160,7 @@ def _check_file(option: str, path: Path, suffix: str) -> None:
 
 def _warn_of_labels(metadata: Mapping[str, Any], config: DrawConfig) -> None:
     """Warns of a guidance by what the network has never been trained to say."""
-    options = metadata.get("train")
-    dropout = options.get("label_dropout") if isinstance(options, dict) else None
+    dropout = metadata.get("train", {}).get("label_dropout")
     if needs_label(metadata) and config.guidance_scale != 1:
         logger.warning(
             "the model was trained with --label-dropout 0, so it knows no images without a label, "
@@ -193,7 +192,7 @@ def _data_of(model: DiffusionModel, metadata: Mapping[str, Any]) -> str:
     names, colour = metadata.get("class_names"), model.config.unet.image_channels == 3
     if names == list(CIFAR10):
         return "cifar10"
-    if names == list(DIGITS) or not isinstance(names, list):
+    if names is None or names == list(DIGITS):
         return "coloured_mnist" if colour else "mnist"
     raise UsageError(
         f"say what real images it is to be compared with: --data, as its classes are "
@@ -204,9 +203,9 @@ def _data_of(model: DiffusionModel, metadata: Mapping[str, Any]) -> str:
 def _real_images(data: str, model: DiffusionModel, metadata: Mapping[str, Any]) -> Images:
     """Images that the model was not trained on: named test images, or a folder's held-out share."""
     images = load(data, False, model.config.side, model.config.unet.image_channels)
-    known, options = metadata.get("data"), metadata.get("train")
+    known = metadata.get("data")
     trained = known.get("sha256") if isinstance(known, dict) else None
-    share = options.get("holdout", 0.0) if isinstance(options, dict) else 0.0
+    share = metadata.get("train", {}).get("holdout", 0.0)
     seen, held = images.split(share)
     if trained is None or seen.digest != trained:
         return images  # not the folder that it was trained on
@@ -236,8 +235,7 @@ def export_model(arguments: Sequence[str]) -> None:
 
 def _drawing(model: str) -> Drawing:
     """How an imported model was drawn where it comes from; as we draw, for our own."""
-    imported = read(model_path(model), only="nothing")[1].get("imported")
-    known = imported if isinstance(imported, dict) else {}
+    known = read(model_path(model), only="nothing")[1].get("imported", {})
     variance: Variance = "beta" if known.get("variance") == "beta" else "posterior"
     return Drawing(variance, known.get("clip") is not False)
 
@@ -281,7 +279,7 @@ def info(arguments: Sequence[str]) -> None:
 
 def _history(metadata: Mapping[str, Any]) -> dict[str, str]:
     """The options that a model was trained with; others before a resume stand with their step."""
-    parts = metadata.get("earlier") or []
+    parts = metadata.get("earlier", [])
     earlier = {f"until step {part['until']}": json.dumps(part["train"]) for part in parts}
     if metadata.get("imported"):
         return {"imported": json.dumps(metadata["imported"])}

@@ -6,15 +6,13 @@ from typing import Any
 
 def class_names(metadata: Mapping[str, Any], classes: int) -> tuple[str, ...]:
     """The names of a model's classes in their order; their numbers where it holds no names."""
-    names = metadata.get("class_names")
-    known = [str(name) for name in names] if isinstance(names, list) else []
+    known = [str(name) for name in metadata.get("class_names", [])]
     return tuple(known[i] if i < len(known) else str(i) for i in range(classes))
 
 
 def needs_label(metadata: Mapping[str, Any]) -> bool:
     """Whether a model was never trained without its label, so that guidance asks it in vain."""
-    options = metadata.get("train")
-    return isinstance(options, dict) and options.get("label_dropout") == 0
+    return bool(metadata.get("train", {}).get("label_dropout") == 0)
 
 
 def class_number(label: str, names: Sequence[str]) -> int:

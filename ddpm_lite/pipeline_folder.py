@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ddpm_lite.checkpoint import CheckpointError, new_folder, read_tensors, write
 from ddpm_lite.export import ExportError
-from ddpm_lite.model import DiffusionModel, ModelConfig, checked_weights
+from ddpm_lite.model import DiffusionModel, ModelConfig, check_floats, checked_weights
 from ddpm_lite.translation import (
     VERSION,
     Drawing,
@@ -103,9 +103,7 @@ def _weights_file(folder: Path) -> Path:
 def _weights(config: ModelConfig, path: Path) -> dict[str, Tensor]:
     """The weights of a file of diffusers under our names, float32."""
     theirs, _ = read_tensors(path)
-    kinds = {str(weight.dtype) for weight in theirs.values() if not weight.is_floating_point()}
-    if kinds:
-        raise CheckpointError(f"{path}: holds weights that are {min(kinds)}, not floating point")
+    check_floats(theirs, path)
     try:
         ours = weights_from(config.unet, theirs)
     except ValueError as error:

@@ -224,7 +224,10 @@ def shifted(schedule: NoiseSchedule, factor: float) -> NoiseSchedule:
         raise ValueError(f"a schedule can be shifted by a factor above 0, not by {factor}")
     if factor == 1:
         return schedule  # not a bit of it changed
-    square = factor**2
+    try:
+        square = float(factor) ** 2
+    except OverflowError:
+        raise ValueError("a schedule cannot be shifted by so large a factor") from None
     whole = schedule.alpha_bar + square * schedule.one_minus_alpha_bar
     return NoiseSchedule(square * schedule.beta / whole)
 

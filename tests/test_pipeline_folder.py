@@ -293,6 +293,16 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
         _change(lambda w: w | {"conv_in.bias": torch.zeros(8, dtype=torch.int64)}),
         "torch.int64",
     ),
+    "numbers of one byte": (
+        f"unet/{WEIGHTS}",
+        _change(lambda w: w | {"conv_in.bias": torch.zeros(8).to(torch.float8_e4m3fn)}),
+        "torch.float8_e4m3fn",
+    ),
+    "complex numbers": (
+        f"unet/{WEIGHTS}",
+        _change(lambda w: w | {"conv_in.bias": torch.zeros(8, dtype=torch.complex64)}),
+        "torch.complex64",
+    ),
     "a giant": (
         "unet/config.json",
         lambda p: p.write_text(
