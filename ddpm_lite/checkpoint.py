@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -75,16 +75,17 @@ def replacing(path: Path, keep: str = "") -> Iterator[Path]:
     to is replaced. Raises CheckpointError if `path` cannot be written.
     """
     place = check_writable(path)
-    temporary = place.with_name(f".{place.name}.tmp")
+    temporary = _temporary(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)  # what a kill left, or a link that somebody laid there
+        temporary.touch()
+        mode = stat.S_IMODE((place if place.exists() else temporary).stat().st_mode)
         yield temporary
+        temporary.chmod(mode)  # safetensors makes a file that none but its owner may read
         _sync(temporary)
-        if place.exists():
-            shutil.copymode(place, temporary)
-            if keep:
-                place.replace(place.with_name(keep))
+        if keep and place.exists():
+            place.replace(place.with_name(keep))
         temporary.replace(place)
         _sync_names(place.parent)
     except (OSError, SafetensorError) as error:
@@ -92,6 +93,10 @@ def replacing(path: Path, keep: str = "") -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _temporary(place: Path) -> Path:
+    return place.with_name(f".{place.name}.tmp")
 
 
 def _not_written(path: Path, error: Exception) -> CheckpointError:
@@ -117,6 +122,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             yield folder
             for file in folder.rglob("*"):
                 if file.is_file():
+                    file.chmod(stat.S_IMODE(folder.stat().st_mode) & 0o666)  # see `replacing`
                     _sync(file)
             folder.replace(place)
         _sync_names(place.parent)
@@ -160,7 +166,8 @@ def check_writable(path: Path) -> Path:
     """Where a file of this name would lie, with links followed.
 
     Changes nothing, so that a long computation can ask before it starts. Raises CheckpointError if
-    something else than a file is there, or if the file or its folder may not be written.
+    something else than a file is there, if its name is too long, or if the file or its folder may
+    not be written: a file is replaced, which its folder must allow.
     """
     place = Path(os.path.realpath(path))
     folder = next(parent for parent in place.parents if os.path.lexists(parent))
@@ -170,11 +177,28 @@ def check_writable(path: Path) -> Path:
         reason = f"there is {reason}, which is not replaced"
     elif not folder.is_dir():
         reason = f"{folder} is not a folder"
-    elif not os.access(place if place.is_file() else folder, os.W_OK):
+    elif said := _said_of(_temporary(place)):
+        reason = said
+    elif any(
+        not os.access(path, mode)
+        for path, mode in ((folder, os.W_OK | os.X_OK), (place, os.W_OK))
+        if path.exists()
+    ):
         reason = "permission denied"
     if reason:
         raise CheckpointError(f"{path}: cannot be written ({reason}); choose another name")
     return place
+
+
+def _said_of(path: Path) -> str:
+    """What the system has against a name, such as its length; "" where it has nothing."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return _reason(error)
+    return ""
 
 
 def _reason(error: Exception) -> str:
