@@ -23,6 +23,10 @@ FORMAT = "ddpm_lite/1"
 """Written into every file; a file without it is refused."""
 
 
+LARGEST_TEXT = 2**24
+"""The most bytes of a recipe or a configuration; one with 100,000 betas has two million."""
+
+
 class CheckpointError(Exception):
     """A file that cannot be read or written; the text is one line."""
 
@@ -205,6 +209,21 @@ def _reason(error: Exception) -> str:
     """An error on one line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
+
+
+def read_text(path: Path) -> str:
+    """The text of a small file, in UTF-8.
+
+    Raises OSError if it cannot be read, and ValueError if it is no file, no text, or beyond what
+    any such file is.
+    """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ValueError("no file")
+    with path.open("rb") as file:
+        content = file.read(LARGEST_TEXT + 1)
+    if len(content) > LARGEST_TEXT:
+        raise ValueError("too large")
+    return content.decode()
 
 
 def read(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:

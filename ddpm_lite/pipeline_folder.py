@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ddpm_lite.checkpoint import CheckpointError, new_folder, read_tensors, write
+from ddpm_lite.checkpoint import CheckpointError, new_folder, read_tensors, read_text, write
 from ddpm_lite.export import ExportError
 from ddpm_lite.model import DiffusionModel, ModelConfig, check_floats, checked_weights
 from ddpm_lite.translation import (
@@ -76,7 +76,7 @@ def _place(folder: Path, part: str, name: str) -> Path:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_text(path))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError):

@@ -266,6 +266,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "no JSON": ("unet/config.json", _cut, "is no JSON"),
     "a list": ("unet/config.json", lambda p: p.write_text("[]"), "no configuration"),
     "deep": ("unet/config.json", lambda p: p.write_text("[" * 100_000), "is no JSON"),
+    "endless": ("unet/config.json", lambda p: p.write_text("[" + " " * 2**24), "is no JSON"),
     "bytes": ("unet/config.json", lambda p: p.write_bytes(b"\xff\xfe{"), "is no JSON"),
     "no weights": (f"unet/{WEIGHTS}", _remove, f"holds no {WEIGHTS}"),
     "cut": (f"unet/{WEIGHTS}", _cut, "truncated or foreign"),

@@ -205,7 +205,8 @@ def recipe(around: Path) -> Target:
     keys = [*sorted(options.options_of(options.Train())), "preset", "flpi", "", "a.b"]
     values = [
         "1", "-1", "nan", "inf", "true", "''", "'a'", "[]", "[1, 2]", "[[]]", "{}", "{a = 1}",
-        "1979-05-27", "0x10", "1e999", "9" * 30, "'--seed'", "['--seed', 3]", '"\\u0000"', '"\\n"',
+        "1979-05-27", "0x10", "1e999", "9" * 30, "0x" + "f" * 6000,
+        "'--seed'", "['--seed', 3]", '"\\u0000"', '"\\n"',
     ]  # fmt: skip
 
     def draw(chance: random.Random) -> bytes:
