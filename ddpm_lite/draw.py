@@ -21,6 +21,7 @@ from ddpm_lite.sample import (
     dpm_solver,
     initial_noise,
     last,
+    timesteps,
 )
 
 __all__ = ["DrawConfig", "draw", "own_config"]
@@ -74,6 +75,12 @@ def own_config(model: DiffusionModel) -> DrawConfig:
     if wrong:
         raise ValueError(f"the model asks to be drawn with an unusable {min(wrong)}")
     return DrawConfig(**model.wishes)
+
+
+def check_steps(config: DrawConfig, T: int) -> None:
+    """Raises ValueError for more steps than a model's T, before anything is drawn."""
+    if config.sampler != "ancestral":
+        timesteps(T, config.steps)
 
 
 def make_denoiser(model: DiffusionModel, label: Tensor | None, config: DrawConfig) -> Denoiser:

@@ -5,12 +5,14 @@ each is therefore returned with all three, and with the floor: the distance that
 images would have from the same reference.
 """
 
+import importlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -343,17 +345,22 @@ def inception_fid(images: Tensor | Path | str, reference: Tensor | None = None) 
     CIFAR-10 training set unless given. FID at N = 50,000 is what papers report; it grows as N
     falls. Raises EvaluationError without torch-fidelity, ValueError for another shape or type.
     """
-    if isinstance(images, Tensor) and (images.dtype != torch.uint8 or images.shape[1:2] != (3,)):
-        raise ValueError(f"images must be uint8 (N, 3, H, W), not {images.dtype} {images.shape}")
-    try:
-        import torch_fidelity
-    except ImportError:
-        raise EvaluationError(
-            "Inception FID needs torch-fidelity: pip install 'ddpm_lite[fid]'"
-        ) from None
+    torch_fidelity = check_inception(images)
     real = cifar10(train=True).pixels if reference is None else reference
     drawn = _Pixels(images.cpu()) if isinstance(images, Tensor) else str(images)
     metrics = torch_fidelity.calculate_metrics(
         input1=drawn, input2=_Pixels(real), fid=True, cuda=torch.cuda.is_available(), verbose=False
     )
     return float(metrics["frechet_inception_distance"])
+
+
+def check_inception(images: Tensor | Path | str) -> ModuleType:
+    """torch-fidelity, if it is there and takes such images. Raises what `inception_fid` does."""
+    if isinstance(images, Tensor) and (images.dtype != torch.uint8 or images.shape[1:2] != (3,)):
+        raise ValueError(f"images must be uint8 (N, 3, H, W), not {images.dtype} {images.shape}")
+    try:
+        return importlib.import_module("torch_fidelity")
+    except ImportError:
+        raise EvaluationError(
+            "Inception FID needs torch-fidelity: pip install 'ddpm_lite[fid]'"
+        ) from None
