@@ -50,9 +50,8 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     if not bool(a.isfinite().all() and b.isfinite().all()):
         raise ValueError("features must be finite; some of these are not")
     (mean_a, cov_a), (mean_b, cov_b) = _moments(a), _moments(b)
-    root = _square_root(cov_a)
-    product = torch.linalg.eigvalsh(root @ cov_b @ root)  # has the eigenvalues of S_a S_b
-    cross = product.clamp(min=0).sqrt().sum()
+    # the last trace: singular values of A B^T are the roots of the eigenvalues of A B^T B A^T
+    cross = torch.linalg.svdvals(_factor(a, cov_a) @ _factor(b, cov_b).T).sum()
     distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
     return float(distance.clamp(min=0))
 
@@ -63,8 +62,15 @@ def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
     return features.mean(0), torch.cov(features.T).reshape(features.shape[1], -1)
 
 
-def _square_root(covariance: Tensor) -> Tensor:
-    """The symmetric square root of a positive semi-definite matrix."""
+def _factor(features: Tensor, covariance: Tensor) -> Tensor:
+    """An F with F^T F = S: the centred rows themselves if they are few, else S^1/2.
+
+    Of few rows S has eigenvalues that are 0, but for rounding, whose roots are not small.
+    """
+    n, d = features.shape
+    if n <= d:
+        rows = features.cpu().double()
+        return (rows - rows.mean(0)) / math.sqrt(n - 1)
     values, vectors = torch.linalg.eigh(covariance)
     root: Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     return root
