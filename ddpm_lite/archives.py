@@ -5,7 +5,6 @@ Nothing here reads a pickle: opening somebody else's data cannot run their code.
 
 import gzip
 import io
-import tarfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -97,6 +96,9 @@ def read_idx(path: Path) -> Bytes:
         raise DataError(f"{path}: damaged ({error}); delete it, it is fetched again") from None
 
 
+_BLOCK = 512
+"""Bytes of a block of an archive."""
+
 _LARGEST = 2**28
 """The most bytes that a file is unpacked to; CIFAR-10's archive has 184 million."""
 
@@ -134,23 +136,27 @@ def read_cifar(path: Path, members: Sequence[str]) -> tuple[Bytes, Bytes]:
         found = _read_members(path, members)
         raw = b"".join(found[name] for name in members)
         records = np.frombuffer(raw, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
-    except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error) as error:
+    except (OSError, EOFError, KeyError, ValueError, zlib.error) as error:
         raise DataError(f"{path}: damaged ({error}); delete it, it is fetched again") from None
     return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
 
 
 def _read_members(path: Path, names: Sequence[str]) -> dict[str, bytes]:
-    """Files of an archive by their last name.
+    """Plain files of an archive by their last name; links and whatever else is in it are left out.
 
-    The archive is unpacked in memory first: sizes that its entries claim, and what they link to,
-    are then held against what is there.
+    An entry is a header of one block, with its name at 0, its size in octal digits at 124 and its
+    kind at 156, and then its content, filled up to whole blocks; a block of zeros ends them. What
+    Python's `tarfile` knows beside, such as headers about headers, can lead it astray.
     """
-    found = {}
-    with tarfile.open(fileobj=io.BytesIO(_unzipped(path)), mode="r:") as archive:
-        for member in archive:
-            name, file = Path(member.name).name, None
-            if name in names and member.isreg() and not member.issparse():
-                file = archive.extractfile(member)
-            if file is not None:
-                found[name] = file.read()
+    archive, found = io.BytesIO(_unzipped(path)), {}
+    while (header := archive.read(_BLOCK)).strip(b"\0"):
+        digits = header[124:136].strip(b" \0")
+        if len(header) < _BLOCK or not digits.isdigit():
+            raise ValueError("no entry of an archive")
+        name, size = header[:100].partition(b"\0")[0].decode(errors="replace"), int(digits, 8)
+        content = archive.read(-(-size // _BLOCK) * _BLOCK)[:size]
+        if len(content) < size:
+            raise ValueError("cut short")
+        if Path(name).name in names and header[156:157] in (b"0", b"\0"):
+            found[Path(name).name] = content
     return found

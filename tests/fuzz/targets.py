@@ -173,7 +173,7 @@ def cifar(around: Path) -> Target:
     path, names = around / "x.tar.gz", [f"d/data_batch_{i}.bin" for i in (1, 2)]
     record = bytes([3]) + bytes(3072)
     called = [*names, "d/other", "data_batch_1.bin", "", "pax"]
-    sizes = [3073, 0, 1, 6146, 2**31, 2**40, 8**11 - 1]
+    sizes = [3073, 0, 1, 6146, 2**31, 2**40, 8**11 - 1, -512, -1536]
     kinds = [b"0", b"0", b"\0", *(bytes([kind]) for kind in b"1235 7LKSxgX")]
     links = ["", *names, "data_batch_1.bin"]
     contents = [record, b"", record * 2, b"19 path=data_batch_2\n", b"9" * 40]
@@ -183,7 +183,8 @@ def cifar(around: Path) -> Target:
         if chance.random() < 0.5:
             return _maybe_zipped(changed(chance.choice([good, packed]), chance), chance)
         members = [tuple(map(chance.choice, choices)) for _ in range(chance.randrange(5))]
-        return _maybe_zipped(_tar(members), chance)
+        times = 2000 if chance.random() < 0.01 else 1
+        return _maybe_zipped(_tar(members * times), chance)
 
     good = _tar([(name, 3073, b"0", "", record) for name in names])
     packed = gzip.compress(good)
