@@ -24,32 +24,36 @@ CIFAR10 = (
 """The names of CIFAR-10's classes."""
 
 
-def _fashion_source(name: str, sha256: str) -> Source:
+def _fashion_source(name: str, size: int, sha256: str) -> Source:
     hosts = (
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
     )
-    return Source(f"fashion-mnist-{name}", sha256, tuple(f"{host}/{name}" for host in hosts))
+    return Source(f"fashion-mnist-{name}", size, sha256, tuple(f"{host}/{name}" for host in hosts))
 
 
 FASHION_FILES: Mapping[bool, tuple[Source, Source]] = {
     True: (
         _fashion_source(
             "train-images-idx3-ubyte.gz",
+            26_421_880,
             "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
         ),
         _fashion_source(
             "train-labels-idx1-ubyte.gz",
+            29_515,
             "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
         ),
     ),
     False: (
         _fashion_source(
             "t10k-images-idx3-ubyte.gz",
+            4_422_102,
             "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
         ),
         _fashion_source(
             "t10k-labels-idx1-ubyte.gz",
+            5_148,
             "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
     ),
@@ -58,6 +62,7 @@ FASHION_FILES: Mapping[bool, tuple[Source, Source]] = {
 
 CIFAR10_FILE = Source(
     "cifar-10-binary.tar.gz",
+    170_052_171,
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
     (
         "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pooch
 import pytest
+import requests
 import torch
 from complaint import fails
 from PIL import Image
@@ -309,7 +309,7 @@ def test_no_network(
         raise ConnectionError("no route")
 
     monkeypatch.setenv("DDPM_LITE_CACHE", str(tmp_path))
-    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", refuse)
+    monkeypatch.setattr(requests, "get", refuse)
     words = ["train", "cifar10", "--folder", str(tmp_path / "run")]
     assert "cifar-10-binary.tar.gz" in fails(words, capsys)
 
