@@ -17,7 +17,7 @@ import torch
 from mutations import changed
 from PIL import Image
 
-from ddpm_lite import archives, cli, draw, image_folder, labels, options
+from ddpm_lite import archives, cli, draw, image_folder, labels, options, translation
 from ddpm_lite.checkpoint import CheckpointError, read, write
 from ddpm_lite.data import DataError, Images
 from ddpm_lite.model import DiffusionModel, ModelConfig
@@ -67,7 +67,7 @@ def checkpoint(around: Path) -> Target:
     return Target(lambda r: changed(r.choice(seeds), r), feed, (CheckpointError,))
 
 
-OTHERS = (None, True, 3, 0.5, "a", [], [1], ["a"], [[1, 2], ["a", 3]], {}, {"a": 1})
+OTHERS = (None, True, 3, 10**400, 0.5, "a", [], [1], ["a"], [[1, 2], ["a", 3]], {}, {"a": 1})
 """Values of each type of JSON."""
 
 
@@ -133,6 +133,22 @@ def description(around: Path) -> Target:
 
     feed(metadata)  # else nothing is tried
     return Target(lambda r: _with_another(metadata, r), feed, (CheckpointError, ValueError))
+
+
+def pipeline(around: Path) -> Target:
+    """The configurations of a folder of diffusers, of which one value is of another type."""
+    config = ModelConfig(unet=UNetConfig(channels=(4, 8), groups=1, times_from=0), side=4, T=3)
+    theirs = {
+        "unet": translation.unet_to(config),
+        "scheduler": translation.scheduler_to(config, translation.Drawing()),
+    }
+
+    def feed(described: dict[str, Any]) -> None:
+        if all(isinstance(part, dict) for part in described.values()):  # as their reader asks
+            translation.model_from(described["unet"], described["scheduler"])
+
+    feed(theirs)
+    return Target(lambda r: _with_another(theirs, r), feed, (ValueError,))
 
 
 # --- Data sets -----------------------------------------------------------------------------------
@@ -347,4 +363,4 @@ def latex(around: Path) -> Target:
     return Target(draw, feed, (ReadError,))
 
 
-TARGETS = (checkpoint, description, idx, cifar, recipe, pictures, latex)
+TARGETS = (checkpoint, description, pipeline, idx, cifar, recipe, pictures, latex)
