@@ -31,7 +31,7 @@ from ddpm_lite.draw import DrawConfig, balanced_labels, draw, own_config
 from ddpm_lite.evaluate import EvaluationError
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
-from ddpm_lite.labels import class_names, class_number, listed, needs_label
+from ddpm_lite.labels import class_names, class_number, listed, needs_label, visible
 from ddpm_lite.model import DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.options import (
     Evaluate,
@@ -128,7 +128,7 @@ def sample(arguments: Sequence[str]) -> None:
         labels = torch.full((config.n,), number)
     images = draw(model, config.n, config.draw, labels, progress=True)
     save_grid(config.out, images)
-    drawn = "" if number is None else f" of class {number} {names[number]}"
+    drawn = "" if number is None else f" of class {number} {visible(names[number])}"
     print(f"{config.n} images{drawn} in {config.out}")
     if config.npz is not None:
         _write_npz(config.npz, images, labels)
@@ -369,7 +369,7 @@ def _foreseen(error: Exception, command: str) -> str | None:
 
 
 def _fail(reason: str, status: int) -> int:
-    print(f"ddpm-lite: {' '.join(reason.split())}", file=sys.stderr)
+    print(f"ddpm-lite: {visible(' '.join(reason.split()))}", file=sys.stderr)
     return status
 
 

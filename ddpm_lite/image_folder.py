@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 from tqdm import tqdm
 
 from ddpm_lite.images import Bytes, DataError, Images, reason
+from ddpm_lite.labels import visible
 
 __all__ = ["folder"]
 
@@ -148,7 +149,7 @@ def _tell_left_out(root: Path, others: list[Path], twice: list[Path], files: lis
         f"folders without images ({', '.join(sorted(empty, key=_natural))})" if empty else "",
     ]
     if any(said):
-        logger.warning("%s: left out %s", root, "; ".join(filter(None, said)))
+        logger.warning("%s: left out %s", root, visible("; ".join(filter(None, said))))
 
 
 def _listed(paths: Sequence[Path], root: Path) -> str:

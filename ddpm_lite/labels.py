@@ -26,6 +26,16 @@ def class_number(label: str, names: Sequence[str]) -> int:
 
 def listed(names: Sequence[str], most: int) -> str:
     """Class names with their numbers, on one line."""
-    shown = [f"{number} {name}" for number, name in enumerate(names[:most])]
+    shown = [f"{number} {visible(name)}" for number, name in enumerate(names[:most])]
     rest = [f"and {len(names) - most} more"] if len(names) > most else []
     return ", ".join(shown + rest) or "none"
+
+
+def visible(text: str) -> str:
+    """A text of somebody else's on one line: what cannot be printed is written as Python does.
+
+    A file's name may hold line ends, and codes that a terminal obeys.
+    """
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )

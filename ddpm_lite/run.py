@@ -20,6 +20,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from ddpm_lite.checkpoint import CheckpointError, DamagedError, check_writable, write_whole
 from ddpm_lite.diffusion import check_numbers
 from ddpm_lite.draw import DrawConfig, draw
+from ddpm_lite.labels import visible
 from ddpm_lite.lock import in_use, locked, sign, signature
 from ddpm_lite.pictures import save_grid
 from ddpm_lite.processes import agreed, all_or_none, anyone, launch, restarts, world
@@ -226,7 +227,7 @@ def _holds(path: Path) -> bool:
 def _resume(trainer: Trainer, folder: Path) -> None:
     notes, metrics = _take_up(trainer, folder), folder / METRICS
     for note in notes if trainer.rank == 0 else []:
-        logger.warning("resumed otherwise than it was begun: %s", note)
+        logger.warning("resumed otherwise than it was begun: %s", visible(note))
     with all_or_none():
         if trainer.rank == 0 and metrics.exists():
             write_whole(metrics, b"".join(_lines_until(metrics, trainer.step)))
