@@ -5,7 +5,6 @@ Nothing here reads a pickle: opening somebody else's data cannot run their code.
 
 import gzip
 import io
-import tarfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,32 +24,36 @@ CIFAR10 = (
 """The names of CIFAR-10's classes."""
 
 
-def _fashion_source(name: str, sha256: str) -> Source:
+def _fashion_source(name: str, size: int, sha256: str) -> Source:
     hosts = (
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
     )
-    return Source(f"fashion-mnist-{name}", sha256, tuple(f"{host}/{name}" for host in hosts))
+    return Source(f"fashion-mnist-{name}", size, sha256, tuple(f"{host}/{name}" for host in hosts))
 
 
 FASHION_FILES: Mapping[bool, tuple[Source, Source]] = {
     True: (
         _fashion_source(
             "train-images-idx3-ubyte.gz",
+            26_421_880,
             "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
         ),
         _fashion_source(
             "train-labels-idx1-ubyte.gz",
+            29_515,
             "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
         ),
     ),
     False: (
         _fashion_source(
             "t10k-images-idx3-ubyte.gz",
+            4_422_102,
             "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
         ),
         _fashion_source(
             "t10k-labels-idx1-ubyte.gz",
+            5_148,
             "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
     ),
@@ -59,6 +62,7 @@ FASHION_FILES: Mapping[bool, tuple[Source, Source]] = {
 
 CIFAR10_FILE = Source(
     "cifar-10-binary.tar.gz",
+    170_052_171,
     "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
     (
         "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
@@ -97,6 +101,9 @@ def read_idx(path: Path) -> Bytes:
         raise DataError(f"{path}: damaged ({error}); delete it, it is fetched again") from None
 
 
+_BLOCK = 512
+"""Bytes of a block of an archive."""
+
 _LARGEST = 2**28
 """The most bytes that a file is unpacked to; CIFAR-10's archive has 184 million."""
 
@@ -134,23 +141,27 @@ def read_cifar(path: Path, members: Sequence[str]) -> tuple[Bytes, Bytes]:
         found = _read_members(path, members)
         raw = b"".join(found[name] for name in members)
         records = np.frombuffer(raw, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
-    except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error) as error:
+    except (OSError, EOFError, KeyError, ValueError, zlib.error) as error:
         raise DataError(f"{path}: damaged ({error}); delete it, it is fetched again") from None
     return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
 
 
 def _read_members(path: Path, names: Sequence[str]) -> dict[str, bytes]:
-    """Files of an archive by their last name.
+    """Plain files of an archive by their last name; links and whatever else is in it are left out.
 
-    The archive is unpacked in memory first: sizes that its entries claim, and what they link to,
-    are then held against what is there.
+    An entry is a header of one block, with its name at 0, its size in octal digits at 124 and its
+    kind at 156, and then its content, filled up to whole blocks; a block of zeros ends them. What
+    Python's `tarfile` knows beside, such as headers about headers, can lead it astray.
     """
-    found = {}
-    with tarfile.open(fileobj=io.BytesIO(_unzipped(path)), mode="r:") as archive:
-        for member in archive:
-            name, file = Path(member.name).name, None
-            if name in names and member.isreg() and not member.issparse():
-                file = archive.extractfile(member)
-            if file is not None:
-                found[name] = file.read()
+    archive, found = io.BytesIO(_unzipped(path)), {}
+    while (header := archive.read(_BLOCK)).strip(b"\0"):
+        digits = header[124:136].strip(b" \0")
+        if len(header) < _BLOCK or not digits.isdigit():
+            raise ValueError("no entry of an archive")
+        name, size = header[:100].partition(b"\0")[0].decode(errors="replace"), int(digits, 8)
+        content = archive.read(-(-size // _BLOCK) * _BLOCK)[:size]
+        if len(content) < size:
+            raise ValueError("cut short")
+        if Path(name).name in names and header[156:157] in (b"0", b"\0"):
+            found[Path(name).name] = content
     return found

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +21,10 @@ from torch import Tensor
 
 FORMAT = "ddpm_lite/1"
 """Written into every file; a file without it is refused."""
+
+
+LARGEST_TEXT = 2**24
+"""The most bytes of a recipe or a configuration; one with 100,000 betas has two million."""
 
 
 class CheckpointError(Exception):
@@ -75,16 +79,17 @@ def replacing(path: Path, keep: str = "") -> Iterator[Path]:
     to is replaced. Raises CheckpointError if `path` cannot be written.
     """
     place = check_writable(path)
-    temporary = place.with_name(f".{place.name}.tmp")
+    temporary = _temporary(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)  # what a kill left, or a link that somebody laid there
+        temporary.touch()
+        mode = stat.S_IMODE((place if place.exists() else temporary).stat().st_mode)
         yield temporary
+        temporary.chmod(mode)  # safetensors makes a file that none but its owner may read
         _sync(temporary)
-        if place.exists():
-            shutil.copymode(place, temporary)
-            if keep:
-                place.replace(place.with_name(keep))
+        if keep and place.exists():
+            place.replace(place.with_name(keep))
         temporary.replace(place)
         _sync_names(place.parent)
     except (OSError, SafetensorError) as error:
@@ -92,6 +97,10 @@ def replacing(path: Path, keep: str = "") -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _temporary(place: Path) -> Path:
+    return place.with_name(f".{place.name}.tmp")
 
 
 def _not_written(path: Path, error: Exception) -> CheckpointError:
@@ -117,6 +126,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             yield folder
             for file in folder.rglob("*"):
                 if file.is_file():
+                    file.chmod(stat.S_IMODE(folder.stat().st_mode) & 0o666)  # see `replacing`
                     _sync(file)
             folder.replace(place)
         _sync_names(place.parent)
@@ -160,7 +170,8 @@ def check_writable(path: Path) -> Path:
     """Where a file of this name would lie, with links followed.
 
     Changes nothing, so that a long computation can ask before it starts. Raises CheckpointError if
-    something else than a file is there, or if the file or its folder may not be written.
+    something else than a file is there, if its name is too long, or if the file or its folder may
+    not be written: a file is replaced, which its folder must allow.
     """
     place = Path(os.path.realpath(path))
     folder = next(parent for parent in place.parents if os.path.lexists(parent))
@@ -170,17 +181,49 @@ def check_writable(path: Path) -> Path:
         reason = f"there is {reason}, which is not replaced"
     elif not folder.is_dir():
         reason = f"{folder} is not a folder"
-    elif not os.access(place if place.is_file() else folder, os.W_OK):
+    elif said := _said_of(_temporary(place)):
+        reason = said
+    elif any(
+        not os.access(path, mode)
+        for path, mode in ((folder, os.W_OK | os.X_OK), (place, os.W_OK))
+        if path.exists()
+    ):
         reason = "permission denied"
     if reason:
         raise CheckpointError(f"{path}: cannot be written ({reason}); choose another name")
     return place
 
 
+def _said_of(path: Path) -> str:
+    """What the system has against a name, such as its length; "" where it has nothing."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return _reason(error)
+    return ""
+
+
 def _reason(error: Exception) -> str:
     """An error on one line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
+
+
+def read_text(path: Path) -> str:
+    """The text of a small file, in UTF-8.
+
+    Raises OSError if it cannot be read, and ValueError if it is no file, no text, or beyond what
+    any such file is.
+    """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ValueError("no file")
+    with path.open("rb") as file:
+        content = file.read(LARGEST_TEXT + 1)
+    if len(content) > LARGEST_TEXT:
+        raise ValueError("too large")
+    return content.decode()
 
 
 def read(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -205,7 +248,7 @@ def read_tensors(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[st
     if the system does not let it be read.
     """
     if not path.is_file():  # a pipe would be waited for
-        if os.path.lexists(path):
+        if path.exists():
             raise CheckpointError(f"{path}: not a readable checkpoint (no file)")
         raise DamagedError(f"{path}: not a readable checkpoint (no such file)")
     try:
@@ -236,14 +279,46 @@ def _unchanged(tensors: Mapping[str, Tensor], header: Mapping[str, str], only: s
 
 def _metadata(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
     try:
-        metadata = json.loads(header["json"])
-        if not isinstance(metadata, dict):
+        metadata: dict[str, Any] = json.loads(header["json"])
+        if not _is_sound(metadata):
             raise TypeError
     except (KeyError, TypeError, ValueError, RecursionError):
         raise DamagedError(
             f"{path}: not a readable checkpoint (its description is missing or damaged)"
         ) from None
     return metadata
+
+
+PARTS: Mapping[str, type] = {
+    "step": int,
+    "train": dict,
+    "earlier": list,
+    "class_names": list,
+    "draw": dict,
+    "imported": dict,
+}
+"""What a description may hold. Who reads its "model" or its "data" looks at these."""
+
+
+def _is_sound(metadata: Any) -> bool:
+    """Whether the parts of a description are what they should be, so that nobody else has to ask.
+
+    `earlier` lists options of training, each with the step until which they were in force.
+    """
+    if not isinstance(metadata, dict):
+        return False
+    if any(type(metadata[k]) is not kind for k, kind in PARTS.items() if k in metadata):
+        return False
+    share = metadata.get("train", {}).get("holdout", 0.0)
+    return type(share) in (int, float) and all(map(_is_earlier, metadata.get("earlier", [])))
+
+
+def _is_earlier(part: Any) -> bool:
+    return (
+        isinstance(part, dict)
+        and type(part.get("until")) is int
+        and isinstance(part.get("train"), dict)
+    )
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -31,7 +31,7 @@ from ddpm_lite.draw import DrawConfig, balanced_labels, draw, own_config
 from ddpm_lite.evaluate import EvaluationError
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
-from ddpm_lite.labels import class_names, class_number, listed, needs_label
+from ddpm_lite.labels import class_names, class_number, listed, needs_label, visible
 from ddpm_lite.model import DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.options import (
     Evaluate,
@@ -75,8 +75,8 @@ def with_classes(model: ModelConfig, images: Images) -> ModelConfig:
 def train(arguments: Sequence[str]) -> None:
     """ddpm-lite train"""
     config = parse_train(arguments)
-    config = replace(config, run=after_restart(config.run))
     device = join_world()
+    config = replace(config, run=after_restart(config.run))
     check_folder(config.run)
     _warn_of_side(config.model)
     # one process a machine goes first, so that only one downloads
@@ -128,7 +128,7 @@ def sample(arguments: Sequence[str]) -> None:
         labels = torch.full((config.n,), number)
     images = draw(model, config.n, config.draw, labels, progress=True)
     save_grid(config.out, images)
-    drawn = "" if number is None else f" of class {number} {names[number]}"
+    drawn = "" if number is None else f" of class {number} {visible(names[number])}"
     print(f"{config.n} images{drawn} in {config.out}")
     if config.npz is not None:
         _write_npz(config.npz, images, labels)
@@ -160,8 +160,7 @@ def _check_file(option: str, path: Path, suffix: str) -> None:
 
 def _warn_of_labels(metadata: Mapping[str, Any], config: DrawConfig) -> None:
     """Warns of a guidance by what the network has never been trained to say."""
-    options = metadata.get("train")
-    dropout = options.get("label_dropout") if isinstance(options, dict) else None
+    dropout = metadata.get("train", {}).get("label_dropout")
     if needs_label(metadata) and config.guidance_scale != 1:
         logger.warning(
             "the model was trained with --label-dropout 0, so it knows no images without a label, "
@@ -193,7 +192,7 @@ def _data_of(model: DiffusionModel, metadata: Mapping[str, Any]) -> str:
     names, colour = metadata.get("class_names"), model.config.unet.image_channels == 3
     if names == list(CIFAR10):
         return "cifar10"
-    if names == list(DIGITS) or not isinstance(names, list):
+    if names is None or names == list(DIGITS):
         return "coloured_mnist" if colour else "mnist"
     raise UsageError(
         f"say what real images it is to be compared with: --data, as its classes are "
@@ -204,9 +203,9 @@ def _data_of(model: DiffusionModel, metadata: Mapping[str, Any]) -> str:
 def _real_images(data: str, model: DiffusionModel, metadata: Mapping[str, Any]) -> Images:
     """Images that the model was not trained on: named test images, or a folder's held-out share."""
     images = load(data, False, model.config.side, model.config.unet.image_channels)
-    known, options = metadata.get("data"), metadata.get("train")
+    known = metadata.get("data")
     trained = known.get("sha256") if isinstance(known, dict) else None
-    share = options.get("holdout", 0.0) if isinstance(options, dict) else 0.0
+    share = metadata.get("train", {}).get("holdout", 0.0)
     seen, held = images.split(share)
     if trained is None or seen.digest != trained:
         return images  # not the folder that it was trained on
@@ -236,8 +235,7 @@ def export_model(arguments: Sequence[str]) -> None:
 
 def _drawing(model: str) -> Drawing:
     """How an imported model was drawn where it comes from; as we draw, for our own."""
-    imported = read(model_path(model), only="nothing")[1].get("imported")
-    known = imported if isinstance(imported, dict) else {}
+    known = read(model_path(model), only="nothing")[1].get("imported", {})
     variance: Variance = "beta" if known.get("variance") == "beta" else "posterior"
     return Drawing(variance, known.get("clip") is not False)
 
@@ -281,7 +279,7 @@ def info(arguments: Sequence[str]) -> None:
 
 def _history(metadata: Mapping[str, Any]) -> dict[str, str]:
     """The options that a model was trained with; others before a resume stand with their step."""
-    parts = metadata.get("earlier") or []
+    parts = metadata.get("earlier", [])
     earlier = {f"until step {part['until']}": json.dumps(part["train"]) for part in parts}
     if metadata.get("imported"):
         return {"imported": json.dumps(metadata["imported"])}
@@ -371,7 +369,7 @@ def _foreseen(error: Exception, command: str) -> str | None:
 
 
 def _fail(reason: str, status: int) -> int:
-    print(f"ddpm-lite: {' '.join(reason.split())}", file=sys.stderr)
+    print(f"ddpm-lite: {visible(' '.join(reason.split()))}", file=sys.stderr)
     return status
 
 

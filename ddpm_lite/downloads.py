@@ -1,19 +1,31 @@
 """Files from the net, kept in a cache: what is there has the right SHA-256, or is not there."""
 
+import hashlib
 import os
+import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
+import requests
+from tqdm import tqdm
 
 from ddpm_lite.images import DataError, reason
+
+SILENCE, PATIENCE = 30.0, 3600.0
+"""Seconds that a host may say nothing, and that a whole file may take."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file to fetch: its name in the cache, its SHA-256, where it is to be had, best first."""
+    """A file to fetch: its name in the cache, its bytes, their SHA-256, and where it is to be had.
+
+    The best address comes first.
+    """
 
     name: str
+    size: int
     sha256: str
     addresses: tuple[str, ...]
 
@@ -26,20 +38,55 @@ def cache_folder() -> Path:
 def fetch(source: Source) -> Path:
     """The file in the cache, downloaded if it is not there whole.
 
-    pooch writes to a temporary file and renames it once the SHA-256 is right: what has been cut
-    short is never taken for good. Raises DataError if no address gives the right bytes.
+    What comes is kept in memory, and written under its name in one step once its SHA-256 is right:
+    what has been cut short is never taken for good, and a kill leaves nothing. Raises DataError if
+    no address gives the right bytes.
     """
-    cache, tried = cache_folder(), []
+    place, tried = cache_folder() / source.name, []
     for address in source.addresses:
         try:
-            get = pooch.HTTPDownloader(progressbar=True)
-            known = f"sha256:{source.sha256}"
-            return Path(pooch.retrieve(address, known, source.name, cache, downloader=get))
-        except (OSError, ValueError) as error:  # the errors of requests are OSErrors
+            if not (place.is_file() and _digest(place) == source.sha256):
+                _keep(_download(address, source), place)
+            return place
+        except (OSError, ValueError) as error:
             tried.append(f"{address} ({reason(error)})")
-    place = cache / source.name
     state = "the one in the cache is damaged and it" if place.exists() else "it"
     raise DataError(
         f"{source.name}: {state} could not be downloaded from {' or '.join(tried)}; look at the "
         f"network, or put it there by hand as {place} (DDPM_LITE_CACHE names another folder)"
     )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _download(address: str, source: Source) -> bytearray:
+    """The file as an address gives it, which may go on for ever, or stop for ever.
+
+    Raises ValueError if it is another one, and the errors of requests, which are OSErrors.
+    """
+    content, end = bytearray(), time.monotonic() + PATIENCE
+    bar = tqdm(total=source.size, desc=source.name, unit="B", unit_scale=True, leave=False)
+    with bar, requests.get(address, stream=True, timeout=SILENCE) as answer:
+        answer.raise_for_status()
+        for part in answer.iter_content(1024):
+            content += part
+            bar.update(len(part))
+            if len(content) > source.size:
+                break
+            if time.monotonic() > end:
+                raise TimeoutError
+    if hashlib.sha256(content).hexdigest() != source.sha256:
+        raise ValueError("wrong hash")
+    return content
+
+
+def _keep(content: bytearray, place: Path) -> None:
+    """Writes a file into the cache; another process may write the same one at the same time."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent) as folder:
+        file = Path(folder) / place.name
+        file.write_bytes(content)
+        file.replace(place)

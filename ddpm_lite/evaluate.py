@@ -5,12 +5,14 @@ each is therefore returned with all three, and with the floor: the distance that
 images would have from the same reference.
 """
 
+import importlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -48,9 +50,8 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     if not bool(a.isfinite().all() and b.isfinite().all()):
         raise ValueError("features must be finite; some of these are not")
     (mean_a, cov_a), (mean_b, cov_b) = _moments(a), _moments(b)
-    root = _square_root(cov_a)
-    product = torch.linalg.eigvalsh(root @ cov_b @ root)  # has the eigenvalues of S_a S_b
-    cross = product.clamp(min=0).sqrt().sum()
+    # the last trace: singular values of A B^T are the roots of the eigenvalues of A B^T B A^T
+    cross = torch.linalg.svdvals(_factor(a, cov_a) @ _factor(b, cov_b).T).sum()
     distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
     return float(distance.clamp(min=0))
 
@@ -61,8 +62,15 @@ def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
     return features.mean(0), torch.cov(features.T).reshape(features.shape[1], -1)
 
 
-def _square_root(covariance: Tensor) -> Tensor:
-    """The symmetric square root of a positive semi-definite matrix."""
+def _factor(features: Tensor, covariance: Tensor) -> Tensor:
+    """An F with F^T F = S: the centred rows themselves if they are few, else S^1/2.
+
+    Of few rows S has eigenvalues that are 0, but for rounding, whose roots are not small.
+    """
+    n, d = features.shape
+    if n <= d:
+        rows = features.cpu().double()
+        return (rows - rows.mean(0)) / math.sqrt(n - 1)
     values, vectors = torch.linalg.eigh(covariance)
     root: Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     return root
@@ -343,17 +351,22 @@ def inception_fid(images: Tensor | Path | str, reference: Tensor | None = None) 
     CIFAR-10 training set unless given. FID at N = 50,000 is what papers report; it grows as N
     falls. Raises EvaluationError without torch-fidelity, ValueError for another shape or type.
     """
-    if isinstance(images, Tensor) and (images.dtype != torch.uint8 or images.shape[1:2] != (3,)):
-        raise ValueError(f"images must be uint8 (N, 3, H, W), not {images.dtype} {images.shape}")
-    try:
-        import torch_fidelity
-    except ImportError:
-        raise EvaluationError(
-            "Inception FID needs torch-fidelity: pip install 'ddpm_lite[fid]'"
-        ) from None
+    torch_fidelity = check_inception(images)
     real = cifar10(train=True).pixels if reference is None else reference
     drawn = _Pixels(images.cpu()) if isinstance(images, Tensor) else str(images)
     metrics = torch_fidelity.calculate_metrics(
         input1=drawn, input2=_Pixels(real), fid=True, cuda=torch.cuda.is_available(), verbose=False
     )
     return float(metrics["frechet_inception_distance"])
+
+
+def check_inception(images: Tensor | Path | str) -> ModuleType:
+    """torch-fidelity, if it is there and takes such images. Raises what `inception_fid` does."""
+    if isinstance(images, Tensor) and (images.dtype != torch.uint8 or images.shape[1:2] != (3,)):
+        raise ValueError(f"images must be uint8 (N, 3, H, W), not {images.dtype} {images.shape}")
+    try:
+        return importlib.import_module("torch_fidelity")
+    except ImportError:
+        raise EvaluationError(
+            "Inception FID needs torch-fidelity: pip install 'ddpm_lite[fid]'"
+        ) from None

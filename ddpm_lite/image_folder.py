@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 from tqdm import tqdm
 
 from ddpm_lite.images import Bytes, DataError, Images, reason
+from ddpm_lite.labels import visible
 
 __all__ = ["folder"]
 
@@ -148,7 +149,7 @@ def _tell_left_out(root: Path, others: list[Path], twice: list[Path], files: lis
         f"folders without images ({', '.join(sorted(empty, key=_natural))})" if empty else "",
     ]
     if any(said):
-        logger.warning("%s: left out %s", root, "; ".join(filter(None, said)))
+        logger.warning("%s: left out %s", root, visible("; ".join(filter(None, said))))
 
 
 def _listed(paths: Sequence[Path], root: Path) -> str:
@@ -171,8 +172,8 @@ def _read_image(file: Path, side: int, channels: int) -> Bytes:
             _check_claim(file, image)
             if image.mode[0] in "IF":  # Pillow would cut these off at 255
                 raise DataError(f"{file}: more than 8 bits a channel; save it with 8, or remove it")
-            profile = image.info.get("icc_profile")
-            flat = _in_srgb(_on_white(_upright(image)), profile)
+            profile, grey = image.info.get("icc_profile"), Image.getmodebase(image.mode) == "L"
+            flat = _in_srgb(_on_white(_upright(image)), profile, grey)
         square = ImageOps.fit(
             flat.convert("L" if channels == 1 else "RGB"), (side, side), Image.Resampling.LANCZOS
         )
@@ -247,14 +248,17 @@ _MODES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}
 """Pillow's modes for the colour spaces of ICC profiles."""
 
 
-def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """The image with the colours of sRGB, from those of its ICC profile; without one it is sRGB."""
+def _in_srgb(image: Image.Image, profile: bytes | None, grey: bool) -> Image.Image:
+    """The image with the colours of sRGB, from those of its ICC profile; without one it is sRGB.
+
+    So it is with a profile that is not made for such pixels. `grey` says whether they were grey.
+    """
     if not profile:
         return image
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         mode = _MODES[source.profile.xcolor_space]
-        if (mode == "CMYK") != (image.mode == "CMYK"):
+        if (mode == "CMYK") != (image.mode == "CMYK") or (mode == "L" and not grey):
             return image
         srgb = ImageCms.createProfile("sRGB")
         moved = ImageCms.profileToProfile(image.convert(mode), source, srgb, outputMode="RGB")

@@ -6,15 +6,13 @@ from typing import Any
 
 def class_names(metadata: Mapping[str, Any], classes: int) -> tuple[str, ...]:
     """The names of a model's classes in their order; their numbers where it holds no names."""
-    names = metadata.get("class_names")
-    known = [str(name) for name in names] if isinstance(names, list) else []
+    known = [str(name) for name in metadata.get("class_names", [])]
     return tuple(known[i] if i < len(known) else str(i) for i in range(classes))
 
 
 def needs_label(metadata: Mapping[str, Any]) -> bool:
     """Whether a model was never trained without its label, so that guidance asks it in vain."""
-    options = metadata.get("train")
-    return isinstance(options, dict) and options.get("label_dropout") == 0
+    return bool(metadata.get("train", {}).get("label_dropout") == 0)
 
 
 def class_number(label: str, names: Sequence[str]) -> int:
@@ -28,6 +26,16 @@ def class_number(label: str, names: Sequence[str]) -> int:
 
 def listed(names: Sequence[str], most: int) -> str:
     """Class names with their numbers, on one line."""
-    shown = [f"{number} {name}" for number, name in enumerate(names[:most])]
+    shown = [f"{number} {visible(name)}" for number, name in enumerate(names[:most])]
     rest = [f"and {len(names) - most} more"] if len(names) > most else []
     return ", ".join(shown + rest) or "none"
+
+
+def visible(text: str) -> str:
+    """A text of somebody else's on one line: what cannot be printed is written as Python does.
+
+    A file's name may hold line ends, and codes that a terminal obeys.
+    """
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )

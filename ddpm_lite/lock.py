@@ -19,7 +19,10 @@ except ImportError:
     fcntl = None
 
 LOCK = ".lock"
-"""An empty file in the folder, which stays; that it is there means nothing."""
+"""A file in the folder, which stays; that it is there means nothing.
+
+It says what started the run (`launch`).
+"""
 
 logger = logging.getLogger("ddpm_lite")
 
@@ -44,10 +47,27 @@ def locked(folder: Path) -> Iterator[bool]:
             folder.mkdir(parents=True, exist_ok=True)
             file = opened.enter_context((folder / LOCK).open("ab"))
         except OSError as error:
-            raise CheckpointError(
-                f"{folder / LOCK}: cannot be written ({error.strerror})"
-            ) from None
+            raise _not_written(folder, error) from None
         yield fcntl is None or _lock(file, fcntl.LOCK_EX)
+
+
+def sign(folder: Path, name: str) -> None:
+    """Writes into the lock's file who has it. Raises CheckpointError if that cannot be written."""
+    try:
+        (folder / LOCK).write_text(name, encoding="utf-8")
+    except OSError as error:
+        raise _not_written(folder, error) from None
+
+
+def _not_written(folder: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(f"{folder / LOCK}: cannot be written ({error.strerror})")
+
+
+def signature(folder: Path) -> str:
+    """Who had the lock last, as far as it signed."""
+    with contextlib.suppress(OSError, ValueError):
+        return (folder / LOCK).read_text(encoding="utf-8")
+    return ""
 
 
 def _lock(file: Any, kind: int) -> bool:

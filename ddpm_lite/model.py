@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,6 +20,9 @@ from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 
 __all__ = ["DiffusionModel", "ModelConfig"]
 
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""The types that weights may be stored in; smaller ones have scales beside them."""
 
 Precision = Literal["auto", "float32", "bfloat16"]
 """`auto` is bfloat16 where the machine computes in it, else float32."""
@@ -69,17 +72,32 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ModelConfig":
         """The inverse of `to_dict`. Raises ValueError for unknown or unusable entries."""
-        unet: dict[str, Any] = dict(values.get("unet", {}))
-        _refuse_unknown(unet, UNetConfig)
-        _refuse_unknown(values, cls)
+        own = _entries(values, cls)
+        unet = _entries(own.pop("unet", {}), UNetConfig)
         shape: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in unet.items()}
-        return cls(**{**values, "unet": UNetConfig(**shape)})
+        return cls(**own, unet=UNetConfig(**shape))
 
 
-def _refuse_unknown(values: Mapping[str, Any], kind: type) -> None:
-    unknown = set(values) - {f.name for f in fields(kind)}
-    if unknown:
+def _entries(values: Any, kind: type) -> dict[str, Any]:
+    """The same entries, if a dataclass has them and they are of the types of its defaults."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{kind.__name__} is no object")
+    defaults = {f.name: f.default for f in fields(kind)}
+    if unknown := set(values) - set(defaults):
         raise ValueError(f"unknown entries {sorted(unknown)} for {kind.__name__}")
+    for name, value in values.items():
+        if not _is_like(value, defaults[name]):
+            raise ValueError(f"{name} of {kind.__name__} is of another type")
+    return dict(values)
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether a value from JSON is of a default's type; a field without one is looked at later."""
+    if isinstance(default, tuple):
+        return isinstance(value, list | tuple) and all(type(each) is int for each in value)
+    if isinstance(default, float):
+        return type(value) in (int, float)
+    return default is MISSING or type(value) is type(default)
 
 
 @dataclass(frozen=True)
@@ -106,15 +124,15 @@ class DiffusionModel:
         try:
             config = ModelConfig.from_dict(metadata["model"])
             schedule = config.build_schedule()
-            wishes = dict(metadata.get("draw", {}))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (KeyError, ValueError) as error:
             raise CheckpointError(f"{path}: its model cannot be built: {error}") from None
         weights = {k.removeprefix("ema."): v for k, v in tensors.items()}
         weights = checked_weights(_sizeless_net(config.unet), weights, path)
         net = new_net(config.unet)
         net.load_state_dict(weights)
         net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(net.eval().requires_grad_(False), config, schedule, wishes)
+        net.eval().requires_grad_(False)
+        return cls(net, config, schedule, metadata.get("draw", {}))
 
     @property
     def device(self) -> torch.device:
@@ -176,7 +194,8 @@ def checked_weights(
 ) -> dict[str, Tensor]:
     """The weights in the network's types. It is not changed.
 
-    Raises CheckpointError if a name or a shape differs, or if a weight is NaN or infinite.
+    Raises CheckpointError if a name or a shape differs, if a weight is NaN or infinite, and as
+    `check_floats` does where a type differs.
     """
     wanted = net.state_dict()
     wrong = {k for k in wanted if k not in weights or weights[k].shape != wanted[k].shape}
@@ -186,6 +205,7 @@ def checked_weights(
             f"{path}: holds a network of another shape ({len(wrong)} of {len(wanted)} tensors "
             f"differ, {min(wrong)} first); use the configuration that it was trained with"
         )
+    check_floats({k: v for k, v in weights.items() if v.dtype != wanted[k].dtype}, path)
     damaged = [k for k, v in weights.items() if not bool(v.isfinite().all())]
     if damaged:
         raise CheckpointError(
@@ -193,6 +213,14 @@ def checked_weights(
             f"tensors, {min(damaged)} first): the training that wrote it went wrong"
         )
     return {k: v.to(wanted[k].dtype) for k, v in weights.items()}
+
+
+def check_floats(weights: Mapping[str, Tensor], path: Path | str) -> None:
+    """Raises CheckpointError for numbers that float32 does not stand for, or has not in full."""
+    kinds = {str(v.dtype) for v in weights.values() if v.dtype not in FLOATS}
+    if kinds:
+        names = ", ".join(str(kind).removeprefix("torch.") for kind in FLOATS)
+        raise CheckpointError(f"{path}: holds numbers that are {min(kinds)}, not one of {names}")
 
 
 def best_device() -> torch.device:

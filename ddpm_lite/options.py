@@ -7,6 +7,7 @@ sense raise a UsageError.
 
 import contextlib
 import io
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
+from ddpm_lite.checkpoint import read_text
 from ddpm_lite.draw import DrawConfig
 from ddpm_lite.model import ModelConfig
 from ddpm_lite.report import Features, LikelihoodConfig
@@ -128,7 +130,7 @@ def parse(default: Command, arguments: Sequence[str]) -> Command:
     Raises UsageError with tyro's complaint as one line, and for an empty word, which as a path
     would mean the current folder.
     """
-    if "" in arguments or any(word.endswith("=") for word in arguments):
+    if any(_EMPTY.fullmatch(word) for word in arguments):
         raise UsageError("an option is empty: leave it out, or give it a value")
     complaint, kind = io.StringIO(), type(default)
     try:
@@ -140,6 +142,9 @@ def parse(default: Command, arguments: Sequence[str]) -> Command:
         if not stop.code:
             raise
         raise UsageError(_one_line(complaint.getvalue())) from None
+
+
+_EMPTY = re.compile("(--[^=]*=)?")
 
 
 def _one_line(box: str) -> str:
@@ -168,18 +173,17 @@ def read_recipe(name: str) -> tuple[Train, list[str]]:
     """
     path = RECIPES / f"{name}.toml" if "." not in name and "/" not in name else Path(name)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"recipe {name}: {error}; there are {', '.join(recipe_names())}") from None
-    preset = values.pop("preset", "mnist")
-    if not isinstance(preset, str) or preset not in PRESETS:
-        raise UsageError(f"recipe {name}: preset {preset!r} is not one of {', '.join(PRESETS)}")
-    run = RunConfig(folder=Path("runs") / path.stem)
-    start = Train(recipe=name, model=ModelConfig(unet=PRESETS[preset]), run=run)
-    known = options_of(start)
+    preset, run = values.pop("preset", "mnist"), RunConfig(folder=Path("runs") / path.stem)
     try:
+        if not isinstance(preset, str) or preset not in PRESETS:
+            raise UsageError(f"preset {preset!r} is not one of {', '.join(PRESETS)}")
+        start = Train(recipe=name, model=ModelConfig(unet=PRESETS[preset]), run=run)
+        known = options_of(start)
         words = [word for key, value in values.items() for word in _option(known, key, value)]
-    except UsageError as error:
+    except (UsageError, ValueError) as error:  # Python writes no number of thousands of digits
         raise UsageError(f"recipe {name}: {error}") from None
     return start, words
 
@@ -194,7 +198,10 @@ def _option(known: Mapping[str, Any], key: str, value: Any) -> list[str]:
         raise UsageError(f"{key} = {value!r}, but it {wanted} true or false")
     if isinstance(value, bool):
         return [] if value == default else [f"--{name}" if value else f"--no-{name}"]
-    return [f"--{name}", *(str(v) for v in (value if isinstance(value, list) else [value]))]
+    parts = value if isinstance(value, list) else [value]
+    if any(isinstance(part, str) and part.startswith("-") for part in parts):
+        raise UsageError(f"{key} = {value!r}, but a text that begins with - would be an option")
+    return [f"--{name}", *map(str, parts)]
 
 
 def recipe_names() -> list[str]:

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ddpm_lite.checkpoint import CheckpointError, new_folder, read_tensors, write
+from ddpm_lite.checkpoint import CheckpointError, new_folder, read_tensors, read_text, write
 from ddpm_lite.export import ExportError
-from ddpm_lite.model import DiffusionModel, ModelConfig, checked_weights
+from ddpm_lite.model import DiffusionModel, ModelConfig, check_floats, checked_weights
 from ddpm_lite.translation import (
     VERSION,
     Drawing,
@@ -76,7 +76,7 @@ def _place(folder: Path, part: str, name: str) -> Path:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_text(path))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError):
@@ -103,9 +103,7 @@ def _weights_file(folder: Path) -> Path:
 def _weights(config: ModelConfig, path: Path) -> dict[str, Tensor]:
     """The weights of a file of diffusers under our names, float32."""
     theirs, _ = read_tensors(path)
-    kinds = {str(weight.dtype) for weight in theirs.values() if not weight.is_floating_point()}
-    if kinds:
-        raise CheckpointError(f"{path}: holds weights that are {min(kinds)}, not floating point")
+    check_floats(theirs, path)
     try:
         ours = weights_from(config.unet, theirs)
     except ValueError as error:

@@ -27,6 +27,15 @@ def precision_recall(drawn: Tensor, real: Tensor, k: int = NEIGHBOURS) -> tuple[
 def _share_among(points: Tensor, others: Tensor, k: int, part: int = 1000) -> float:
     """The share of points (n, d) that lie among the others (m, d), in parts to save memory."""
     # the nearest of all is each one itself
-    reach = [torch.cdist(some, others).kthvalue(k + 1).values for some in others.split(part)]
-    inside = [(torch.cdist(some, others) <= torch.cat(reach)).any(1) for some in points.split(part)]
+    reach = [_distances(some, others).kthvalue(k + 1).values for some in others.split(part)]
+    inside = [(_distances(some, others) <= torch.cat(reach)).any(1) for some in points.split(part)]
     return float(torch.cat(inside).double().mean())
+
+
+def _distances(some: Tensor, others: Tensor) -> Tensor:
+    """All of them, (n, m), from differences.
+
+    As |a|^2 + |b|^2 - 2ab they are five times as fast, and rounded away where a and b are nearly
+    equal; then equal ones are not at distance 0 either.
+    """
+    return torch.cdist(some, others, compute_mode="donot_use_mm_for_euclid_dist")

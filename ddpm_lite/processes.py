@@ -53,6 +53,14 @@ def restarts() -> int:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
+def launch() -> str:
+    """What started this process: of a `torchrun` the same at each restart, and of no other one.
+
+    Several may have been given one id, or none, so the number of its process belongs to it.
+    """
+    return f"{os.environ.get('TORCHELASTIC_RUN_ID')} {os.getppid()}"
+
+
 def leave_world() -> None:
     """Ends what `join_world` began, when all is done.
 
@@ -102,6 +110,11 @@ def _sum(number: int) -> int:
     total = torch.tensor(number, device="cpu")
     dist.all_reduce(total)
     return int(total)
+
+
+def anyone(says: bool) -> bool:
+    """Whether any process says so, in every process."""
+    return _sum(int(says)) > 0
 
 
 def agreed(decision: bool) -> bool:

@@ -8,9 +8,16 @@ from torch import Tensor
 
 from ddpm_lite.data import Images
 from ddpm_lite.diffusion import BoundVariance
-from ddpm_lite.draw import DrawConfig, balanced_labels, draw
-from ddpm_lite.evaluate import Likelihood, SampleQuality, inception_fid, likelihood, sample_quality
-from ddpm_lite.judges import find_judge
+from ddpm_lite.draw import DrawConfig, balanced_labels, check_steps, draw
+from ddpm_lite.evaluate import (
+    Likelihood,
+    SampleQuality,
+    check_inception,
+    inception_fid,
+    likelihood,
+    sample_quality,
+)
+from ddpm_lite.judges import Judge, find_judge
 from ddpm_lite.model import DiffusionModel
 
 Features = Literal["own", "inception"]
@@ -45,28 +52,36 @@ def report(
     `real` are images that the model was not trained on. Drawn images are judged where a classifier
     for such images comes with the package (`find_judge`); "inception" takes the usual FID from the
     real images instead. Raises ValueError if the real images are not of the model's shape, if they
-    are too few, or for n outside 2..60,000; EvaluationError without torch-fidelity.
+    are too few, for n outside 2..60,000 and for more steps than the model has, and EvaluationError
+    without torch-fidelity; all that before anything is computed.
     """
     shape = tuple(real.pixels.shape[1:])
     if shape != model.config.image_shape:
         raise ValueError(f"the model draws {model.config.image_shape}, the data hold {shape}")
     if not 2 <= n <= 60_000:
         raise ValueError(f"--n must lie in 2..60000, not {n}")
-    if len(real) < 2:
-        raise ValueError(f"2 real images are needed at least, not {len(real)}")
+    judge = find_judge(real) if features == "own" else None
+    if features == "inception":
+        check_inception(real.pixels)
+    least = 4 if judge else 2  # a floor parts them into two samples
+    if len(real) < least:
+        raise ValueError(f"{least} real images are needed at least, not {len(real)}")
+    if judge or features == "inception":
+        check_steps(config, model.config.T)
     figures: dict[str, Any] = {}
     if bound.likelihood_images:
-        figures |= _bits(model_likelihood(model, real, bound, config.seed))
-    return figures | _judged(model, real, n, config, features)
+        size = min(250, config.batch_size)
+        figures |= _bits(model_likelihood(model, real, bound, config.seed, size))
+    if judge is None and features == "own":
+        reason = "no classifier for such images comes with the package"
+        return figures | {"frechet": None, "reason": reason}
+    return figures | _judged(model, real, n, config, judge)
 
 
 def _judged(
-    model: DiffusionModel, real: Images, n: int, config: DrawConfig, features: Features
+    model: DiffusionModel, real: Images, n: int, config: DrawConfig, judge: Judge | None
 ) -> dict[str, Any]:
-    """What drawn images are worth; nothing where nobody can tell."""
-    judge = find_judge(real) if features == "own" else None
-    if features == "own" and judge is None:
-        return {"frechet": None, "reason": "no classifier for such images comes with the package"}
+    """What drawn images are worth to a judge, or to Inception without one."""
     classes = model.config.unet.classes
     labels = balanced_labels(n, classes)
     images = draw(model, n, config, labels, progress=True)
@@ -80,14 +95,23 @@ def _judged(
 
 
 def model_likelihood(
-    model: DiffusionModel, real: Images, bound: LikelihoodConfig, seed: int = 0
+    model: DiffusionModel,
+    real: Images,
+    bound: LikelihoodConfig,
+    seed: int = 0,
+    batch_size: int = 250,
 ) -> Likelihood:
-    """The bound of random ones of the images under the unconditional model, in float32."""
+    """The bound of random ones of the images under the unconditional model, in float32.
+
+    Each batch draws its own times and noises: another size gives other ones.
+    """
     pixels = _random_images(real, bound.likelihood_images, seed).to(model.device)
     unlabelled = model.labelled(None, "float32")
     own: BoundVariance = "learned" if model.config.unet.learned_variance else "posterior"
     target, variance = model.config.target, bound.likelihood_variance or own
-    return likelihood(model.schedule, unlabelled, pixels, target, variance, seed=seed)
+    return likelihood(
+        model.schedule, unlabelled, pixels, target, variance, seed=seed, batch_size=batch_size
+    )
 
 
 def _random_images(real: Images, n: int, seed: int) -> Tensor:

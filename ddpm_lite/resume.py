@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ddpm_lite.checkpoint import CheckpointError, read
 from ddpm_lite.data import Images
-from ddpm_lite.model import ModelConfig, checked_weights
+from ddpm_lite.model import ModelConfig, check_floats, checked_weights
 from ddpm_lite.unet import UNet
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -58,17 +58,18 @@ def read_training(path: Path, wanted: Wanted) -> SavedTraining:
     step: int = metadata["step"]
     if not (weights and average and batches) or (step > 0 and not moments):
         raise CheckpointError(f"{path}: holds weights only, not a training to resume")
+    check_floats(moments, path)
     try:
         _check_moments(moments, wanted.net)
         epoch, seen = _place(batches, wanted)
         torch.Generator().set_state(epoch.clone())
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{path}: cannot be resumed: {reason}") from None
     return SavedTraining(
         step=step,
         options=metadata["train"],
-        earlier=metadata.get("earlier") or [],
+        earlier=metadata.get("earlier", []),
         weights=checked_weights(wanted.net, weights, path),
         average=checked_weights(wanted.net, average, path),
         moments=moments,
@@ -89,8 +90,7 @@ def _check_metadata(path: Path, metadata: Mapping[str, Any], wanted: Wanted) -> 
             f"{path}: holds a model of another configuration; resume it with its own"
         )
     _check_data(path, metadata, wanted.images)
-    step = metadata.get("step")
-    if not isinstance(metadata.get("train"), dict) or not isinstance(step, int) or step < 0:
+    if "train" not in metadata or metadata.get("step", -1) < 0:
         raise CheckpointError(f"{path}: does not say how it was trained, or for how many steps")
 
 
@@ -98,7 +98,7 @@ def _model(metadata: Mapping[str, Any]) -> ModelConfig | None:
     """The configuration in a checkpoint, which may be older than some of its fields."""
     try:
         return ModelConfig.from_dict(metadata["model"])
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (KeyError, ValueError):
         return None
 
 

@@ -1,6 +1,7 @@
 """A training and its folder: progress bar, metrics file, sample grids, checkpoints, resuming."""
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -19,9 +20,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from ddpm_lite.checkpoint import CheckpointError, DamagedError, check_writable, write_whole
 from ddpm_lite.diffusion import check_numbers
 from ddpm_lite.draw import DrawConfig, draw
-from ddpm_lite.lock import in_use, locked
+from ddpm_lite.labels import visible
+from ddpm_lite.lock import in_use, locked, sign, signature
 from ddpm_lite.pictures import save_grid
-from ddpm_lite.processes import agreed, all_or_none, restarts, world
+from ddpm_lite.processes import agreed, all_or_none, anyone, launch, restarts, world
 from ddpm_lite.train import Trainer, TrainingError, TrainState
 
 METRICS = "metrics.jsonl"
@@ -86,6 +88,9 @@ def run(trainer: Trainer, config: RunConfig) -> Path:
     check_folder(config)
     with _alone(config.folder):
         _check_files(config)  # once more: a run may have ended in between
+        with all_or_none():
+            if world()[0] == 0:
+                sign(config.folder, launch())
         if config.resume:
             _resume(trainer, config.folder)
         with _telling_what_is_kept(config.folder):
@@ -134,7 +139,7 @@ def _train_and_save(trainer: Trainer, config: RunConfig) -> None:
 def _train(trainer: Trainer, config: RunConfig, log: "Log", asked: list[int]) -> None:
     saved = time.perf_counter()
     for state in trainer.steps():
-        stop = agreed(bool(asked))
+        stop = anyone(bool(asked))
         log.add(state, stop)
         if stop or state.step == trainer.config.steps:
             break  # what is left to be written comes after the loop
@@ -159,13 +164,18 @@ def is_doubling(step: int) -> bool:
 def after_restart(config: RunConfig) -> RunConfig:
     """What a run does that `torchrun` has started again: it goes on from what it had saved.
 
-    Where it had saved nothing yet, it begins anew.
+    Where it had saved nothing yet, it begins anew. If this `torchrun` began no run in the folder,
+    what lies there is of another one, and is left for `check_folder` to refuse. Raises
+    TrainingError if another run is at work there.
     """
-    if restarts() == 0:
+    folder = config.folder
+    if restarts() == 0 or not agreed(signature(folder) == launch()):
         return config
-    if _holds(config.folder / CHECKPOINT) or _holds(config.folder / BEFORE):
+    if any(agreed(_holds(path)) for path in (folder / CHECKPOINT, before_in(folder))):
         return replace(config, resume=True)
-    (config.folder / METRICS).unlink(missing_ok=True)
+    with _alone(folder), all_or_none():
+        if world()[0] == 0:
+            (folder / METRICS).unlink(missing_ok=True)
     return config
 
 
@@ -183,10 +193,12 @@ def check_folder(config: RunConfig) -> None:
 
 
 def _check_files(config: RunConfig) -> None:
-    names, folder = (CHECKPOINT, BEFORE, WEIGHTS, METRICS), config.folder
+    folder = config.folder
+    checkpoints = (folder / CHECKPOINT, before_in(folder))
+    paths = (*checkpoints, folder / WEIGHTS, folder / METRICS)
     # the first process looks for all: it may write before the others have looked
-    held = [name for name in names if agreed(_holds(folder / name))]
-    saved = CHECKPOINT in held or BEFORE in held
+    held = [path for path in paths if agreed(_holds(path))]
+    saved = any(path in held for path in checkpoints)
     if config.resume and not saved:
         begin = "choose another --folder" if held else "leave out --resume"
         raise TrainingError(
@@ -195,11 +207,17 @@ def _check_files(config: RunConfig) -> None:
         )
     if held and not config.resume:
         go_on = "add --resume, or " if saved else ""
+        names = ", ".join(path.name for path in held)
         raise TrainingError(
-            f"{folder} already holds a run ({', '.join(held)}); {go_on}choose another --folder"
+            f"{folder} already holds a run ({names}); {go_on}choose another --folder"
         )
-    for name in names:
-        check_writable(folder / name)
+    for path in paths:
+        check_writable(path)
+
+
+def before_in(folder: Path) -> Path:
+    """Where a run's checkpoint before the newest lies: beside it, and a link may lead elsewhere."""
+    return Path(os.path.realpath(folder / CHECKPOINT)).with_name(BEFORE)
 
 
 def _holds(path: Path) -> bool:
@@ -209,7 +227,7 @@ def _holds(path: Path) -> bool:
 def _resume(trainer: Trainer, folder: Path) -> None:
     notes, metrics = _take_up(trainer, folder), folder / METRICS
     for note in notes if trainer.rank == 0 else []:
-        logger.warning("resumed otherwise than it was begun: %s", note)
+        logger.warning("resumed otherwise than it was begun: %s", visible(note))
     with all_or_none():
         if trainer.rank == 0 and metrics.exists():
             write_whole(metrics, b"".join(_lines_until(metrics, trainer.step)))
@@ -220,8 +238,7 @@ def _take_up(trainer: Trainer, folder: Path) -> list[str]:
 
     The one before is then the newest again: a damaged one must not push it out.
     """
-    newest = folder / CHECKPOINT
-    before = Path(os.path.realpath(newest)).with_name(BEFORE)  # a link may lead elsewhere
+    newest, before = folder / CHECKPOINT, before_in(folder)
     try:
         return trainer.resume(newest)
     except DamagedError as damage:
@@ -260,7 +277,12 @@ def _step_of(line: bytes) -> int | None:
 def _draw_samples(trainer: Trainer, folder: Path) -> None:
     if trainer.rank > 0:
         return
-    config = DrawConfig(steps=min(20, trainer.schedule.T), precision=trainer.config.precision)
+    at_once = trainer.batches.batch_size // trainer.config.accumulate  # as many as fit in training
+    config = DrawConfig(
+        steps=min(20, trainer.schedule.T),
+        batch_size=min(64, at_once),
+        precision=trainer.config.precision,
+    )
     if not trainer.config.label_dropout:  # there is no unlabelled network that could guide
         config = replace(config, guidance_scale=1.0)
     with _going_on("no picture"):
@@ -350,10 +372,14 @@ class Log:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Adds a line to a file. Raises CheckpointError if it cannot be written."""
+    """Adds a line to a file, whole or not at all. Raises CheckpointError if that fails."""
+    content = f"{line}\n".encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            file.write(line + "\n")
+        with path.open("ab", buffering=0) as file:
+            end = file.tell()
+            if file.write(content) < len(content):  # what fits on the disk would spoil the next one
+                file.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written ({error.strerror})") from None

@@ -217,11 +217,11 @@ def shifted(schedule: NoiseSchedule, factor: float) -> NoiseSchedule:
     Averaging squares of factor x factor pixels leaves the small image and divides the variance of
     the noise by factor^2. So the signal-to-noise ratio is divided by factor^2 at every t, which
     makes beta_t into factor^2 beta_t / (alpha_bar_t + factor^2 (1 - alpha_bar_t)). Hoogeboom et al.
-    (arXiv:2301.11093, section 3.1). Raises ValueError for a factor that is not above 0 and finite,
-    and if so much signal is left at T that x_T is not close to noise.
+    (arXiv:2301.11093, section 3.1). Raises ValueError for a factor that is not above 0 and below
+    1e100, and if so much signal is left at T that x_T is not close to noise.
     """
-    if not 0 < factor < math.inf:
-        raise ValueError(f"a schedule can be shifted by a factor above 0, not by {factor}")
+    if not 0 < factor < 1e100:
+        raise ValueError(f"a schedule is shifted by a factor above 0 and below 1e100, not {factor}")
     if factor == 1:
         return schedule  # not a bit of it changed
     square = factor**2

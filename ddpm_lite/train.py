@@ -385,7 +385,7 @@ class Trainer:
         """
         if isinstance(checkpoint, Path):
             checkpoint = read(checkpoint, only="no tensors")[1]
-        stored, now = checkpoint.get("train") or {}, asdict(self.config)
+        stored, now = checkpoint.get("train", {}), asdict(self.config)
         return [f"{k}: {stored[k]} -> {v}" for k, v in now.items() if stored.get(k, v) != v]
 
     def resume(self, path: Path) -> list[str]:

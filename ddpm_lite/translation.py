@@ -219,7 +219,10 @@ def _number(values: Mapping[str, Any], name: str) -> float:
     value = values[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} = {_short(value)}: not a number")
-    return value
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} = {_short(value)}: beyond all numbers") from None
 
 
 def _whole(values: Mapping[str, Any], name: str) -> int:

@@ -481,19 +481,46 @@ def test_asking_changes_nothing(tmp_path: Path) -> None:
 def test_what_may_not_be_written_to_is_told_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file that is there must be open to us, and the folder of one that is not yet.
+    """A file that is there must be open to us, and its folder always, as the file is replaced.
 
     The system's answer is a given one, for to root it always says yes.
     """
     old, new = tmp_path / "old", tmp_path / "new"
     old.touch()
-    for closed, refused, taken in ((old, old, new), (tmp_path, new, old)):
-        monkeypatch.setattr(
-            os, "access", lambda path, mode, no=closed: mode == os.W_OK and Path(path) != no
-        )
-        assert check_writable(taken) == taken.resolve()
-        with pytest.raises(CheckpointError, match=rf"{refused}: .*\(permission denied\)"):
-            check_writable(refused)
+    forbidden: set[tuple[Path, int]] = set()
+    monkeypatch.setattr(
+        os, "access",
+        lambda path, mode: not any(place == Path(path) and mode & no for place, no in forbidden),
+    )  # fmt: skip
+    cases = (
+        ((old, os.W_OK), {old}),
+        ((old, os.X_OK), set()),
+        ((tmp_path, os.W_OK), {old, new}),
+        ((tmp_path, os.X_OK), {old, new}),
+    )
+    for closed, refused in cases:
+        forbidden.clear()
+        forbidden.add(closed)
+        for path in {old, new} - refused:
+            assert check_writable(path) == path.resolve()
+        for path in refused:
+            with pytest.raises(CheckpointError, match=rf"{path}: .*\(permission denied\)"):
+                check_writable(path)
+
+
+@pytest.mark.parametrize("length", [200, 250, 251, 255, 256, 300])
+def test_a_name_that_is_too_long_is_told_before(tmp_path: Path, length: int) -> None:
+    """While it is written the file has a longer one."""
+    path = tmp_path / f"{'a' * (length - 4)}.png"
+    if length <= 250:
+        write_whole(check_writable(path), b"x")
+        assert path.read_bytes() == b"x"
+        return
+    for refused in (path, tmp_path / path.name / "x.png"):
+        if refused == path or length > 255:
+            with pytest.raises(CheckpointError, match=r"cannot be written \(File name too long\)"):
+                check_writable(refused)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_link_laid_where_the_temporary_file_will_be_is_not_followed(tmp_path: Path) -> None:
@@ -512,6 +539,22 @@ def test_who_may_read_a_file_does_not_change(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["x"]  # the old one is not kept
 
 
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
+def test_a_new_file_is_as_open_as_the_system_makes_new_ones(
+    tmp_path: Path, mask: int, mode: int
+) -> None:
+    before = os.umask(mask)
+    try:
+        write(tmp_path / "a", TENSORS, {})
+        write_whole(tmp_path / "b", b"x")
+        with new_folder(tmp_path / "c") as folder:
+            save_file(TENSORS, folder / "d")
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "a", tmp_path / "b", tmp_path / "c" / "d"):
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x")
     with pytest.raises(CheckpointError, match="no file"):
@@ -528,6 +571,19 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         {"json": "null"},
         {"json": "[" * 100_000},
         {"json": "\x00"},
+        {"json": '{"step": 1.0}'},
+        {"json": '{"step": true}'},
+        {"json": '{"train": null}'},
+        {"json": '{"train": {"holdout": "x"}}'},
+        {"json": '{"train": {"holdout": null}}'},
+        {"json": '{"earlier": {"a": 1}}'},
+        {"json": '{"earlier": [1]}'},
+        {"json": '{"earlier": [{"train": {}}]}'},
+        {"json": '{"earlier": [{"until": "1", "train": {}}]}'},
+        {"json": '{"earlier": [{"until": 1, "train": []}]}'},
+        {"json": '{"draw": [["steps", 2]]}'},
+        {"json": '{"class_names": "ab"}'},
+        {"json": '{"imported": []}'},
     ],
 )
 def test_a_damaged_description_is_one_line_with_the_files_name(

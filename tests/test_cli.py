@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pooch
 import pytest
+import requests
 import torch
 from complaint import fails
 from PIL import Image
@@ -309,7 +309,7 @@ def test_no_network(
         raise ConnectionError("no route")
 
     monkeypatch.setenv("DDPM_LITE_CACHE", str(tmp_path))
-    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", refuse)
+    monkeypatch.setattr(requests, "get", refuse)
     words = ["train", "cifar10", "--folder", str(tmp_path / "run")]
     assert "cifar-10-binary.tar.gz" in fails(words, capsys)
 
@@ -484,6 +484,31 @@ def test_classes_are_shown_and_drawn_by_their_names(
     assert f"labels: {shown}\n" in capsys.readouterr().out
     assert main(["info", str(run / WEIGHTS)]) == 0
     assert f"labels: {shown}\n" in capsys.readouterr().out
+
+
+def test_names_that_a_terminal_would_obey_are_only_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    data, out = tmp_path / "pictures", tmp_path / "x.png"
+    for name in ("a\nb", "\x1b[31mred"):
+        (data / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("L", (8, 8), 9).save(data / name / f"{number}.png")
+    (data / "e\nmpty").mkdir()
+    (data / "a\nb" / "x.t\nxt").touch()
+    assert main(short(data, tmp_path / "run")) == 0
+    weights = str(tmp_path / "run" / WEIGHTS)
+    assert main(["info", weights]) == 0
+    words = ["sample", weights, "--n", "1", "--steps", "1", "--out", str(out)]
+    assert main([*words, "--label", "\x1b[31mred"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("labels: 0 \\x1b[31mred, 1 a\\nb\n") == 2
+    assert "of class 0 \\x1b[31mred in" in said
+    assert "(.t\\nxt 1); folders without images (e\\nmpty)" in caplog.text
+    assert "classes: 0 \\x1b[31mred, 1 a\\nb" in fails([*words, "--label", "2"], capsys, 2)
+    Path(data / "a\nb" / "\x1b.png").write_text("no picture")
+    assert "\\x1b.png" in fails(short(data, tmp_path / "other"), capsys)
+    assert "\x1b[31m" not in said
 
 
 def test_a_named_class_is_drawn(

@@ -1,7 +1,11 @@
 """Downloads with a stand-in for the net: which address is asked, what is kept, what is said."""
 
 import hashlib
+import os
+import stat
+from collections.abc import Iterator
 from dataclasses import FrozenInstanceError
+from itertools import count
 from pathlib import Path
 
 import pooch
@@ -19,31 +23,53 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+class Answer:
+    """What a host says; `left` is what has not been read of it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.left = content
+
+    def __enter__(self) -> "Answer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is to be closed."""
+
+    def raise_for_status(self) -> None:
+        """All is well."""
+
+    def iter_content(self, size: int) -> Iterator[bytes]:
+        while self.left:
+            part, self.left = self.left[:size], self.left[size:]
+            yield part
+
+
 class Internet:
-    """Stands in for pooch's downloader: serves a few addresses, and refuses the others."""
+    """Stands in for requests: serves a few addresses, and refuses the others."""
 
     def __init__(self, pages: dict[str, bytes]) -> None:
-        self.pages = pages
+        self.answers = {address: Answer(content) for address, content in pages.items()}
         self.asked: list[str] = []
 
-    def __call__(self, address: str, output_file: str, *_: object, **__: object) -> None:
+    def __call__(self, address: str, **_: object) -> Answer:
         self.asked.append(address)
-        if address not in self.pages:
+        if address not in self.answers:
             raise requests.exceptions.ConnectionError("no route\nto host")
-        Path(output_file).write_bytes(self.pages[address])
+        return self.answers[address]
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, pages: dict[str, bytes]) -> Internet:
     internet = Internet(pages)
-    monkeypatch.setattr(
-        pooch.HTTPDownloader, "__call__", lambda _, *args, **kw: internet(*args, **kw)
-    )
+    monkeypatch.setattr(requests, "get", internet)
     return internet
 
 
+ADDRESSES = ("http://first.example/file", "http://second.example/file")
+
+
 def source(content: bytes) -> downloads.Source:
-    addresses = ("http://first.example/file", "http://second.example/file")
-    return downloads.Source("file.bin", hashlib.sha256(content).hexdigest(), addresses)
+    digest = hashlib.sha256(content).hexdigest()
+    return downloads.Source("file.bin", len(content), digest, ADDRESSES)
 
 
 def test_no_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,16 +93,41 @@ def test_downloads_are_kept_in_the_systems_cache_unless_told(
     assert downloads.cache_folder() == Path(pooch.os_cache("ddpm_lite"))
 
 
-def test_a_download_shows_how_far_it_is(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[object] = []
+def test_a_download_shows_how_far_it_is(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = bytes(5000)
+    connect(monkeypatch, {ADDRESSES[0]: content})
+    downloads.fetch(source(content))
+    shown = capsys.readouterr().err
+    assert "file.bin: " in shown
+    assert "/5.00k" in shown
 
-    def get(loader: pooch.HTTPDownloader, address: str, output_file: str, *_: object) -> None:
-        shown.append(loader.progressbar)
-        Path(output_file).write_bytes(b"good")
 
-    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", get)
-    downloads.fetch(source(b"good"))
-    assert shown == [True]
+def test_no_more_is_read_than_the_file_has(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    internet = connect(monkeypatch, {ADDRESSES[0]: bytes(100_000)})
+    with pytest.raises(DataError, match="wrong SHA-256"):
+        downloads.fetch(source(b"ten bytes!"))
+    assert len(internet.answers[ADDRESSES[0]].left) >= 98_000
+    assert not cache.exists()
+
+
+def test_a_host_that_takes_for_ever_is_left(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = bytes(100_000)
+    connect(monkeypatch, dict.fromkeys(ADDRESSES, content))
+    monkeypatch.setattr("time.monotonic", count(0, 60).__next__)  # a minute for each part
+    with pytest.raises(DataError, match=r"first.*\(TimeoutError\).*second.*\(TimeoutError\)"):
+        downloads.fetch(source(content))
+
+
+def test_others_may_read_what_is_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(monkeypatch, {ADDRESSES[0]: b"good"})
+    before = os.umask(0o022)
+    try:
+        path = downloads.fetch(source(b"good"))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 def test_the_second_host_is_asked_when_the_first_fails(
@@ -91,7 +142,7 @@ def test_a_short_download_is_not_kept(cache: Path, monkeypatch: pytest.MonkeyPat
     connect(monkeypatch, {"http://first.example/file": b"goo"})
     with pytest.raises(DataError, match="wrong SHA-256"):
         downloads.fetch(source(b"good"))
-    assert list(cache.iterdir()) == []
+    assert not cache.exists()
 
 
 def test_a_short_download_sends_on_to_the_second_host(

@@ -67,9 +67,26 @@ def test_frechet_of_two_numbers_from_two_numbers_is_the_closed_form() -> None:
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-12)
 
 
-def test_frechet_of_a_set_from_itself_is_zero() -> None:
-    a = features(100, 128, 3)
-    assert frechet_distance(a, a) < 1e-4 * float(a.var(0).sum())
+@pytest.mark.parametrize(("n", "d"), [(100, 128), (300, 128), (50, 768)])
+def test_frechet_of_a_set_that_is_moved_is_the_way_squared(n: int, d: int) -> None:
+    """Where the covariance has no inverse too: dead features, and fewer rows than features."""
+    generator = torch.Generator().manual_seed(3)
+    a = 5 * torch.randn(n, d, generator=generator, dtype=torch.float64)
+    a[:, ::4] = 0
+    assert frechet_distance(a, a) < 1e-9
+    assert frechet_distance(a, a + 1e-3) == pytest.approx(d * 1e-6, rel=1e-5)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(5, 7, 40), (40, 41, 40), (200, 30, 40), (60, 50, 40)])
+def test_frechet_agrees_with_the_rows_themselves(n: int, m: int, d: int) -> None:
+    """The trace of the root is the sum of the singular values of the product of centred rows."""
+    a, b = features(n, d, 0).numpy().astype(float), features(m, d, 1).numpy().astype(float)
+    rows = [(x - x.mean(0)) / math.sqrt(len(x) - 1) for x in (a, b)]
+    cross = scipy.linalg.svdvals(rows[0] @ rows[1].T).sum()
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() - 2 * cross
+    expected += sum((x**2).sum() for x in rows)
+    found = frechet_distance(torch.from_numpy(a), torch.from_numpy(b))
+    assert found == pytest.approx(float(expected), rel=1e-9)
 
 
 @pytest.mark.parametrize(

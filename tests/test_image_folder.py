@@ -534,10 +534,11 @@ def test_colours_are_brought_to_srgb(
         assert np.abs(np.array(found) - colour).max() > 30 or colour == (0, 255, 0)
 
 
+@pytest.mark.parametrize("mode", ["L", "LA"])
 @pytest.mark.parametrize("gamma", [1.0, 1.8])
-def test_greys_are_brought_to_srgb(tmp_path: Path, gamma: float) -> None:
+def test_greys_are_brought_to_srgb(tmp_path: Path, gamma: float, mode: str) -> None:
     grey = icc(b"mntr", b"GRAY", b"XYZ ", {b"kTRC": curve(gamma)})
-    Image.new("L", (8, 8), 100).save(tmp_path / "1.png", icc_profile=grey)
+    Image.new("L", (8, 8), 100).convert(mode).save(tmp_path / "1.png", icc_profile=grey)
     found = folder(tmp_path, 1).pixels.flatten().tolist()
     assert found == pytest.approx(in_srgb((100, 100, 100), "srgb", gamma), abs=2)
 
@@ -567,6 +568,15 @@ def test_a_profile_of_another_kind_is_ignored(tmp_path: Path) -> None:
     right = profile(D50["p3"], 1.0)
     Image.new("CMYK", (8, 8), (0, 0, 0, 0)).save(tmp_path / "1.jpg", icc_profile=right)
     assert folder(tmp_path, 1).pixels.flatten().tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "RGBA"])
+def test_a_profile_of_greys_takes_no_colours_away(tmp_path: Path, mode: str) -> None:
+    grey = icc(b"mntr", b"GRAY", b"XYZ ", {b"kTRC": curve(1.0)})
+    image = Image.new("RGB", (8, 8), (255, 0, 0))
+    image = image.quantize() if mode == "P" else image.convert(mode)
+    image.save(tmp_path / "1.png", icc_profile=grey)
+    assert folder(tmp_path, 1).pixels.flatten().tolist() == [255, 0, 0]
 
 
 def test_the_names_of_image_files_are_pillows_own() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ddpm_lite.labels import class_names, class_number, listed
+from ddpm_lite.labels import class_names, class_number, listed, visible
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,22 @@ def test_a_checkpoint_without_names_has_numbers() -> None:
     assert class_names({}, 3) == ("0", "1", "2")
     assert class_names({"class_names": ["cat", 7]}, 3) == ("cat", "7", "2")
     assert class_names({"class_names": ["cat", "dog"]}, 1) == ("cat",)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("cat", "cat"),
+        ("two words, été, 絵", "two words, été, 絵"),
+        ("a\nb\r\tc", "a\\nb\\r\\tc"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\udcff", "\\udcff"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+    ],
+)
+def test_what_cannot_be_printed_is_made_visible(text: str, shown: str) -> None:
+    assert visible(text) == shown
+    assert listed((text,), 1) == f"0 {shown}"
 
 
 def test_many_names_are_cut_short() -> None:

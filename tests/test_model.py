@@ -40,6 +40,37 @@ def test_unknown_entries_are_refused() -> None:
         ModelConfig.from_dict(values | {"unet": values["unet"] | {"extra": 1}})
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"side": 8.0}, {"side": True}, {"shift": "1"}, {"shift": 1e200}, {"shift": 10**400},
+        {"T": None}, {"target": ["v"]}, {"unet": 3}, {"unet": [["classes", 3]]},
+    ],
+)  # fmt: skip
+def test_values_of_another_type_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"another type|below 1e100|no object"):
+        ModelConfig.from_dict(SMALL.to_dict() | wrong).build_schedule()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"blocks": 1.0}, {"heads": 1.0}, {"channels": [8.0, 8]}, {"channels": 8},
+        {"attention": "0"}, {"attention": None}, {"learned_variance": 1}, {"dropout": False},
+        {"times_from": 1.0}, {"downsample": 1}, {"classes": "3"},
+    ],
+)  # fmt: skip
+def test_values_of_another_type_in_the_network_are_refused(wrong: dict[str, object]) -> None:
+    values = SMALL.to_dict()
+    with pytest.raises(ValueError, match=f"{min(wrong)} of UNetConfig is of another type"):
+        ModelConfig.from_dict(values | {"unet": values["unet"] | wrong})
+
+
+def test_a_whole_number_may_stand_for_a_real_one() -> None:
+    """As in a file of somebody who has written 2 for 2.0."""
+    assert ModelConfig.from_dict({"shift": 2}).build_schedule().T == 1000
+
+
 def test_a_configuration_older_than_a_field_means_the_old_way() -> None:
     values = SMALL.to_dict()
     unet = {k: v for k, v in values["unet"].items() if k not in NEW_FIELDS}
@@ -124,6 +155,28 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, bad: float) -> 
     write(tmp_path / "bad", tensors, metadata)
     with pytest.raises(CheckpointError, match=r"bad: .*NaN or infinite .*stem\.bias"):
         DiffusionModel.load(tmp_path / "bad")
+
+
+@pytest.mark.parametrize(
+    "kind", [torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64, torch.int32, torch.bool]
+)
+def test_weights_of_other_types_are_refused(tmp_path: Path, kind: torch.dtype) -> None:
+    saved(tmp_path / "m")
+    tensors, metadata = read(tmp_path / "m")
+    tensors["ema.stem.bias"] = tensors["ema.stem.bias"].to(kind)
+    write(tmp_path / "bad", tensors, metadata)
+    with pytest.raises(CheckpointError, match=rf"bad: holds numbers that are {kind}, not one of"):
+        DiffusionModel.load(tmp_path / "bad")
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_every_precision_are_read(tmp_path: Path, kind: torch.dtype) -> None:
+    net = saved(tmp_path / "m")
+    tensors, metadata = read(tmp_path / "m")
+    write(tmp_path / "other", {k: v.to(kind) for k, v in tensors.items()}, metadata)
+    weight = DiffusionModel.load(tmp_path / "other").net.stem.weight
+    assert weight.dtype == torch.float32
+    assert torch.equal(weight, net.stem.weight.to(kind).float())
 
 
 @pytest.mark.parametrize("other", [torch.float64, torch.bfloat16, "meta"])

@@ -1,10 +1,11 @@
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from complaint import fails
 
-from ddpm_lite.options import _one_line, parse_train, read_recipe, recipe_names
+from ddpm_lite.options import Sample, _one_line, parse, parse_train, read_recipe, recipe_names
 from ddpm_lite.unet import PRESETS
 
 # --- recipes -------------------------------------------------------------------------------------
@@ -95,6 +96,12 @@ def test_wrong_recipe_is_one_line(
         ("folder = ''", "empty"),
         ("data = ''", "empty"),
         ("# \udcff", "recipe"),
+        ("channels = [32, 64, '--data', 'fashion_mnist']", "would be an option"),
+        ("channels = [32, '-h']", "would be an option"),
+        ("data = '--help'", "would be an option"),
+        ("steps = 0x" + "f" * 6000, "4300 digits"),
+        ("preset = 0x" + "f" * 6000, "4300 digits"),
+        ("#" + " " * 2**24, "too large"),
     ],
 )
 def test_no_value_hides_its_key(
@@ -104,6 +111,19 @@ def test_no_value_hides_its_key(
     line = fails(["train", str(tmp_path / "mine.toml")], capsys, 2)
     assert message in line
     assert "mine.toml" in line
+
+
+def test_a_pipe_is_no_recipe_and_is_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "mine.toml")
+    assert "no file" in fails(["train", str(tmp_path / "mine.toml")], capsys, 2)
+    assert "no file" in fails(["train", "/dev/null"], capsys, 2)
+
+
+def test_a_negative_number_is_no_option(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("seed = -3")
+    assert parse_train([str(tmp_path / "mine.toml")]).train.seed == -3
 
 
 def test_a_recipe_may_use_dashes(tmp_path: Path) -> None:
@@ -148,6 +168,11 @@ def test_an_empty_option_does_not_mean_the_current_folder(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "empty" in fails(words, capsys, 2)
+
+
+@pytest.mark.parametrize("words", [["--label", "x="], ["--label=x="], ["--label", "="]])
+def test_what_ends_as_an_empty_option_does_may_be_a_name(words: list[str]) -> None:
+    assert str(parse(Sample(), words).label).endswith("=")
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "NaN", "1e999"])

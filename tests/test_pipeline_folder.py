@@ -266,6 +266,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "no JSON": ("unet/config.json", _cut, "is no JSON"),
     "a list": ("unet/config.json", lambda p: p.write_text("[]"), "no configuration"),
     "deep": ("unet/config.json", lambda p: p.write_text("[" * 100_000), "is no JSON"),
+    "endless": ("unet/config.json", lambda p: p.write_text("[" + " " * 2**24), "is no JSON"),
     "bytes": ("unet/config.json", lambda p: p.write_bytes(b"\xff\xfe{"), "is no JSON"),
     "no weights": (f"unet/{WEIGHTS}", _remove, f"holds no {WEIGHTS}"),
     "cut": (f"unet/{WEIGHTS}", _cut, "truncated or foreign"),
@@ -292,6 +293,16 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
         f"unet/{WEIGHTS}",
         _change(lambda w: w | {"conv_in.bias": torch.zeros(8, dtype=torch.int64)}),
         "torch.int64",
+    ),
+    "numbers of one byte": (
+        f"unet/{WEIGHTS}",
+        _change(lambda w: w | {"conv_in.bias": torch.zeros(8).to(torch.float8_e4m3fn)}),
+        "torch.float8_e4m3fn",
+    ),
+    "complex numbers": (
+        f"unet/{WEIGHTS}",
+        _change(lambda w: w | {"conv_in.bias": torch.zeros(8, dtype=torch.complex64)}),
+        "torch.complex64",
     ),
     "a giant": (
         "unet/config.json",

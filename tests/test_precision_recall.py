@@ -33,6 +33,23 @@ def test_it_is_what_all_pairs_say(k: int, monkeypatch: pytest.MonkeyPatch) -> No
     assert precision_recall(drawn, real, k) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("away", [0.0, 100.0])
+def test_features_that_are_nearly_equal_are_told_apart(away: float) -> None:
+    """The points of a cloud that is small and far away; a product of matrices rounds it to one."""
+    generator = torch.Generator().manual_seed(1)
+    middle = away * torch.randn(1, 16, generator=generator)
+    drawn, real = middle + 0.01 * torch.randn(2, 30, 16, generator=generator)
+    expected = by_hand(drawn.double(), real.double(), 3), by_hand(real.double(), drawn.double(), 3)
+    assert max(expected) < 0.95
+    assert precision_recall(drawn, real) == expected
+
+
+def test_a_picture_that_is_drawn_again_and_again_is_where_it_is() -> None:
+    """Copies are at distance 0 from each other, and reach no other point."""
+    real = 30 * torch.randn(60, 128, generator=torch.Generator().manual_seed(0))
+    assert precision_recall(real[:10].repeat(6, 1), real) == (1.0, 1 / 6)
+
+
 def test_one_kind_of_two_is_precise_and_recalls_half() -> None:
     generator = torch.Generator().manual_seed(0)
     here, there = torch.randn(2, 300, 5, generator=generator)

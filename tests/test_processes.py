@@ -21,6 +21,8 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 SCRIPT = """
+import os
+import signal
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
@@ -73,6 +75,14 @@ for name, steps in (("through", 100), ("parts", 50), ("parts", 100)):
     run(training, RunConfig(folder / name, resume, picture_steps=10**9))
     weights = torch.cat([p.detach().flatten() for p in training.net.parameters()])
     np.save(folder / name / f"rank{rank}.npy", weights.numpy())
+asked = Trainer(MODEL, config(steps=100), images(), device)
+update = asked._update
+def with_signal():
+    if rank == 1 and asked.step == 5:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return update()
+asked._update = with_signal
+lines.append(outcome(lambda: run(asked, RunConfig(folder / "asked", picture_steps=10**9))))
 leave_world()
 lines.append(str(dist.is_initialized()))
 (folder / f"rank{rank}.txt").write_text("\\n".join(lines))
@@ -128,7 +138,13 @@ def test_two_processes_have_the_losses_of_one(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_group_is_left(folder: Path) -> None:
-    assert [lines[7] for lines in told(folder)] == ["False", "False"]
+    assert [lines[8] for lines in told(folder)] == ["False", "False"]
+
+
+@pytest.mark.slow
+def test_a_signal_to_any_process_stops_all(folder: Path) -> None:
+    assert all(lines[7].startswith("Stopped: stopped at step 6 of 100") for lines in told(folder))
+    assert read(folder / "asked" / CHECKPOINT)[1]["step"] == 6
 
 
 @pytest.mark.slow
@@ -206,3 +222,24 @@ def test_a_process_that_dies_ends_all_with_one_line_and_a_restart_goes_on(tmp_pa
     assert (whole / WEIGHTS).exists()
     steps = re.findall(r'"step": (\d+)', (whole / METRICS).read_text())
     assert steps == ["50", "100", "150"]
+
+
+@pytest.mark.slow
+def test_a_restart_does_not_take_what_the_first_start_refused(tmp_path: Path) -> None:
+    """The folder is of another run: torchrun starts the refused one again, in vain."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / CHECKPOINT).write_bytes(b"another's")
+    words = ["--max-restarts=1", *training(pictures(tmp_path / "pictures"), folder)]
+    done = subprocess.run(
+        [*TORCHRUN[:-1], "--nproc-per-node=1", *words],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 1
+    lines = re.findall(r"^ddpm-lite: .*", done.stderr, re.MULTILINE)
+    assert len(lines) == 2
+    assert all("already holds a run" in line for line in lines)
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"another's"]

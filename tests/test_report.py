@@ -1,6 +1,9 @@
 import json
 import math
+import sys
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -8,18 +11,18 @@ import torch
 from ddpm_lite.data import Images, mnist
 from ddpm_lite.diffusion import elbo
 from ddpm_lite.draw import DrawConfig
+from ddpm_lite.evaluate import EvaluationError
 from ddpm_lite.model import DiffusionModel, ModelConfig
-from ddpm_lite.report import LikelihoodConfig, _random_images, model_likelihood, report
+from ddpm_lite.report import Features, LikelihoodConfig, _random_images, model_likelihood, report
 from ddpm_lite.shipped import PRETRAINED
 from ddpm_lite.unet import UNet, UNetConfig
 
 TEST = mnist(train=False)
 
 
-def untrained(T: int = 50, side: int = 28) -> DiffusionModel:
-    config = ModelConfig(
-        unet=UNetConfig(channels=(8, 8), groups=4, patch=2, classes=10), T=T, side=side
-    )
+def untrained(T: int = 50, side: int = 28, channels: int = 1) -> DiffusionModel:
+    unet = UNetConfig(image_channels=channels, channels=(8, 8), groups=4, patch=2, classes=10)
+    config = ModelConfig(unet=unet, T=T, side=side)
     torch.manual_seed(0)
     return DiffusionModel(UNet(config.unet).eval(), config, config.build_schedule())
 
@@ -53,6 +56,31 @@ def test_pictures_that_nobody_can_judge_are_bounded_and_the_reason_is_told() -> 
     assert "steps" not in figures  # nothing was drawn
 
 
+def coloured(n: int) -> Images:
+    pixels = TEST.pixels[:n].expand(n, 3, 28, 28)
+    return Images(pixels, TEST.labels[:n], TEST.class_names)
+
+
+@pytest.mark.parametrize(
+    ("channels", "real", "config", "features", "error", "message"),
+    [
+        (1, TEST, DrawConfig(), "inception", ValueError, r"must be uint8 \(N, 3, H, W\)"),
+        (3, coloured(4), DrawConfig(), "inception", EvaluationError, "needs torch-fidelity"),
+        (1, TEST.subset(3), DrawConfig(), "own", ValueError, "4 real images are needed"),
+        (1, TEST, DrawConfig(steps=51), "own", ValueError, r"must lie in 1\.\.50, not 51"),
+    ],
+)
+def test_what_can_be_asked_first_is_not_learnt_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, channels: int, real: Images, config: DrawConfig,
+    features: Features, error: type[Exception], message: str,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    for name in ("draw", "model_likelihood"):
+        monkeypatch.setattr(f"ddpm_lite.report.{name}", lambda *_, **__: pytest.fail("too late"))
+    with pytest.raises(error, match=message):
+        report(untrained(channels=channels), real, 4, config, LikelihoodConfig(), features)
+
+
 def test_inception_features_are_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
 
@@ -61,17 +89,20 @@ def test_inception_features_are_asked_for_by_name(monkeypatch: pytest.MonkeyPatc
         return 12.3456
 
     monkeypatch.setattr("ddpm_lite.report.inception_fid", fid)
-    nothing = LikelihoodConfig(likelihood_images=0)
-    figures = report(untrained(), TEST, 5, DrawConfig(steps=2), nothing, "inception")
-    assert seen == [5, len(TEST)]
+    monkeypatch.setitem(sys.modules, "torch_fidelity", ModuleType("torch_fidelity"))
+    nothing, real = LikelihoodConfig(likelihood_images=0), coloured(6)
+    figures = report(untrained(channels=3), real, 5, DrawConfig(steps=2), nothing, "inception")
+    assert seen == [5, 6]
     assert (figures["inception_fid"], figures["n"]) == (12.346, 5)
     assert (figures["sampler"], figures["steps"], figures["guidance_scale"]) == ("ddim", 2, 1.3)
     assert "frechet" not in figures
 
 
 def test_one_real_picture_is_none() -> None:
-    with pytest.raises(ValueError, match="2 real images"):
-        report(untrained(), TEST.subset(1), 10, DrawConfig(), LikelihoodConfig())
+    for classes, least in ((TEST.class_names, 4), (("leaf", "stone"), 2)):
+        real = replace(TEST.subset(least - 1), class_names=classes)
+        with pytest.raises(ValueError, match=f"{least} real images"):
+            report(untrained(), real, 10, DrawConfig(), LikelihoodConfig())
 
 
 @pytest.mark.parametrize("n", [1, 60_001])
@@ -112,6 +143,15 @@ def test_the_shipped_evaluation_can_be_measured_again() -> None:
     assert gap < 4 * math.hypot(again.stderr, saved["bits_per_dim_stderr"])
     told = zip(again.per_step, again.per_step_stderr, terms["per_step"], strict=True)
     assert sum(abs(mean - other) > 4 * error for mean, error, other in told) <= 2
+
+
+@pytest.mark.parametrize(("asked", "seen"), [(4, {4, 3}), (256, {7})])
+def test_the_bound_takes_no_more_at_once_than_is_drawn_at_once(asked: int, seen: set[int]) -> None:
+    model, sizes = untrained(T=5, side=8), set[int]()
+    model.net.register_forward_hook(lambda net, inputs, output: sizes.add(len(inputs[0])))
+    real = Images(torch.zeros(7, 1, 8, 8, dtype=torch.uint8), torch.zeros(7).long(), ("x",))
+    report(model, real, 4, DrawConfig(batch_size=asked), LikelihoodConfig())
+    assert sizes == seen
 
 
 def test_a_learned_variance_is_taken_for_the_bound() -> None:

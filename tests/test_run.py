@@ -32,6 +32,8 @@ from ddpm_lite.run import (
     Log,
     RunConfig,
     Stopped,
+    after_restart,
+    append_line,
     check_folder,
     is_doubling,
     run,
@@ -186,6 +188,22 @@ def test_pictures_are_drawn_without_guidance_where_there_is_none(
     assert scales[1] != 1.0
 
 
+@pytest.mark.parametrize(("size", "parts", "at_once"), [(8, 1, 8), (8, 4, 2), (128, 1, 64)])
+def test_a_picture_takes_no_more_at_once_than_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, parts: int, at_once: int
+) -> None:
+    sizes = []
+
+    def note(model: DiffusionModel, n: int, config: DrawConfig) -> torch.Tensor:
+        sizes.append((n, config.batch_size))
+        return torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+
+    monkeypatch.setattr(run_module, "draw", note)
+    options = config(steps=1, batch_size=size, accumulate=parts)
+    run(Trainer(MODEL, options, images(128), "cpu"), RunConfig(folder=tmp_path))
+    assert sizes == [(64, at_once)]
+
+
 def test_a_picture_that_fails_is_told_and_the_training_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -232,6 +250,21 @@ def test_a_line_or_a_checkpoint_that_fails_is_told_and_the_training_goes_on(
     assert read(tmp_path / CHECKPOINT)[1]["step"] == 100
     assert "the disk is full" in caplog.text
     assert "no room for a line" in caplog.text
+
+
+def test_a_line_for_which_there_is_no_room_leaves_nothing(tmp_path: Path) -> None:
+    """The limit stands for the disk: what fits is written, and then no more."""
+    resource = pytest.importorskip("resource", reason="this system limits no file sizes")
+    path, limits = tmp_path / "new" / METRICS, resource.getrlimit(resource.RLIMIT_FSIZE)
+    append_line(path, '{"step": 50}')
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
+    try:
+        with pytest.raises(CheckpointError, match="cannot be written"):
+            append_line(path, '{"step": 100}')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    append_line(path, '{"step": 150}')
+    assert [line["step"] for line in lines_of(path.parent)] == [50, 150]
 
 
 def test_a_progress_bar_that_nobody_reads_costs_nothing(
@@ -467,6 +500,93 @@ def test_both_checkpoints_lie_where_a_link_leads(tmp_path: Path) -> None:
     run(trainer(), RunConfig(folder=tmp_path / "run", resume=True))
     assert (tmp_path / "run" / CHECKPOINT).is_symlink()
     assert read(tmp_path / "far" / "file")[1]["step"] == 12
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("damage", ["empty", "gone"])
+def test_the_one_before_is_found_where_a_link_leads(tmp_path: Path, damage: str) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / CHECKPOINT).symlink_to("../far/file")
+    two_checkpoints(tmp_path / "run")
+    (tmp_path / "far" / "file").unlink()
+    if damage == "empty":
+        (tmp_path / "far" / "file").touch()
+    assert "add --resume" in refusal(tmp_path / "run")
+    run(trainer(), RunConfig(folder=tmp_path / "run", resume=True))
+    assert (tmp_path / "run" / CHECKPOINT).is_symlink()
+    assert read(tmp_path / "far" / "file")[1]["step"] == 12
+
+
+# --- Started again by torchrun -------------------------------------------------------------------
+
+
+def started(monkeypatch: pytest.MonkeyPatch, by: str, restarts: int = 0) -> None:
+    """This process is one that a torchrun has started so many times again."""
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", by)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", str(restarts))
+
+
+def died(folder: Path, after: int) -> None:
+    """A run that an error has ended after so many steps."""
+    broken = trainer()
+    update = broken._update
+
+    def breaking() -> TrainState:
+        if broken.step == after:
+            raise RuntimeError("the GPU is gone")
+        return update()
+
+    broken._update = breaking  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="gone"):
+        run(broken, RunConfig(folder=folder, save_minutes=0 if after > 8 else 100))
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize(("after", "saved"), [(2, False), (6, False), (10, True)])
+def test_a_restart_goes_on_or_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, saved: bool
+) -> None:
+    started(monkeypatch, "one")
+    died(tmp_path, after)
+    assert (tmp_path / METRICS).exists() == (after > 4)
+    started(monkeypatch, "one", restarts=1)
+    config = after_restart(RunConfig(folder=tmp_path))
+    assert config.resume == saved
+    run(trainer(), config)
+    assert [line["step"] for line in lines_of(tmp_path)] == [4, 8, 12]
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("after", [6, 10])
+@pytest.mark.parametrize("other", ["id", "process", "no torchrun"])
+def test_a_restart_leaves_the_run_of_another_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, other: str
+) -> None:
+    if other != "no torchrun":
+        started(monkeypatch, "one")
+    died(tmp_path, after)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    if other == "process":  # two may be given the same id
+        monkeypatch.setattr(os, "getppid", lambda: 1)
+    started(monkeypatch, "two" if other == "id" else "one", restarts=1)
+    config = after_restart(RunConfig(folder=tmp_path))
+    assert not config.resume
+    with pytest.raises(TrainingError, match="already holds a run"):
+        run(trainer(), config)
+    assert before == {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+
+
+@pytest.mark.usefixtures("often")
+def test_a_restart_deletes_nothing_while_another_run_is_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(monkeypatch, "one")
+    died(tmp_path, 6)
+    started(monkeypatch, "one", restarts=1)
+    with locked(tmp_path), pytest.raises(TrainingError, match="another run is writing into"):
+        after_restart(RunConfig(folder=tmp_path))
+    assert [line["step"] for line in lines_of(tmp_path)] == [4]
 
 
 # --- One run a folder ----------------------------------------------------------------------------

@@ -135,6 +135,12 @@ def test_no_shift_changes_no_bit_and_wrong_ones_are_refused() -> None:
             shifted(cosine(), factor)
 
 
+@pytest.mark.parametrize("factor", [1e100, 1e160, 10**400])
+def test_a_shift_that_overflows_is_refused(factor: float) -> None:
+    with pytest.raises(ValueError, match="below 1e100"):
+        shifted(cosine(), factor)
+
+
 betas = st.lists(st.floats(1e-9, 0.99), max_size=30).map(lambda values: [*values, 0.995])
 
 

@@ -803,6 +803,22 @@ def no_step(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
     del metadata["step"]
 
 
+def endless_place(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    tensors["batches.place"] = torch.tensor([math.inf, 8, 64])
+
+
+def complex_moment(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    tensors["optimizer.3.exp_avg"] = tensors["optimizer.3.exp_avg"].to(torch.complex64)
+
+
+def small_moment(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    tensors["optimizer.3.exp_avg"] = tensors["optimizer.3.exp_avg"].to(torch.float8_e4m3fn)
+
+
+def foreign_past(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    metadata["earlier"] = 5
+
+
 def no_options(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
     metadata["train"] = 3
 
@@ -810,7 +826,7 @@ def no_options(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     "damage",
     [bad_moment, bad_shape, bad_number, bad_generator, bad_place, short_place, no_step,
-     no_options],
+     no_options, endless_place, complex_moment, small_moment, foreign_past],
 )  # fmt: skip
 def test_what_is_refused_has_changed_nothing(tmp_path: Path, damage: Callable[..., None]) -> None:
     """The training goes on as if it had not been asked to resume."""

@@ -289,6 +289,8 @@ def test_a_network_that_says_the_direction_has_no_scheduler_there() -> None:
         ("beta_start", 0.0),
         ("beta_start", -1.0),
         ("beta_start", "1e-4"),
+        ("beta_start", 10**400),
+        ("beta_end", -(10**400)),
         ("beta_end", float("nan")),
         ("trained_betas", [0.1, 0.2]),
         ("trained_betas", "linear"),

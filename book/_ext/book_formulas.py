@@ -45,6 +45,7 @@ WITHOUT: Mapping[str, str] = {
     "evaluate.sample_quality": "asks a classifier",
     "evaluate.frechet_floor": "the mean of `floor_draws`",
     "evaluate.floor_draws": "draws; that they shrink as $1/n$ is {eq}`eq-eval-mean`",
+    "evaluate.check_inception": "looks for the package of somebody else's network",
     "evaluate.inception_fid": "asks another package",
 }
 """What has no row, and why."""

@@ -59,7 +59,8 @@ class BoundTerms(Widget):
     `spans`, `per_step` and `prior` are those of `ddpm_lite.evaluate.Likelihood`: first and last t
     of each stretch of times, the mean of one step's term in it, and L_T, in bits/dim. `stretch` is
     the index of the one that is marked first. Raises ValueError for stretches that do not begin at
-    1, leave gaps, or are not as many as `per_step`, and for terms that are not above 0.
+    1, leave gaps, or are not as many as `per_step`, for terms that are not above 0, and for numbers
+    that are not finite.
     """
 
     module = "elbo_terms"
@@ -75,7 +76,7 @@ class BoundTerms(Widget):
         stretch: int = 0,
     ):
         """Keep the numbers; the text for the blind tells the ends and the sum."""
-        _check(spans, per_step)
+        _check(spans, per_step, prior)
         if not 0 <= stretch < len(spans):
             raise ValueError(f"stretch must lie in 0..{len(spans) - 1}, not at {stretch}")
         lengths = (last - first + 1 for first, last in spans)
@@ -91,7 +92,7 @@ class BoundTerms(Widget):
         )
 
 
-def _check(spans: Sequence[tuple[int, int]], per_step: Sequence[float]) -> None:
+def _check(spans: Sequence[tuple[int, int]], per_step: Sequence[float], prior: float) -> None:
     if not spans or len(spans) != len(per_step):
         raise ValueError(f"{len(spans)} stretches of times do not fit {len(per_step)} terms")
     following = 1
@@ -99,5 +100,7 @@ def _check(spans: Sequence[tuple[int, int]], per_step: Sequence[float]) -> None:
         if first != following or last < first:
             raise ValueError(f"a stretch of times should begin at {following}, not {first}..{last}")
         following = last + 1
-    if min(per_step) <= 0:
-        raise ValueError(f"a term of the bound is above 0; the least here is {min(per_step):g}")
+    if wrong := [term for term in per_step if not 0 < term < math.inf]:
+        raise ValueError(f"a term of the bound is above 0 and finite, not {wrong[0]:g}")
+    if not math.isfinite(prior):
+        raise ValueError(f"the prior's term is finite, not {prior:g}")

@@ -38,7 +38,7 @@ class WeatherChain(Widget):
         if len(rows) != 3 or any(len(row) != 3 for row in rows):
             raise ValueError("the matrix must have three rows of three numbers")
         for row in rows:
-            if min(row) < 0 or abs(sum(row) - 1) > 1e-9:
+            if not (min(row) >= 0 and abs(sum(row) - 1) <= 1e-9):  # which NaN does not either
                 raise ValueError(f"each row must be odds that add up to 1, not {row}")
         if start not in (*names, "any"):
             raise ValueError(f"start must be one of {', '.join(names)} or any, not {start!r}")

@@ -42,7 +42,9 @@ class PosteriorExplorer(Widget):
             raise ValueError(f"t must lie in 1..{T}, not at {t}")
         if beta is not None:
             beta = checked(self.LIMITS, beta=beta)["beta"]
-            law = NoiseSchedule(torch.cat([law.beta[: t - 1], torch.tensor([beta]), law.beta[t:]]))
+            # one more step makes noise of it, whatever beta is; the posterior at t looks no further
+            own = torch.tensor([beta, 0.999], dtype=torch.float64)
+            law = NoiseSchedule(torch.cat([law.beta[: t - 1], own]))
         start, end = (torch.tensor([[x]], dtype=torch.float64) for x in (x_0, x_t))
         mean, variance = (float(v) for v in q_posterior(law, start, end, t))
         super().__init__(

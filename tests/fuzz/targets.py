@@ -1,5 +1,7 @@
 """What is fuzzed: how inputs of each reader are drawn, how it is fed, and what it may raise."""
 
+import contextlib
+import copy
 import gzip
 import io
 import random
@@ -9,17 +11,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from mutations import changed
 from PIL import Image
 
-from ddpm_lite import archives, image_folder, options
+from ddpm_lite import archives, cli, draw, image_folder, labels, options, translation
 from ddpm_lite.checkpoint import CheckpointError, read, write
-from ddpm_lite.data import DataError
+from ddpm_lite.data import DataError, Images
 from ddpm_lite.model import DiffusionModel, ModelConfig
 from ddpm_lite.symbolic import plain, reader
 from ddpm_lite.symbolic.tokens import ReadError
+from ddpm_lite.train import TrainConfig, Trainer
 from ddpm_lite.unet import UNet, UNetConfig
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -63,6 +67,90 @@ def checkpoint(around: Path) -> Target:
     return Target(lambda r: changed(r.choice(seeds), r), feed, (CheckpointError,))
 
 
+OTHERS = (None, True, 3, 10**400, 0.5, "a", [], [1], ["a"], [[1, 2], ["a", 3]], {}, {"a": 1})
+"""Values of each type of JSON."""
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to each value inside of one, which is an object or a list."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value)
+    deeper = ((one, (*path, name)) for name, one in inside)
+    return [
+        place
+        for one, way in deeper
+        for place in (way, *(_places(one, way) if isinstance(one, dict | list) else ()))
+    ]
+
+
+def _with_another(metadata: dict[str, Any], chance: random.Random) -> dict[str, Any]:
+    """The metadata with one value of another type."""
+    changed_one = copy.deepcopy(metadata)
+    *way, last = chance.choice(_places(metadata))
+    around: Any = changed_one
+    for name in way:
+        around = around[name]
+    around[last] = chance.choice([v for v in OTHERS if type(v) is not type(around[last])])
+    return changed_one
+
+
+def description(around: Path) -> Target:
+    """A training's checkpoint in whose description one value is of another type.
+
+    Read, drawn with, told about, evaluated and resumed.
+    """
+    path, unet = around / "x.safetensors", UNetConfig(
+        channels=(4,), groups=1, patch=2, classes=1, attention=(0,)
+    )  # fmt: skip
+    pixels = torch.zeros(4, 1, 4, 4, dtype=torch.uint8)
+    images = Images(pixels, torch.zeros(4, dtype=torch.int64), ("a",))
+    training = Trainer(
+        ModelConfig(unet=unet, side=4, T=3),
+        TrainConfig(steps=1, batch_size=2, holdout=0.25),
+        images,
+        "cpu",
+    )
+    list(training.steps())
+    training.save(path)
+    tensors, metadata = read(path)
+    metadata["earlier"] = [{"until": 1, "train": {"holdout": 0.25}}]
+    metadata["draw"] = {"steps": 1, "guidance_scale": 1.0, "precision": "float32"}
+    metadata["imported"] = {"variance": "beta", "clip": True}
+
+    def feed(described: dict[str, Any]) -> None:
+        write(path, tensors, described)
+        model, known = DiffusionModel.load(path), read(path, only="nothing")[1]
+        own = draw.own_config(model)
+        draw.draw(model, 1, own)
+        labels.listed(labels.class_names(known, model.config.unet.classes), 2)
+        cli._history(known)
+        cli._warn_of_labels(known, own)
+        cli._drawing(str(path))
+        with contextlib.suppress(options.UsageError):
+            cli._data_of(model, known)
+        with mock.patch.object(cli, "load", return_value=images):
+            cli._real_images("x", model, known)
+        training.resume(path)
+
+    feed(metadata)  # else nothing is tried
+    return Target(lambda r: _with_another(metadata, r), feed, (CheckpointError, ValueError))
+
+
+def pipeline(around: Path) -> Target:
+    """The configurations of a folder of diffusers, of which one value is of another type."""
+    config = ModelConfig(unet=UNetConfig(channels=(4, 8), groups=1, times_from=0), side=4, T=3)
+    theirs = {
+        "unet": translation.unet_to(config),
+        "scheduler": translation.scheduler_to(config, translation.Drawing()),
+    }
+
+    def feed(described: dict[str, Any]) -> None:
+        if all(isinstance(part, dict) for part in described.values()):  # as their reader asks
+            translation.model_from(described["unet"], described["scheduler"])
+
+    feed(theirs)
+    return Target(lambda r: _with_another(theirs, r), feed, (ValueError,))
+
+
 # --- Data sets -----------------------------------------------------------------------------------
 
 
@@ -101,7 +189,7 @@ def cifar(around: Path) -> Target:
     path, names = around / "x.tar.gz", [f"d/data_batch_{i}.bin" for i in (1, 2)]
     record = bytes([3]) + bytes(3072)
     called = [*names, "d/other", "data_batch_1.bin", "", "pax"]
-    sizes = [3073, 0, 1, 6146, 2**31, 2**40, 8**11 - 1]
+    sizes = [3073, 0, 1, 6146, 2**31, 2**40, 8**11 - 1, -512, -1536]
     kinds = [b"0", b"0", b"\0", *(bytes([kind]) for kind in b"1235 7LKSxgX")]
     links = ["", *names, "data_batch_1.bin"]
     contents = [record, b"", record * 2, b"19 path=data_batch_2\n", b"9" * 40]
@@ -111,7 +199,8 @@ def cifar(around: Path) -> Target:
         if chance.random() < 0.5:
             return _maybe_zipped(changed(chance.choice([good, packed]), chance), chance)
         members = [tuple(map(chance.choice, choices)) for _ in range(chance.randrange(5))]
-        return _maybe_zipped(_tar(members), chance)
+        times = 2000 if chance.random() < 0.01 else 1
+        return _maybe_zipped(_tar(members * times), chance)
 
     good = _tar([(name, 3073, b"0", "", record) for name in names])
     packed = gzip.compress(good)
@@ -133,7 +222,8 @@ def recipe(around: Path) -> Target:
     keys = [*sorted(options.options_of(options.Train())), "preset", "flpi", "", "a.b"]
     values = [
         "1", "-1", "nan", "inf", "true", "''", "'a'", "[]", "[1, 2]", "[[]]", "{}", "{a = 1}",
-        "1979-05-27", "0x10", "1e999", "9" * 30, "'--seed'", "['--seed', 3]", '"\\u0000"', '"\\n"',
+        "1979-05-27", "0x10", "1e999", "9" * 30, "0x" + "f" * 6000,
+        "'--seed'", "['--seed', 3]", '"\\u0000"', '"\\n"',
     ]  # fmt: skip
 
     def draw(chance: random.Random) -> bytes:
@@ -273,4 +363,4 @@ def latex(around: Path) -> Target:
     return Target(draw, feed, (ReadError,))
 
 
-TARGETS = (checkpoint, idx, cifar, recipe, pictures, latex)
+TARGETS = (checkpoint, description, pipeline, idx, cifar, recipe, pictures, latex)

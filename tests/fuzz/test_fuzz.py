@@ -1,5 +1,8 @@
 """A few hundred hostile inputs for each reader; `make fuzz` has 100,000."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import pytest
 pytest.importorskip("resource", reason="this system bounds neither memory nor time")
 
 import fuzz
+import targets
 from targets import TARGETS, Target
 
 
@@ -44,7 +48,16 @@ def test_what_must_not_be_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, feed: Callable[[object], None], raised: type
 ) -> None:
     monkeypatch.setattr(fuzz, "SECONDS", 0.05)
-    target = TARGETS[1](tmp_path)
+    target = targets.idx(tmp_path)
     assert fuzz.feed(Target(target.draw, _nothing, (ValueError,)), 5, seed=0) == 5
     with pytest.raises(raised):
         fuzz.feed(Target(target.draw, feed, (ValueError,)), 5, seed=0)
+
+
+@pytest.mark.slow
+def test_the_command_feeds_a_reader_and_ends_with_a_line_of_json() -> None:
+    here = Path(__file__).parent
+    words = [sys.executable, str(here), "--only", "idx", "--inputs", "5", "--processes", "1"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=300)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["inputs"], told["failures"]) == ({"idx": 5}, [])

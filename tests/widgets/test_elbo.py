@@ -1,5 +1,6 @@
 """The bound widget's Python side: what it sends, what it says, what it refuses."""
 
+import math
 import re
 
 import pytest
@@ -72,3 +73,13 @@ def test_the_terms_must_cover_all_times(
 def test_the_marked_stretch_must_be_one_of_them() -> None:
     with pytest.raises(ValueError, match=r"0\.\.2"):
         BoundTerms(spans=SPANS, per_step=TERMS, stretch=3)
+
+
+@pytest.mark.parametrize("prior", [math.nan, math.inf])
+def test_terms_that_are_no_numbers_are_refused(prior: float) -> None:
+    with pytest.raises(ValueError, match="the prior's term is finite"):
+        BoundTerms(spans=SPANS, per_step=TERMS, prior=prior)
+    for place in range(len(TERMS)):
+        terms = [*TERMS[:place], prior, *TERMS[place + 1 :]]
+        with pytest.raises(ValueError, match="above 0 and finite"):
+            BoundTerms(spans=SPANS, per_step=terms)

@@ -1,6 +1,7 @@
 """The weather chain's first state, and what it says to those who cannot see it."""
 
 import re
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -29,6 +30,9 @@ def test_zeros_and_other_names_are_allowed() -> None:
         ({"matrix": [[1, 0], [0, 1]]}, "three rows"),
         ({"matrix": [[0.5, 0.4, 0.2], *WEATHER[1:]]}, "add up to 1"),
         ({"matrix": [[1.1, -0.1, 0], *WEATHER[1:]]}, "add up to 1"),
+        ({"matrix": [[nan, 0.5, 0.5], *WEATHER[1:]]}, "add up to 1"),
+        ({"matrix": [[0.5, nan, 0.5], *WEATHER[1:]]}, "add up to 1"),
+        ({"matrix": [[inf, 0.5, 0.5], *WEATHER[1:]]}, "add up to 1"),
         ({"start": "snowy"}, "snowy"),
         ({"day": 21}, "day"),
         ({"walkers": 10_000}, "walkers"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ddpm_lite.diffusion import q_posterior
-from ddpm_lite.schedule import NoiseSchedule, cosine, linear
+from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, cosine, linear
 from ddpm_lite.widgets.posterior import PosteriorExplorer
 
 
@@ -33,6 +33,20 @@ def test_a_beta_of_ones_own_replaces_that_of_the_step() -> None:
     assert f"mean {mean:.4f}, variance {variance:.4f}" in widget.description
     assert widget.state["beta"] == 0.5
     assert PosteriorExplorer().state["beta"] is None
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("T", [21, 30])
+@pytest.mark.parametrize("beta", [0.001, 0.999])
+def test_every_beta_that_the_slider_has_can_stand_at_the_end(
+    schedule: str, T: int, beta: float
+) -> None:
+    """By Bayes' rule, from the steps before and this one alone."""
+    before = float((1 - SCHEDULES[schedule](T).beta[:-1]).prod())
+    spread = 1 / (1 / (1 - before) + (1 - beta) / beta)
+    mean = spread * (before**0.5 * 1.2 / (1 - before) + (1 - beta) ** 0.5 * -0.8 / beta)
+    text = PosteriorExplorer(schedule=schedule, T=T, t=T, beta=beta).description
+    assert f"mean {mean:.4f}, variance {spread:.4f}" in text
 
 
 def test_stands_by_itself() -> None:
