@@ -174,6 +174,8 @@ def average(expectation: Expr, *laws: Law) -> Expectation:
     expectations. What is left is the mean, under the densities of which no law is given, of what
     the inner means have come to.
     """
+    if expectation.given:
+        raise ProofError(f"what is given belongs into the law: {sp.latex(expectation)}")
     waiting = [part for law in expectation.laws for part in _factors(law)]
     body = _averaged_inside(expectation.body, laws)
     unknown: list[Expr] = []

@@ -43,8 +43,8 @@ from ddpm_lite.symbolic.algebra import (
     NOT_COMPARABLE,
     apply_definitions,
     both_positive,
-    is_between_0_and_1,
     is_defined,
+    is_unit,
     left_over,
     reduce_to_zero,
 )
@@ -224,7 +224,7 @@ def _values(pair: sp.Tuple, seed: int) -> dict[Expr, Expr]:
         s for a in indexed for s in a.free_symbols
     }
     for k, atom in enumerate(sorted(indexed | loose, key=sp.default_sort_key)):
-        if is_between_0_and_1(atom):
+        if is_unit(atom):
             values[atom] = sp.Rational(9 - (k + seed) % 5, 10)
         else:
             values[atom] = (

@@ -300,11 +300,17 @@ def _mean_of_term(term: sp.Expr, normal: sp.Expr) -> sp.Expr:
     powers = rest.as_powers_dict()
     dots = [dot for dot, k in powers.items() if isinstance(dot, Dot) for _ in range(_whole(k))]
     k = _whole(powers.pop(at, sp.S.Zero))
-    if set(powers) - set(dots) - {sp.S.One} or (k and dots):
+    inside = not all(at in dot.args and _is_apart(_partner(dot, at), at) for dot in dots)
+    if set(powers) - set(dots) - {sp.S.One} or (k and dots) or inside:
         raise ValueError(f"not a polynomial in {sp.latex(normal)}: {sp.latex(term)}")
     number = sp.Integer(0) if k % 2 else sp.factorial2(k - 1)
     mean: sp.Expr = constant * number * _pairings(dots, at)
     return mean.xreplace({at: normal})
+
+
+def _is_apart(partner: sp.Expr, at: sp.Dummy) -> bool:
+    """Whether a vector is the normal one itself or has no part in it, unlike a function of it."""
+    return bool(partner == at or not partner.has(at))
 
 
 def _whole(power: sp.Expr) -> int:

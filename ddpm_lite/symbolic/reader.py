@@ -479,6 +479,8 @@ class _Reader(Interpreter[Any, Any]):
     def expectation(self, tree: Any) -> Expr:
         parts = self.parts(tree)
         laws = parts.pop(0) if isinstance(parts[0], list) else []
+        if laws and len(parts) > 1:
+            raise self.fail("what is given belongs into the law, as in E_{q(x | y)}[x]", tree)
         return ob.Expectation(laws, parts[0], parts[1] if len(parts) > 1 else [])
 
     def operator(self, tree: Any) -> Expr:

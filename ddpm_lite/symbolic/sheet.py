@@ -15,7 +15,13 @@ from typing import Any
 import sympy as sp
 from sympy import Expr
 
-from ddpm_lite.symbolic.algebra import is_between_0_and_1, is_defined, is_positive
+from ddpm_lite.symbolic.algebra import (
+    apply_definitions,
+    is_between_0_and_1,
+    is_defined,
+    is_nonnegative,
+    is_positive,
+)
 from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference
 from ddpm_lite.symbolic.notation import TABLE, is_vector
 from ddpm_lite.symbolic.objects import KL, Covariance, Density, Expectation, Variance
@@ -117,6 +123,7 @@ def _fits(value: Expr, domain: str) -> bool:
         return True
     if domain == "integer" and not value.is_integer:
         return False
+    value = apply_definitions(value)
     below = domain != "unit" or is_between_0_and_1(value) or is_positive(1 - value)
     return is_positive(value) and below
 
@@ -195,8 +202,9 @@ def _equal(a: Expr, b: Expr) -> Verdict:
 
 
 def _above(a: Expr, b: Expr, strict: bool) -> Verdict:
+    seen = is_positive if strict else is_nonnegative
     gap = sp.factor(a - b)
-    if is_positive(gap) or (not strict and gap.is_nonnegative):
+    if seen(gap) or seen(sp.factor(apply_definitions(a - b))):
         return Verdict("equal")
     if difference(a, b) == 0:
         one_more = Verdict("different", "the two sides are equal", (a, b))

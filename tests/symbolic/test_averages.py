@@ -29,7 +29,7 @@ from ddpm_lite.symbolic.averages import (
     unfolded,
     with_laws,
 )
-from ddpm_lite.symbolic.equality import difference
+from ddpm_lite.symbolic.equality import ComparisonError, difference
 from ddpm_lite.symbolic.objects import Expectation, Gaussian, Variance
 from ddpm_lite.symbolic.proofs import ProofError
 from ddpm_lite.symbolic.reader import read, symbols
@@ -88,6 +88,29 @@ def test_the_tower_rule_averages_the_last_variable_first() -> None:
     assert found.laws == sp.Tuple(read(r"q(x_{t-1} \mid x_0)"))
     center = a * x_prev + b
     assert sp.expand(found.body - (a * (center**2 + v) + b * center)) == 0
+
+
+def test_what_is_given_twice_is_not_averaged() -> None:
+    """x_{t+1} tells something about x_t, so its mean is not the one of the law."""
+    told = Expectation((STEP.lhs,), x_t, (x_next,))
+    with pytest.raises(ProofError, match="belongs into the law"):
+        average(told, STEP)
+    with pytest.raises(ComparisonError, match="belongs into the law"):
+        difference(told, Expectation((STEP.lhs,), x_t))
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        r"\lVert \epsilon_\theta(x_t, t) \rVert^2",
+        r"\langle x_t, \epsilon_\theta(x_t, t) \rangle",
+        r"\lVert \epsilon - \epsilon_\theta(x_t, t) \rVert^2",
+    ],
+)
+def test_a_function_of_what_is_drawn_has_no_mean_here(inside: str) -> None:
+    law = read(r"q(x_t \mid x_{t-1}) = \mathcal N(x_t; \sqrt{\alpha_t} x_{t-1}, \beta_t I)")
+    with pytest.raises(ValueError, match="not a polynomial"):
+        average(Expectation((law.lhs,), read(inside)), law)
 
 
 def test_the_mean_of_a_function_of_two_draws_agrees_with_numbers() -> None:

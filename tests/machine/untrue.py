@@ -1,0 +1,74 @@
+"""False statements, by the fault of the machine that once took them for true: sheets, line by line.
+
+The last line of each is false, or says more than is known. It may be refused, not be decided, or be
+called different; it must never be called equal. What stands in `TRUE` is as near to them as can be,
+and is still to be seen.
+"""
+
+UNTRUE: dict[str, tuple[str, ...]] = {
+    "an index takes the place of a free letter": (
+        r"\sum_{t=1}^{T} \frac{t}{t+s} \log q(x_t \mid x_{t-1})"
+        r" = \frac12 \sum_{t=1}^{T} \log q(x_t \mid x_{t-1})",
+        r"\mathbb{E}_{q(x_{1:T} \mid x_0)}[\sum_{t=1}^{T} f(x_t, s)]"
+        r" = \mathbb{E}_{q(x_{1:T} \mid x_0)}[\sum_{t=1}^{T} f(x_t, t)]",
+        r"\sum_{t=1}^{T} f(x_t, x_s) \log q(x_1) = \log q(x_1) \sum_{t=1}^{T} f(x_t, x_t)",
+    ),
+    "what stands behind the bar is dropped": (
+        r"\mathbb{E}_{q(x_1)}[x_1 \mid x_0] = \mathbb{E}_{q(x_1)}[x_1]",
+        r"\mathbb{E}_{q(x_1)}[f(x_1) \mid X] = \mathbb{E}_{q(x_1)}[f(x_1)]",
+    ),
+    "another variable becomes the start of the chain": (
+        r"q(x_2 \mid y) = q(x_2 \mid x_0)",
+        r"\mathbb{E}_{q(x_1 \mid y)}[f(x_1)] = \mathbb{E}_{q(x_1 \mid x_0)}[f(x_1)]",
+        r"q(x_2 \mid x_1, y) = q(x_2 \mid x_1)",
+        r"p_\theta(x_2 \mid x_1, y) = p_\theta(x_2 \mid x_1)",
+        r"p(y \mid x_1, x_2) = p(y \mid x_1)",
+        r"q(z_2 \mid z_0, x) = q(z_2 \mid z_0)",
+        r"q(z_{1:T} \mid x) = \prod_{t=1}^{T} q(z_t \mid z_{t-1})",
+    ),
+    "a divergence of what is no density": (
+        r"D_{\mathrm{KL}}(2 q(x) \| p(x)) = \log 2 + D_{\mathrm{KL}}(q(x) \| p(x))",
+        r"D_{\mathrm{KL}}(q(x) \| 2 p(x)) = D_{\mathrm{KL}}(q(x) \| p(x)) - \log 2",
+        r"D_{\mathrm{KL}}(q(x)^2 \| p(x))"
+        r" = 2 \mathbb{E}_{q(x)}[\log q(x)] - \mathbb{E}_{q(x)}[\log p(x)]",
+        r"D_{\mathrm{KL}}(q(x_1 \mid x_0) \| p(x_0))"
+        r" = \mathbb{E}_{q(x_1 \mid x_0)}[\log q(x_1 \mid x_0)] - \log p(x_0)",
+        r"D_{\mathrm{KL}}(q(x) \| e^{a}) = \mathbb{E}_{q(x)}[\log q(x)] - a",
+        r"D_{\mathrm{KL}}(q(x, y) \| p(x \mid y) p(y \mid x))"
+        r" = \mathbb{E}_{q(x, y)}[\log q(x, y) - \log p(x \mid y) - \log p(y \mid x)]",
+    ),
+    "what is 0 or 1 at the first step": (
+        r"\bar\alpha_0 < 1",
+        r"1 - \bar\alpha_0 > 0",
+        r"\bar\alpha_{t-1} < 1",
+        r"\frac{\beta_t}{1 - \bar\alpha_{t-1}} > 0",
+        "let \\tilde\\beta_t = \\frac{1-\\bar\\alpha_{t-1}}{1-\\bar\\alpha_t}\\beta_t\n"
+        r"\tilde\beta_1 = 1",
+        "let \\delta = \\bar\\alpha_{t-1}\n\\delta = \\bar\\alpha_{t-1}",
+        r"\prod_{s=0}^{t} (1 - \bar\alpha_s) > 0",
+        r"\prod_{s=1}^{t} (1 - \bar\alpha_{s-1}) > 0",
+    ),
+    "the sign of a sum or a product beyond its terms": (
+        r"\prod_{s=0}^{n} s > 0",
+        r"\sum_{s=0}^{n} (s - 1) \ge 0",
+        r"\prod_{s=1}^{\infty} \frac12 > 0",
+        r"\sum_{i=0}^{3} \bigl(\prod_{j=i}^{3} j\bigr) > 0",
+    ),
+}
+
+TRUE = (
+    r"\sum_{t=1}^{T} \frac{t}{t+s} \log q(x_t \mid x_{t-1})"
+    r" = \sum_{i=1}^{T} \frac{i}{s+i} \log q(x_i \mid x_{i-1})",
+    r"\mathbb{E}_{q(x_1 \mid x_0)}[x_1] = \mathbb{E}_{q(x_1 \mid x_0)}[2 x_1 - x_1]",
+    r"q(z_2 \mid z_1, x) = q(z_2 \mid z_1)",
+    r"q(z_{1:T} \mid x) = q(z_1 \mid x) \prod_{t=2}^{T} q(z_t \mid z_{t-1})",
+    r"D_{\mathrm{KL}}(q(x, y) \| p(x \mid y) p(y))"
+    r" = \mathbb{E}_{q(x, y)}[\log q(x, y) - \log p(x, y)]",
+    r"1 - \bar\alpha_{t-1} \ge 0",
+    r"\bar\alpha_t < \bar\alpha_{t-1}",
+    r"\bar\alpha_t < 1",
+    r"\prod_{s=0}^{t} (1 - \bar\alpha_s) \ge 0",
+    r"\prod_{s=1}^{t} (1 - \bar\alpha_s) > 0",
+    r"\prod_{s=1}^{n} s > 0",
+    r"\sum_{s=1}^{n} (s - 1) \ge 0",
+)
