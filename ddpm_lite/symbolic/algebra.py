@@ -263,7 +263,8 @@ def named_by(expression: Expr, values: Mapping[Any, Any]) -> Expr:
     """Values for names, as `put` does it: not for the x of x_t. All else stays as it is written.
 
     A running index that is called like a name is none, and one that is called like something in a
-    value gets another name. Raises ValueError where a name moves in a derivative or a limit.
+    value gets another name. But what is said of x_t holds for the t of a sum. Raises ValueError
+    where a name moves in a derivative or a limit.
     """
     expression, own = _apart(sp.sympify(expression), values)
     names = {name for name in values if isinstance(name, sp.Symbol)}
@@ -281,7 +282,8 @@ def named_by(expression: Expr, values: Mapping[Any, Any]) -> Expr:
 
 def _apart(expression: Expr, values: Mapping[Any, Any]) -> tuple[Expr, dict[Expr, Expr]]:
     """The expression, its running indices under names that no value has, and those to put back."""
-    names, others = set(values), set().union(*(sp.sympify(v).free_symbols for v in values.values()))
+    names = set(values)
+    others = set().union(*(sp.sympify(v).free_symbols - k.free_symbols for k, v in values.items()))
     if names & {v for e in expression.atoms(sp.Derivative, sp.Limit) for v in _moved(e)}:
         raise ValueError("what moves in a derivative or a limit has no value")
     series = expression.atoms(ExprWithLimits)

@@ -141,8 +141,8 @@ def _at(premise: Premise, both: sp.Tuple) -> Iterator[Premise]:
         values = {w - shift for w in wanted for shift in shifts if shift.is_Integer}
         for value in sorted(values - {index}, key=str):
             try:
-                moved = premise.pair.subs(index, value)
-            except NOT_COMPARABLE:  # a running index has the same name
+                moved = named_by(premise.pair, {index: value})
+            except NOT_COMPARABLE:  # it moves in a derivative or a limit
                 continue
             yield Premise(premise.label, moved[0], premise.relation, moved[1])
 

@@ -21,6 +21,7 @@ from ddpm_lite.symbolic.algebra import (
     is_defined,
     is_nonnegative,
     is_positive,
+    named_by,
 )
 from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference
 from ddpm_lite.symbolic.notation import TABLE, is_vector
@@ -172,7 +173,10 @@ def _named(expression: Expr, name: Expr, value: Expr) -> Expr:
 
 
 def _at(value: Expr, variables: Any, indices: Any) -> Expr:
-    there: Expr = value.subs(dict(zip(variables, indices, strict=True)), simultaneous=True)
+    try:
+        there: Expr = named_by(value, dict(zip(variables, indices, strict=True)))
+    except ValueError as error:
+        raise SheetError(f"${sp.latex(value)}$ has no value at another index: {error}") from None
     return there
 
 

@@ -169,7 +169,7 @@ class Mean(Witness):
         self.convex.verify_function(self.convex.gap)
         if not sp.sympify(self.value).is_positive:
             raise WitnessError(f"{sp.latex(self.value)} is not known to be positive")
-        inside = self.convex.gap.subs(self.convex.variable, self.value)
+        inside = named_by(self.convex.gap, {self.convex.variable: self.value})
         laws = self.law if isinstance(self.law, tuple) else (self.law,)
         _same(gap, Expectation(laws, inside), "the mean")
 
@@ -203,7 +203,9 @@ class Touching(Witness):
         check_sign(sp.factor(value), strict=True)
         for part in (self.times, self.rest):
             check_sign(self._term(part), strict=False)
-        whole = self.times * self.convex.gap.subs(self.convex.variable, self.value) + self.rest
+        whole = (
+            self.times * named_by(self.convex.gap, {self.convex.variable: self.value}) + self.rest
+        )
         wanted = sp.Sum(whole, self.over) if self.over else whole
         _same(named_by(gap, self.values or {}), wanted, "that of the function")
 

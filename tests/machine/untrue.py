@@ -48,6 +48,10 @@ UNTRUE: dict[str, tuple[str, ...]] = {
         r"\prod_{s=0}^{t} (1 - \bar\alpha_s) > 0",
         r"\prod_{s=1}^{t} (1 - \bar\alpha_{s-1}) > 0",
     ),
+    "a letter put in is caught by a running index": (
+        "let y_t = \\sum_{s=1}^{3} s t\n" r"y_s = \sum_{i=1}^{3} i^2",
+        "let y_t = \\int_0^1 s t \\mathrm{d}s\n" r"y_s = \frac13",
+    ),
     "the sign of a sum or a product beyond its terms": (
         r"\prod_{s=0}^{n} s > 0",
         r"\sum_{s=0}^{n} (s - 1) \ge 0",
@@ -64,6 +68,8 @@ TRUE = (
     r"q(z_{1:T} \mid x) = q(z_1 \mid x) \prod_{t=2}^{T} q(z_t \mid z_{t-1})",
     r"D_{\mathrm{KL}}(q(x, y) \| p(x \mid y) p(y))"
     r" = \mathbb{E}_{q(x, y)}[\log q(x, y) - \log p(x, y)]",
+    "let y_t = \\sum_{s=1}^{3} s t\n" r"y_s = \sum_{i=1}^{3} i s",
+    "let y_t = \\int_0^1 s t \\mathrm{d}s\n" r"y_s = \frac{s}{2}",
     r"1 - \bar\alpha_{t-1} \ge 0",
     r"\bar\alpha_t < \bar\alpha_{t-1}",
     r"\bar\alpha_t < 1",

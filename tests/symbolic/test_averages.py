@@ -268,6 +268,30 @@ def test_a_name_is_not_that_of_a_family() -> None:
     assert law_of_draw(drawn, z).mean == a * x_t + read("z_t")
 
 
+def test_a_running_index_is_not_the_letter_put_in() -> None:
+    """The sum of s t over s = 1, 2, 3 is 6 t, and 6 s where t is s."""
+    (s,) = symbols("s")
+    claim = read(r"C = \sum_{s=1}^{3} s t")
+    assert at(claim, {t: s}).rhs.doit() == 6 * s
+    assert at(claim, {s: sp.Integer(5)}).rhs == claim.rhs
+    assert by(claim.rhs, read("t = s")).doit() == 6 * s
+    law = read(r"q(x_t \mid x_{t-1}) = \mathcal N(x_t; \sum_{s=1}^{3} s t, 1)")
+    found = with_laws(read(r"q(x_s \mid x_{s-1})"), law)
+    assert found.mean.doit() == 6 * s
+    two = sp.Sum(sp.sin(sp.Sum(t * s, (s, 1, 3))), (t, s, a))
+    assert (first_off(two) - sp.Sum(two.function, (t, s + 1, a))).doit() == sp.sin(6 * s)
+
+
+@pytest.mark.parametrize("rule", [first_off, last_off, lambda e: shifted(e, 1)])
+def test_a_sum_over_two_indices_is_not_taken_for_one_over_the_first(rule) -> None:
+    with pytest.raises(ProofError, match="a sum over two indices"):
+        rule(read(r"\sum_{i=1}^{n} \sum_{j=1}^{n} x_i y_j"))
+
+
+def test_what_is_said_of_a_time_holds_for_the_times_of_a_sum() -> None:
+    assert by(read(r"\sum_{t=1}^{3} x_t"), read("x_t = t")).doit() == 6
+
+
 def test_signs_turn_the_relation_and_means_keep_it() -> None:
     turned = negated(read(r"x = y \le z"))
     assert (turned.members, turned.relations) == ((-x, -z), (r"\ge",))

@@ -409,6 +409,14 @@ def test_moments_of_vectors_are_moments_of_coordinates(expression, size):
     assert sp.expand(found - moment(in_coordinates(expression), numbers)) == 0
 
 
+def test_a_sum_over_all_times_holds_the_time_itself():
+    """E[x_1 + ... + x_T] over a standard normal x_t is not the sum: that still has x_t in it."""
+    with pytest.raises(ValueError, match="may be one of the terms"):
+        moment(read(r"\sum_{s=1}^{T} \epsilon_s"), read(r"\epsilon_t"))
+    before = read(r"\sum_{s=1}^{t-1} \epsilon_s")
+    assert moment(before + read(r"\epsilon_t"), read(r"\epsilon_t")) == before
+
+
 @pytest.mark.parametrize("wrong", [sp.exp(eps), 1 / eps, eps**a, eps * Dot(eps, x_0), Norm(eps)])
 def test_no_moment_but_of_polynomials(wrong):
     with pytest.raises(ValueError, match="not a p"):
