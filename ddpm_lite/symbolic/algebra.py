@@ -229,14 +229,30 @@ def rename_indices(expression: Expr, depth: int = 0) -> Expr:
     if isinstance(expression, (sp.Sum, sp.Product, sp.Integral)) and len(expression.limits) == 1:
         old, *ends = expression.limits[0]
         depth = _first_free(expression, depth)
-        fresh = sp.Dummy(**in_range(old, *ends)) if old.is_Symbol else old
-        body = rename_indices(put(expression.function, {old: fresh}), depth + 1)
-        new = sp.Symbol(f"i_{depth}", **in_range(old, *ends)) if old.is_Symbol else old
-        bounds = (new, *(rename_indices(end, depth) for end in ends))
-        return expression.func(body.xreplace({fresh: new}), bounds)
+        like = sp.Dummy(real=True) if isinstance(expression, sp.Integral) else old
+        body, new = _renamed(expression.function, old, depth, in_range(like, *ends))
+        return expression.func(body, (new, *(rename_indices(end, depth) for end in ends)))
+    if isinstance(expression, sp.Limit):
+        body, old, goal, side = expression.args
+        depth = _first_free(expression, depth)
+        body, new = _renamed(body, old, depth, _on_the_way(old, goal))
+        return sp.Limit(body, new, rename_indices(goal, depth), dir=side)
     if isinstance(expression, (sp.Indexed, sp.MatrixExpr)):
         return expression
     return expression.func(*(rename_indices(a, depth) for a in expression.args))
+
+
+def _renamed(body: Expr, old: Expr, depth: int, known: dict[str, bool]) -> tuple[Expr, Expr]:
+    """The body over a variable that is called by its depth, and this variable."""
+    fresh = sp.Dummy(**known) if old.is_Symbol else old
+    new = sp.Symbol(f"i_{depth}", **known) if old.is_Symbol else old
+    return rename_indices(put(body, {old: fresh}), depth + 1).xreplace({fresh: new}), new
+
+
+def _on_the_way(variable: Expr, goal: Expr) -> dict[str, bool]:
+    """What is true of a variable on its way to a limit; whole numbers go to infinity only."""
+    known = {"integer": True} if variable.is_integer and goal.is_infinite else {"real": True}
+    return known | ({"positive": True} if variable.is_positive and goal.is_nonnegative else {})
 
 
 def _first_free(expression: Expr, depth: int) -> int:

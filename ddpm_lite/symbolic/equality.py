@@ -38,6 +38,7 @@ from typing import Any
 
 import sympy as sp
 from sympy import Expr
+from sympy.core.function import AppliedUndef
 
 from ddpm_lite.symbolic.algebra import (
     NOT_COMPARABLE,
@@ -84,6 +85,7 @@ def difference(a: Any, b: Any) -> Any:
 def _difference(a: Any, b: Any) -> Any:
     _check_meaning(a)
     _check_meaning(b)
+    a, b = _with_unknowns(sp.Tuple(a, b))
     left = left_over(a, b)
     if left == 0 or not _has_laws(a, b):
         return left
@@ -91,6 +93,42 @@ def _difference(a: Any, b: Any) -> Any:
         return reduce_to_zero(integrand(a - b))
     ratio = sp.log(a, evaluate=False) - sp.log(b, evaluate=False)
     return left if reduce_to_zero(integrand(ratio)) != 0 else sp.S.Zero
+
+
+def _with_unknowns(pair: sp.Tuple) -> sp.Tuple:
+    """Numbers for derivatives and limits that do not show all that moves: x may depend on t."""
+    unknown = {e: sp.Symbol(sp.latex(e), real=True) for e in pair.atoms(*_CHANGES) if _hides(e)}
+    named: sp.Tuple = pair.xreplace(unknown)
+    return named
+
+
+_CHANGES = (sp.Derivative, sp.Limit)
+
+
+def _hides(change: Any) -> bool:
+    r"""Whether what moves is in the body unseen, as \theta is in p_\theta(x)."""
+    body, moved = change.args[0], _moved(change)
+    if isinstance(change, sp.Limit) and not body.free_symbols:
+        return False
+    if any(str(getattr(v, "base", v)) == _WEIGHTS for v in moved):
+        return any(one.endswith("_" + _WEIGHTS) or one in _OF_WEIGHTS for one in _names(body))
+    return not all(body.has(v) for v in moved)
+
+
+_WEIGHTS = r"\theta"
+_OF_WEIGHTS = (r"\bar{\theta}", r"\hat{x}", r"\mathrm{v}", "L_{simple}", r"\ell", r"\mathrm{ELBO}",
+               r"\mathcal{L}", r"\mathcal{C}", r"\mathcal{K}")  # fmt: skip
+"""What depends on the weights without their sign in its name."""
+
+
+def _names(body: Any) -> set[str]:
+    """The names of symbols, families, laws and functions."""
+    functions = {str(f.func) for f in body.atoms(AppliedUndef)}
+    return functions | {s.name for s in body.atoms(sp.Symbol)}
+
+
+def _moved(change: Any) -> tuple[Any, ...]:
+    return tuple(change.variables if isinstance(change, sp.Derivative) else change.args[1:2])
 
 
 def _exact(value: Any) -> Any:
@@ -118,11 +156,24 @@ def _check_meaning(side: Any) -> None:
 
 def _check_others_stay(change: Any) -> None:
     """Where alpha_t changes, so does alpha_bar_t, and a derivative would have to say so."""
-    moved = change.variables if isinstance(change, sp.Derivative) else change.args[1:2]
-    for variable in moved:
+    for variable in _moved(change):
         name = _family(variable)
+        if isinstance(change, sp.Limit) and any(_may_be(e, variable) for e in _others(change)):
+            raise ComparisonError(f"{change} may move another {name} of it too")
         if name in _TIED and any(_is_tied(e, variable) for e in change.args[0].atoms(sp.Indexed)):
             raise ComparisonError(f"{change} moves what depends on {variable} too")
+
+
+def _others(limit: Any) -> set[Expr]:
+    return {e for e in limit.args[0].atoms(sp.Indexed) if e != limit.args[1]}
+
+
+def _may_be(element: Expr, variable: Expr) -> bool:
+    """Whether x_s may be x_t; x_{t-1} is another one."""
+    if not isinstance(variable, sp.Indexed) or element.base != variable.base:
+        return False
+    gaps = [a - b for a, b in zip(element.indices, variable.indices, strict=False)]
+    return not any(gap.is_nonzero and gap.is_number for gap in gaps)
 
 
 def _is_tied(element: Expr, variable: Expr) -> bool:
@@ -163,12 +214,13 @@ def counterexample(a: Any, b: Any) -> tuple[dict[Expr, Expr], Expr, Expr] | None
 
     (values, a there, b there); None where both cannot be worked out as numbers.
     """
-    if sp.Tuple(sp.sympify(a), sp.sympify(b)).has(sp.Integral, sp.Limit):
+    pair = sp.Tuple(sp.sympify(a), sp.sympify(b))
+    if pair.has(sp.Integral, sp.Limit):
         return None  # working it out may take minutes
-    if _longest_series(sp.Tuple(sp.sympify(a), sp.sympify(b))) > _MOST_WRITTEN_OUT:
+    if any(_hides(change) for change in pair.atoms(*_CHANGES)) or _is_long(pair):
         return None
     try:
-        pair = _without_sums(sp.Tuple(sp.sympify(a), sp.sympify(b)))
+        pair = _without_sums(pair)
     except NOT_COMPARABLE:
         return None
     pair = _named_means(pair)
@@ -189,11 +241,11 @@ _MOST_WRITTEN_OUT = 50
 """A sum or product of more terms is none that a reader can check by hand."""
 
 
-def _longest_series(pair: sp.Tuple) -> int:
-    """The most terms of a sum or product whose ends are numbers."""
+def _is_long(pair: sp.Tuple) -> bool:
+    """Whether a sum or product whose ends are numbers has too many terms."""
     limits = [limit for one in pair.atoms(sp.Sum, sp.Product) for limit in one.limits]
     lengths = [limit[2] - limit[1] + 1 for limit in limits if len(limit) == 3]
-    return max((int(n) for n in lengths if n.is_Integer), default=0)
+    return any(n.is_Integer and n > _MOST_WRITTEN_OUT for n in lengths)
 
 
 def _named_means(pair: sp.Tuple) -> sp.Tuple:

@@ -25,6 +25,8 @@ from ddpm_lite.symbolic.tokens import ReadError, Tokens
 _IDENTITY = TABLE["I"].plain()
 _LARGEST = 1000
 """Largest exponent and factorial of numbers: 10^1000 is still written out at once."""
+_MOST_AGAIN = 6
+"""So many sums, integrals or limits around a formula double the work of reading it."""
 _DIGITS, _BITS = 2000, 7000
 """Largest length of a number, as it is written and as a power gives it."""
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RecursionError,
@@ -278,25 +280,42 @@ class _Reader(Interpreter[Any, Any]):
             raise self.fail("it ends before it begins", ends)
         body = self.value(tree)
         if not low.is_positive:
-            self.check_without_sign(tree, body, index, ends)
+            self.check_as_it_is(tree, body, index, {"integer": True}, ends)
         self.check_no_family(body, index, ends)
         return (index, low, high), body
 
     def check_no_family(self, body: Any, symbol: Expr, place: Any) -> None:
         """Over x one neither sums nor integrates x_t: is it the same x?"""
         if any(str(a.base.label) == symbol.name for a in sp.sympify(body).atoms(sp.Indexed)):
-            raise self.fail(f"{symbol} runs here, and is the name of a family too", place)
+            raise self.fail(f"{symbol} runs or moves here, and is the name of a family too", place)
 
-    def check_without_sign(self, tree: Any, body: Any, symbol: Expr, place: Any) -> None:
-        """A body that would read otherwise if the variable were not positive is refused."""
-        weaker = sp.Symbol(symbol.name, integer=symbol.is_integer, real=True)
+    def check_as_it_is(
+        self, tree: Any, body: Any, symbol: Expr, known: dict[str, bool], place: Any
+    ) -> None:
+        """What would read otherwise if no more than this were known of the variable is refused."""
+        weaker = sp.Symbol(symbol.name, real=True, **known)
         if weaker == symbol:
             return
+        if len(self.running) >= _MOST_AGAIN:
+            raise self.fail("so many sums or integrals in one another are not read", place)
         before, self.running = self.running, {**self.running, symbol.name: weaker}
         other = self.value(tree)
         self.running = before
         if sp.sympify(body).xreplace({symbol: weaker}) != other:
-            raise self.fail(f"{symbol} is positive by the table, and here it need not be", place)
+            table = (
+                "positive" if known.get("integer") or not symbol.is_integer else "a whole number"
+            )
+            raise self.fail(f"{symbol} is {table} by the table, and here it need not be", place)
+
+    def check_moves(self, tree: Any, body: Any, variable: Expr, signed: bool, place: Any) -> None:
+        """Where a variable takes all real values, its body may not rest on what the table says."""
+        if not variable.is_Symbol:
+            if variable.is_integer:
+                raise self.fail(f"{variable} is a whole number: it does not move", place)
+            return
+        self.check_no_family(body, variable, place)
+        sign = {} if signed or not variable.is_positive else {"positive": True}
+        self.check_as_it_is(tree, body, variable, sign, place)
 
     def check_trailing(self, tree: Any, index: Expr) -> None:
         r"""In \prod_s a_s b, is b one of the factors?"""
@@ -312,15 +331,9 @@ class _Reader(Interpreter[Any, Any]):
     def integral(self, tree: Any) -> Expr:
         *ends, body, variable = self.parts(tree)
         low, high = ends[0] if ends else (-sp.oo, sp.oo)
-        if variable.is_Symbol:
-            if any(str(a.base.label) == variable.name for a in sp.sympify(body).atoms(sp.Indexed)):
-                raise self.fail(
-                    f"{variable} is integrated over, and the name of a family too", tree
-                )
-            if not (low.is_nonnegative and high.is_nonnegative):
-                within = next(c for c in tree.children[1:] if isinstance(c, Tree)
-                              and c.data != "ends")  # fmt: skip
-                self.check_without_sign(within, body, variable, tree)
+        within = next(c for c in tree.children if isinstance(c, Tree) and c.data != "ends")
+        signed = not (low.is_nonnegative and high.is_nonnegative)
+        self.check_moves(within, body, variable, signed, tree)
         return sp.Integral(body, (variable, low, high))
 
     def ends(self, tree: Any) -> list[Expr]:
@@ -328,6 +341,8 @@ class _Reader(Interpreter[Any, Any]):
 
     def limit(self, tree: Any) -> Expr:
         variable, goal, body = self.parts(tree)
+        if not (goal.is_infinite and variable.is_integer):  # n to infinity stays whole
+            self.check_moves(tree.children[-1], body, variable, not goal.is_nonnegative, tree)
         from_both = "+" if goal.is_infinite or (goal == 0 and variable.is_positive) else "+-"
         return sp.Limit(body, variable, goal, dir=from_both)
 
@@ -337,10 +352,24 @@ class _Reader(Interpreter[Any, Any]):
         variable = next(p for p in parts if not isinstance(p, tuple))
         if len(set(orders)) > 1:
             raise self.fail("the two orders of the derivative differ", tree)
+        self.check_total(tree, body, variable)
+        self.check_moves(tree.children[-1], body, variable, False, tree)
         return sp.Derivative(body, (variable, orders[0][0] if orders else 1))
 
     def derivative_of(self, tree: Any) -> Expr:
-        return sp.Derivative(*self.parts(tree))
+        body, variable = self.parts(tree)
+        within = next(c for c in tree.children if isinstance(c, Tree))
+        self.check_total(tree, body, variable)
+        self.check_moves(within, body, variable, False, tree)
+        return sp.Derivative(body, variable)
+
+    def check_total(self, tree: Any, body: Any, variable: Expr) -> None:
+        r"""In \frac{\mathrm{d}}{\mathrm{d}t}(x + t), does x depend on t?"""
+        if not any(isinstance(c, Token) and c == r"\mathrm{d}" for c in tree.children):
+            return
+        for name in sorted(_loose(body) - {variable}, key=str):
+            if body.has(variable) and not _is_constant(name):
+                raise self.fail(f"{name} may depend on {variable}: write \\partial", tree)
 
     def order(self, tree: Any) -> tuple[Expr]:
         return (self.parts(tree)[0],)
@@ -609,6 +638,22 @@ def _scaled_identity(value: Any, shape: Any) -> Any:
         sp.eye(shape[0]) if isinstance(shape[0], (int, sp.Integer)) else sp.Identity(shape[0])
     )
     return factor * identity
+
+
+# --- Derivatives ---------------------------------------------------------------------------------
+
+
+def _loose(body: Expr) -> set[Expr]:
+    """All names that are free in it, those of families with their indices."""
+    elements: set[Expr] = body.atoms(sp.Indexed)
+    names: set[Expr] = body.xreplace(dict.fromkeys(elements, sp.S.One)).free_symbols
+    return names | elements
+
+
+def _is_constant(name: Expr) -> bool:
+    r"""Whether a name is a number that nothing moves, as \lambda is moved by time."""
+    word = str(getattr(name, "base", name))
+    return word not in TABLE or (TABLE[word].fixed and word != r"\lambda")
 
 
 # --- Dots ----------------------------------------------------------------------------------------
