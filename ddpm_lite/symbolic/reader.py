@@ -16,6 +16,8 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput, VisitError
 from lark.visitors import Interpreter
 from sympy import Expr
+from sympy.core.function import AppliedUndef
+from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.tensor.indexed import IndexException
 
 from ddpm_lite.symbolic import objects as ob
@@ -208,10 +210,10 @@ class _Reader(Interpreter[Any, Any]):
         last = left.children[-1] if left.data == "multiply" else left
         if last.data in ("elementary", "word") and not _is_closed(last.children[1]):
             raise self.fail("where does its argument end? Put it in brackets", last)
-        return self.safely(tree, lambda a, b: a / b)
+        return self.safely(tree, lambda a, b: _over(a, b))
 
     def fraction(self, tree: Any) -> Expr:
-        return self.safely(tree, lambda a, b: _number(a) / b)
+        return self.safely(tree, lambda a, b: _over(_number(a), b))
 
     def negate(self, tree: Any) -> Expr:
         return -self.parts(tree)[0]
@@ -282,7 +284,16 @@ class _Reader(Interpreter[Any, Any]):
         if not low.is_positive:
             self.check_as_it_is(tree, body, index, {"integer": True}, ends)
         self.check_no_family(body, index, ends)
+        self.check_entries(body, index, low, ends)
         return (index, low, high), body
+
+    def check_entries(self, body: Any, index: Expr, low: Expr, place: Any) -> None:
+        """Entries of matrices are counted from 1."""
+        for element in sp.sympify(body).atoms(MatrixElement):
+            first = [i.subs(index, low) for i in element.indices if i.has(index)]
+            least = 0 if element.parent.shape[0].is_Integer else 1
+            if not all((i - least).is_nonnegative for i in first):
+                raise self.fail(f"the entries of {element.parent} are counted from 1", place)
 
     def check_no_family(self, body: Any, symbol: Expr, place: Any) -> None:
         """Over x one neither sums nor integrates x_t: is it the same x?"""
@@ -352,24 +363,14 @@ class _Reader(Interpreter[Any, Any]):
         variable = next(p for p in parts if not isinstance(p, tuple))
         if len(set(orders)) > 1:
             raise self.fail("the two orders of the derivative differ", tree)
-        self.check_total(tree, body, variable)
         self.check_moves(tree.children[-1], body, variable, False, tree)
         return sp.Derivative(body, (variable, orders[0][0] if orders else 1))
 
     def derivative_of(self, tree: Any) -> Expr:
         body, variable = self.parts(tree)
         within = next(c for c in tree.children if isinstance(c, Tree))
-        self.check_total(tree, body, variable)
         self.check_moves(within, body, variable, False, tree)
         return sp.Derivative(body, variable)
-
-    def check_total(self, tree: Any, body: Any, variable: Expr) -> None:
-        r"""In \frac{\mathrm{d}}{\mathrm{d}t}(x + t), does x depend on t?"""
-        if not any(isinstance(c, Token) and c == r"\mathrm{d}" for c in tree.children):
-            return
-        for name in sorted(_loose(body) - {variable}, key=str):
-            if body.has(variable) and not _is_constant(name):
-                raise self.fail(f"{name} may depend on {variable}: write \\partial", tree)
 
     def order(self, tree: Any) -> tuple[Expr]:
         return (self.parts(tree)[0],)
@@ -379,7 +380,7 @@ class _Reader(Interpreter[Any, Any]):
     def raised(self, tree: Any) -> Expr:
         def power(base: Any, exponent: Any) -> Any:
             self.check_size(exponent, tree)
-            return base**exponent if _shape(base) else _power(base, exponent)
+            return _matrix_power(base, exponent) if _shape(base) else _power(base, exponent)
 
         return self.safely(tree, power)
 
@@ -400,7 +401,7 @@ class _Reader(Interpreter[Any, Any]):
         return sp.factorial(number)
 
     def root(self, tree: Any) -> Expr:
-        return sp.sqrt(self.parts(tree)[0])
+        return self.safely(tree, _root)
 
     def number(self, tree: Any) -> Expr:
         return self.rational(tree.children[0])
@@ -458,6 +459,8 @@ class _Reader(Interpreter[Any, Any]):
 
     def entry(self, tree: Any) -> Expr:
         base, indices = self.parts(tree)
+        if isinstance(base, sp.MatrixBase) or not all(map(_counts_from_1, indices)):
+            raise self.fail("an entry by its number is not looked up: write the entry itself", tree)
         return base[tuple(indices)]
 
     def matrix(self, tree: Any) -> Expr:
@@ -542,7 +545,17 @@ class _Reader(Interpreter[Any, Any]):
         indices = self.indices(index)
         if len(indices) > _most_indices(entry):
             raise self.fail(f"{base} has one index; a product in it is written 2 \\cdot t", tree)
+        if entry.form == "matrix":
+            return self.entry_of(entry, indices, tree)
         return entry.indexed(*indices)
+
+    def entry_of(self, entry: Entry, indices: list[Expr], tree: Any) -> Expr:
+        """An entry of a matrix; in one of known size SymPy counts, and from 0."""
+        if any(index.is_Integer and index < 1 for index in indices):
+            raise self.fail("the entries of a matrix are counted from 1", tree)
+        assert entry.shape is not None
+        known = isinstance(entry.shape[0], int)
+        return entry.indexed(*(index - 1 if known else index for index in indices))
 
     def indices(self, tree: Any) -> list[Expr]:
         r"""P_{ij} has two indices, x_{t-1} and x_{2 \cdot t} one."""
@@ -610,9 +623,50 @@ def _number(value: Any) -> Any:
 
 
 def _times(a: Any, b: Any) -> Any:
+    _check_order(a, b)
     if _shape(a) and _shape(b):
         return a * b
     return _number(a) * _number(b) if _shape(a) == (1, 1) or _shape(b) == (1, 1) else a * b
+
+
+def _over(a: Any, b: Any) -> Any:
+    _check_order(a, b)
+    return a / b
+
+
+def _check_order(a: Any, b: Any) -> None:
+    r"""Var[x] of a vector x is a matrix, and \pi a row: what is it, and does the order matter?"""
+    if not (_shape(a) or _hides_matrix(a)) or not (_shape(b) or _hides_matrix(b)):
+        return
+    if _hides_matrix(a) or _hides_matrix(b):
+        raise TypeError("a matrix in a function or an average: does the order matter?")
+
+
+def _hides_matrix(value: Any) -> bool:
+    r"""Whether a number of SymPy's is a matrix on the page: Var[x], M \odot L, \pi as a row."""
+    if _shape(value):
+        return False
+    hidden = sp.sympify(value).atoms(ob.Expectation, ob.Variance, ob.Covariance, ob.Hadamard)
+    inside = [part for formal in hidden for part in formal.args]
+    functions = [part for f in sp.sympify(value).atoms(AppliedUndef) for part in f.args]
+    square = any(_shape(part) and _shape(part)[1] != 1 for part in functions)
+    return sp.pi in sp.Mul.make_args(value) or square or any(map(_shape, inside))
+
+
+def _matrix_power(base: Any, exponent: Any) -> Any:
+    """A power of a matrix; SymPy takes M for the root of its square."""
+    if not (exponent.is_integer or isinstance(base, (sp.MatrixSymbol, sp.MatrixBase))):
+        raise ValueError("only whole powers of a product or a power of matrices are read")
+    return base**exponent
+
+
+def _root(inside: Any) -> Any:
+    return _matrix_power(inside, sp.S.Half) if _shape(inside) else sp.sqrt(inside)
+
+
+def _counts_from_1(index: Expr) -> bool:
+    """Whether an index is a letter: SymPy would count from 0."""
+    return not sp.sympify(index).is_number
 
 
 def _sum(a: Any, b: Any) -> Any:
@@ -638,22 +692,6 @@ def _scaled_identity(value: Any, shape: Any) -> Any:
         sp.eye(shape[0]) if isinstance(shape[0], (int, sp.Integer)) else sp.Identity(shape[0])
     )
     return factor * identity
-
-
-# --- Derivatives ---------------------------------------------------------------------------------
-
-
-def _loose(body: Expr) -> set[Expr]:
-    """All names that are free in it, those of families with their indices."""
-    elements: set[Expr] = body.atoms(sp.Indexed)
-    names: set[Expr] = body.xreplace(dict.fromkeys(elements, sp.S.One)).free_symbols
-    return names | elements
-
-
-def _is_constant(name: Expr) -> bool:
-    r"""Whether a name is a number that nothing moves, as \lambda is moved by time."""
-    word = str(getattr(name, "base", name))
-    return word not in TABLE or (TABLE[word].fixed and word != r"\lambda")
 
 
 # --- Dots ----------------------------------------------------------------------------------------
