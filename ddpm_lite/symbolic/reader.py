@@ -194,6 +194,10 @@ class _Reader(Interpreter[Any, Any]):
     def check_side_by_side(self, left: Tree[Token], right: Any) -> None:
         r"""What stands beside \log 2, a/b or f_t without a sign between may belong to it."""
         last = left.children[-1] if left.data == "multiply" else left
+        if getattr(last, "data", "") == "number" and _begins_with_a_digit(right):
+            raise self.fail(
+                r"two numbers side by side look like one: write 1000, or 2 \cdot 3", right
+            )
         if left.data == "divide":
             raise self.fail("a/bc has two meanings: write (a/b) c, or a/(bc)", left)
         if not isinstance(last, Tree):
@@ -592,6 +596,14 @@ def _is_closed(tree: Any) -> bool:
         return _is_in_brackets(tree.children[0])
     return data not in ("name", "indexed", "number", "infinity", "euler", "elementary", "word",
                         "factorial", "multiply")  # fmt: skip
+
+
+def _begins_with_a_digit(tree: Any) -> bool:
+    data = getattr(tree, "data", "")
+    return data == "number" or (
+        data in ("raised", "factorial", "multiply", "divide")
+        and _begins_with_a_digit(tree.children[0])
+    )
 
 
 def _is_in_brackets(tree: Any) -> bool:

@@ -108,6 +108,16 @@ UNTRUE: dict[str, tuple[str, ...]] = {
         r"\lVert x \log(x) \rVert^2 = (\log(x))^2 \lVert x \rVert^2",
         r"\langle \frac{1}{\epsilon_t} x, x \rangle = \frac{1}{\epsilon_t} \langle x, x \rangle",
     ),
+    "what is typed is read as something else": (
+        r"1\,000 = 0",
+        "10 000 = 0",
+        "2 3 = 6",
+        "2 3^2 = 18",
+        "3. 5 = 15",
+        "x & y = x y",
+        r"\alpha^10 = 0",
+        "x^1.5 = 5 x",
+    ),
     "the sign of a sum or a product beyond its terms": (
         r"\prod_{s=0}^{n} s > 0",
         r"\sum_{s=0}^{n} (s - 1) \ge 0",
