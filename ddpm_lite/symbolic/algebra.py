@@ -37,6 +37,8 @@ NOT_COMPARABLE = (
 
 _UNIT = frozenset(name for name, entry in TABLE.items() if entry.domain == "unit")
 _ALPHA, _BETA, _ALPHA_BAR = r"\alpha", r"\beta", r"\bar{\alpha}"
+POSTERIOR = r"\tilde{\beta}"
+"""It is 0 at t = 1, and its logarithm is taken from t = 2 on."""
 
 
 def left_over(a: Any, b: Any) -> Any:
@@ -112,6 +114,10 @@ def both_positive(a: Expr, b: Expr) -> bool:
 def is_positive(expression: Expr) -> bool:
     """SymPy's judgement; of sums of reals and of products of positives it must be told."""
     plain = _plain_series(rename_indices(expression))
+    later = {e: (e.indices[0] - 1).is_positive for e in _elements(plain, POSTERIOR)}
+    plain = plain.xreplace(
+        {e: sp.Dummy(nonnegative=True) for e, is_so in later.items() if not is_so}
+    )
     return bool(plain.is_positive or _with_squares(plain, {}, strict=True).is_positive)
 
 

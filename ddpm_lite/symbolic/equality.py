@@ -38,6 +38,7 @@ from typing import Any
 
 import sympy as sp
 from sympy import Expr
+from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.function import AppliedUndef
 
 from ddpm_lite.symbolic.algebra import (
@@ -51,6 +52,7 @@ from ddpm_lite.symbolic.algebra import (
 )
 from ddpm_lite.symbolic.expectations import integrand
 from ddpm_lite.symbolic.norms import expand_norms
+from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import (
     KL,
     ComparisonError,
@@ -58,6 +60,7 @@ from ddpm_lite.symbolic.objects import (
     Density,
     Expectation,
     Formal,
+    Gaussian,
     Variance,
 )
 
@@ -112,6 +115,8 @@ def _hides(change: Any) -> bool:
         return False
     if any(str(getattr(v, "base", v)) == _WEIGHTS for v in moved):
         return any(one.endswith("_" + _WEIGHTS) or one in _OF_WEIGHTS for one in _names(body))
+    if any(_family(v) in _TIED for v in moved) and _names(body) & _OF_SCHEDULE:
+        return True
     return not all(body.has(v) for v in moved)
 
 
@@ -119,6 +124,9 @@ _WEIGHTS = r"\theta"
 _OF_WEIGHTS = (r"\bar{\theta}", r"\hat{x}", r"\mathrm{v}", "L_{simple}", r"\ell", r"\mathrm{ELBO}",
                r"\mathcal{L}", r"\mathcal{C}", r"\mathcal{K}")  # fmt: skip
 """What depends on the weights without their sign in its name."""
+
+
+_OF_SCHEDULE = {r"\tilde{\beta}", r"\mathrm{SNR}"}
 
 
 def _names(body: Any) -> set[str]:
@@ -142,8 +150,11 @@ def _exact(value: Any) -> Any:
 def _check_meaning(side: Any) -> None:
     if not is_defined(side):
         raise ComparisonError(f"there is a division by 0 in it: {side}")
-    if getattr(side, "is_infinite", False):
+    if getattr(side, "is_infinite", False) or _is_infinite_inside(side):
         raise ComparisonError("infinity is no number: 1 more is the same")
+    for bell in side.atoms(Gaussian):
+        if bell.variance.is_nonpositive:
+            raise ComparisonError(f"{bell.variance} is no variance")
     for change in side.atoms(sp.Derivative, sp.Limit):
         _check_others_stay(change)
     if _terms(side) > _MOST_TERMS:
@@ -152,6 +163,20 @@ def _check_meaning(side: Any) -> None:
         for index, *ends in series.limits:
             if len(ends) == 2 and (ends[1] - ends[0] + 1).is_negative:
                 raise ComparisonError(f"the sum or product over {index} ends before it begins")
+
+
+def _is_infinite_inside(side: Any) -> bool:
+    """Whether infinity stands in it other than as an end, or a limit is infinite."""
+    ends = dict.fromkeys(side.atoms(ExprWithLimits, sp.Limit), sp.S.One)
+    limits = (e for e in side.atoms(sp.Limit) if e.args[0].free_symbols == {e.args[1]})
+    return bool(side.xreplace(ends).has(sp.oo, -sp.oo)) or any(map(_is_infinite, limits))
+
+
+def _is_infinite(limit: Any) -> bool:
+    try:
+        return bool(limit.doit().is_infinite)
+    except NOT_COMPARABLE:
+        return False
 
 
 def _check_others_stay(change: Any) -> None:
@@ -224,7 +249,7 @@ def counterexample(a: Any, b: Any) -> tuple[dict[Expr, Expr], Expr, Expr] | None
     except NOT_COMPARABLE:
         return None
     pair = _named_means(pair)
-    if pair.has(Formal, sp.Derivative, sp.MatrixExpr, sp.MatrixBase):
+    if pair.has(Formal, sp.Derivative, sp.MatrixExpr, sp.MatrixBase, TABLE["I"].plain()):
         return None
     for seed in range(4):
         values = _values(pair, seed)
@@ -232,9 +257,15 @@ def counterexample(a: Any, b: Any) -> tuple[dict[Expr, Expr], Expr, Expr] | None
             left, right = (sp.sympify(e).xreplace(values) for e in pair)
         except NOT_COMPARABLE:
             return None
-        if left.is_number and right.is_number and abs(sp.N(left - right)) > 1e-9:
+        if left.is_number and right.is_number and _are_apart(left, right):
             return values, left, right
     return None
+
+
+def _are_apart(left: Expr, right: Expr) -> bool:
+    """Whether two numbers differ in digits that are not mere rounding."""
+    gap = sp.N(left - right)
+    return bool(abs(gap) > 1e-9) and all(part._prec > 1 for part in gap.atoms(sp.Float))
 
 
 _MOST_WRITTEN_OUT = 50
@@ -249,14 +280,24 @@ def _is_long(pair: sp.Tuple) -> bool:
 
 
 def _named_means(pair: sp.Tuple) -> sp.Tuple:
-    """Var[X] and E[X] as numbers of their own, where the same ones stand on both sides."""
+    """Var[X] and E[X] as numbers of their own, where the same ones stand on both sides.
+
+    No others: E[X^2] depends on E[X], E[-X^2] is no positive number, and E[2] is 2.
+    """
     kinds = (Covariance, Expectation, Variance)
     means = [set(e.atoms(*kinds)) for e in pair]
-    if means[0] != means[1] or any(m.has(*kinds) for e in means[0] for m in e.args):
-        return pair
     names = {m: sp.Symbol(sp.latex(m), positive=True) for m in means[0]}
     named: sp.Tuple = pair.xreplace(names)
-    return named
+    letters = set(map(_letter_of, names))
+    any_numbers = None not in letters and not letters & named.free_symbols
+    return named if means[0] == means[1] and any_numbers else pair
+
+
+def _letter_of(mean: Expr) -> Expr | None:
+    """The X of E[X] and of Var[X], whose mean may be any real number."""
+    inside = mean.body if isinstance(mean, Expectation) else mean.args[0]
+    plain = not isinstance(mean, Covariance) and not mean.given and not getattr(mean, "laws", ())
+    return inside if plain and inside.is_Symbol and inside.is_positive is None else None
 
 
 def _without_sums(pair: sp.Tuple) -> sp.Tuple:

@@ -21,6 +21,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.tensor.indexed import IndexException
 
 from ddpm_lite.symbolic import objects as ob
+from ddpm_lite.symbolic.algebra import reduce_to_zero
 from ddpm_lite.symbolic.notation import TABLE, Entry
 from ddpm_lite.symbolic.tokens import ReadError, Tokens
 
@@ -643,7 +644,11 @@ def _times(a: Any, b: Any) -> Any:
 
 def _over(a: Any, b: Any) -> Any:
     _check_order(a, b)
-    return a / b
+    quotient = a / b
+    cancelled = isinstance(b, Expr) and not _shape(b) and not b.is_Atom and not quotient.has(b)
+    if cancelled and (reduce_to_zero(b) == 0 or b.doit() == 0):
+        raise ValueError("a division by 0")
+    return quotient
 
 
 def _check_order(a: Any, b: Any) -> None:

@@ -16,6 +16,7 @@ import sympy as sp
 from sympy import Expr
 
 from ddpm_lite.symbolic.algebra import (
+    POSTERIOR,
     apply_definitions,
     is_between_0_and_1,
     is_defined,
@@ -31,7 +32,12 @@ from ddpm_lite.symbolic.reader import Claim, read_claims
 LET = "let "
 _LAWS = (Density, Expectation, KL, Variance, Covariance)
 _OPPOSITE = {r"\le": r"\ge", "<": ">"}
-_DOMAINS = {"positive": "positive", "unit": "between 0 and 1", "integer": "a positive whole number"}
+_DOMAINS = {
+    "positive": "positive",
+    "nonnegative": "not negative",
+    "unit": "between 0 and 1",
+    "integer": "a positive whole number",
+}
 _RULED = (r"\alpha", r"\beta", r"\bar{\alpha}")
 
 
@@ -67,8 +73,8 @@ class Sheet:
         if not isinstance(name, (sp.Symbol, sp.Indexed)):
             raise SheetError("a definition begins with a name, as in let s = 2")
         value = self.put_in(value)
-        if name in dict(self.rules):
-            raise SheetError(f"${sp.latex(name)}$ has a value already")
+        for other, known in self.rules:
+            _check_together(name, value, other, known)
         _check_value(name, value)
         self.rules.append((name, value))
 
@@ -103,6 +109,32 @@ def _advised(verdict: Verdict, claim: Claim) -> Verdict:
     return replace(verdict, message=verdict.message + advice)
 
 
+def _check_together(name: Expr, value: Expr, other: Expr, known: Expr) -> None:
+    """Raises SheetError where a definition does not go with one that stands above it."""
+    both = name, other
+    every = _is_general(name, value) or _is_general(other, known)
+    if name == other or (every and len({getattr(one, "base", one) for one in both}) == 1):
+        raise SheetError(f"${sp.latex(name)}$ has a value already")
+    if _uses(known, name):
+        wanted = f"define ${sp.latex(name)}$ above it"
+        raise SheetError(f"${sp.latex(name)}$ is in the value of ${sp.latex(other)}$: {wanted}")
+
+
+def _is_general(name: Expr, value: Expr) -> bool:
+    """Whether it is meant for every index: g_t = 1/t, and not x_t = x_{t-1} + a, nor x_0 = 1."""
+    if not isinstance(name, sp.Indexed) or not all(index.is_Symbol for index in name.indices):
+        return False
+    return not any(one.base == name.base for one in value.atoms(sp.Indexed))
+
+
+def _uses(value: Expr, name: Expr) -> bool:
+    """Whether a name, or one of its family, is in a value; the x of x_t is none."""
+    elements = value.atoms(sp.Indexed)
+    if isinstance(name, sp.Indexed):
+        return any(one.base == name.base for one in elements)
+    return name in value.xreplace(dict.fromkeys(elements, sp.S.One)).free_symbols
+
+
 def _check_value(name: Expr, value: Expr) -> None:
     family = str(name.base.label) if isinstance(name, sp.Indexed) else str(name)
     if family in _RULED:
@@ -113,7 +145,7 @@ def _check_value(name: Expr, value: Expr) -> None:
         raise SheetError(f"${sp.latex(value)}$ is no real number")
     if is_vector(name) and not any(map(is_vector, value.atoms(sp.Symbol, sp.Indexed))):
         raise SheetError(f"${sp.latex(name)}$ is a vector in this book, and the value is a number")
-    domain = TABLE[family].domain
+    domain = "nonnegative" if family == POSTERIOR else TABLE[family].domain
     if not _fits(value, domain):
         seen = f"${sp.latex(value)}$ is not seen to be so"
         raise SheetError(f"${sp.latex(name)}$ is {_DOMAINS[domain]} in this book, and {seen}")
@@ -125,6 +157,8 @@ def _fits(value: Expr, domain: str) -> bool:
     if domain == "integer" and not value.is_integer:
         return False
     value = apply_definitions(value)
+    if domain == "nonnegative":
+        return is_nonnegative(value)
     below = domain != "unit" or is_between_0_and_1(value) or is_positive(1 - value)
     return is_positive(value) and below
 
@@ -151,10 +185,7 @@ def _check_free(expression: Expr, name: Expr, value: Expr) -> None:
 
 
 def _replaced(expression: Expr, name: Expr, value: Expr) -> Expr:
-    general = isinstance(name, sp.Indexed) and not any(
-        one.base == name.base for one in value.atoms(sp.Indexed)
-    )
-    if not general or not all(index.is_Symbol for index in name.indices):
+    if not _is_general(name, value):
         return _named(expression, name, value)
     found = [one for one in expression.atoms(sp.Indexed) if one.base == name.base]
     values = {one: _at(value, name.indices, one.indices) for one in found}

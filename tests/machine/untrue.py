@@ -5,6 +5,17 @@ called different; it must never be called equal. What stands in `TRUE` is as nea
 and is still to be seen.
 """
 
+NOT_DIFFERENT = (
+    r"3 \mathbb{E}[X^2] - 2 \mathbb{E}[X]^2 \ge 2 \mathbb{E}[X^2] - \mathbb{E}[X]^2",
+    r"2 \mathbb{E}[-X^2] \le \mathbb{E}[-X^2]",
+    r"2 \mathbb{E}[2] - 2 = \mathbb{E}[2]",
+    r"I^2 = I",
+    r"\sqrt{I} = I",
+    r"I^{-1} = I",
+    r"10^{900} (\sqrt{3+2\sqrt2} - 1 - \sqrt2) = 0",
+)
+"""True, and once called different: the numbers that were to show it are none."""
+
 UNTRUE: dict[str, tuple[str, ...]] = {
     "an index takes the place of a free letter": (
         r"\sum_{t=1}^{T} \frac{t}{t+s} \log q(x_t \mid x_{t-1})"
@@ -42,8 +53,11 @@ UNTRUE: dict[str, tuple[str, ...]] = {
         r"1 - \bar\alpha_0 > 0",
         r"\bar\alpha_{t-1} < 1",
         r"\frac{\beta_t}{1 - \bar\alpha_{t-1}} > 0",
+        r"\tilde\beta_1 > 0",
+        r"\eta > 0",
+        r"P(X_2 = j \mid X_1 = i) > 0",
         "let \\tilde\\beta_t = \\frac{1-\\bar\\alpha_{t-1}}{1-\\bar\\alpha_t}\\beta_t\n"
-        r"\tilde\beta_1 = 1",
+        r"\tilde\beta_1 > 0",
         "let \\delta = \\bar\\alpha_{t-1}\n\\delta = \\bar\\alpha_{t-1}",
         r"\prod_{s=0}^{t} (1 - \bar\alpha_s) > 0",
         r"\prod_{s=1}^{t} (1 - \bar\alpha_{s-1}) > 0",
@@ -72,6 +86,7 @@ UNTRUE: dict[str, tuple[str, ...]] = {
         r"\frac{\mathrm{d}}{\mathrm{d}t} \lambda = 0",
         r"\frac{\mathrm{d}}{\mathrm{d}x} x_t = 0",
         r"\lim_{t \to 0} \lambda = \lambda",
+        r"\lim_{\beta_t \to 0} (\tilde\beta_t + \beta_t) = \tilde\beta_t",
         r"\lim_{x_1 \to 0} \sum_{i=1}^{n} x_i = \sum_{i=1}^{n} x_i",
         r"\lim_{x_t \to 0} x_s = x_s",
         r"\lim_{x_t \to 0} (x_t + x_s) = x_s",
@@ -118,6 +133,21 @@ UNTRUE: dict[str, tuple[str, ...]] = {
         r"\alpha^10 = 0",
         "x^1.5 = 5 x",
     ),
+    "definitions that say two things": (
+        "let a = b\nlet b = 2\na = 2",
+        "let c = a + b\nlet a = 2\nc = 2 + b",
+        "let y_t = x_t^2\nlet x_t = x_{t-1} + a\ny_t = (x_{t-1} + a)^2",
+        "let y_t = 1\nlet y_s = 2\ny_t = 2",
+        "let y_t = t\nlet y_3 = 5\ny_3 = 5",
+        "let y_3 = 5\nlet y_t = t\ny_3 = 3",
+    ),
+    "what has no value equals itself": (
+        r"\frac{\alpha_t+\beta_t-1}{\alpha_t+\beta_t-1} = 1",
+        r"\frac{\prod_{s=0}^{3} s}{\prod_{s=0}^{3} s} = 1",
+        r"\infty x = 2\infty x",
+        r"\mathcal N(x; 0, -1) = \mathcal N(x; 0, -1)",
+        r"\lim_{x\to0} \frac1{x^2} = \lim_{x\to0} \frac1{x^2}",
+    ),
     "the sign of a sum or a product beyond its terms": (
         r"\prod_{s=0}^{n} s > 0",
         r"\sum_{s=0}^{n} (s - 1) \ge 0",
@@ -144,6 +174,13 @@ TRUE = (
     r"\Sigma^{\frac12} \Sigma^{\frac12} = \Sigma",
     r"(M^2)^{n} = M^{2 n}",
     r"\lVert f(x) \epsilon \rVert^2 = f(x)^2 \lVert \epsilon \rVert^2",
+    "let x_t = x_{t-1} + a\nlet y_t = x_t^2\ny_t = (x_{t-1} + a)^2",
+    "let y_3 = 5\nlet y_2 = y_3\ny_2 = 5",
+    "let \\eta = 0\n\\eta = 0",
+    "let \\tilde\\beta_t = \\frac{1-\\bar\\alpha_{t-1}}{1-\\bar\\alpha_t}\\beta_t\n"
+    r"\tilde\beta_1 = 0",
+    r"\tilde\beta_2 > 0",
+    r"\frac{x-y}{x-y} = 1",
     r"\lim_{x \to 0} \cos(x) = \lim_{y \to 0} \cos(y)",
     r"\lim_{x_t \to 0} (x_t + x_{t-1}) = x_{t-1}",
     r"\frac{\mathrm{d}}{\mathrm{d}t} t^2 = 2 t",

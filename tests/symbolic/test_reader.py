@@ -248,7 +248,7 @@ PLACES = [
         (f"x + {text}", place, "two numbers side by side")
         for text, place in ((r"1\,000", 7), ("10 000", 7), ("2 3", 6), ("2 3^2", 6), ("{2}{3}", 8))
     ),
-    (r"x + (\begin{pmatrix} 1 & 2 \end{pmatrix})_{1,1}", 4, "by its number"),
+    (r"x + (\begin{pmatrix} 1 & 2 \end{pmatrix})_{1,1}", 5, "by its number"),
     (r"x + \sum_{k=0}^{K-1} P_{ik}", 10, "counted from 1"),
     (r"x + W_{0 1}", 4, "counted from 1"),
     (r"x + \mathbb{E}_{q(x)}[x \mid y]", 4, "belongs into the law"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sympy as sp
 from hostile import HOSTILE
-from untrue import TRUE, UNTRUE
+from untrue import NOT_DIFFERENT, TRUE, UNTRUE
 
 from ddpm_lite.symbolic import checks, display, service
 from ddpm_lite.symbolic.cells import cells_of
@@ -297,6 +297,11 @@ def test_what_is_untrue_is_not_called_equal(fault: str) -> None:
 @pytest.mark.parametrize("text", TRUE)
 def test_what_is_true_beside_it_is_still_seen(text: str) -> None:
     assert ask("sheet", text)["lines"][-1]["verdict"] == "equal"
+
+
+@pytest.mark.parametrize("text", NOT_DIFFERENT)
+def test_what_is_true_is_not_called_different(text: str) -> None:
+    assert ask("sheet", text)["lines"][-1]["verdict"] != "different"
 
 
 def test_two_chapters_are_open_at_once() -> None:
