@@ -166,11 +166,14 @@ def reduce_to_zero(expression: Expr) -> Expr:
 
 
 def apply_definitions(expression: Expr) -> Expr:
-    """beta, and all alpha_bar but the one with the smallest index, written in alphas."""
+    """beta, and all alpha_bar but the one with the smallest index, written in alphas.
+
+    One that is many steps behind the one before it stays as well: nothing near it cancels.
+    """
     expression = expression.replace(sp.Product, _product_of_alphas)
     expression = _replace_family(expression, _BETA, lambda i: 1 - _element(_ALPHA, i))
-    lowest = _lowest_indices(_elements(expression, _ALPHA_BAR))
-    return _replace_family(expression, _ALPHA_BAR, lambda i: _alpha_bar(i, lowest))
+    bases = _bases(_elements(expression, _ALPHA_BAR))
+    return _replace_family(expression, _ALPHA_BAR, lambda i: _alpha_bar(i, bases))
 
 
 def _element(name: str, index: Expr) -> Expr:
@@ -198,18 +201,29 @@ def _split_index(index: Expr) -> tuple[Expr, int]:
     return index, 0
 
 
-def _lowest_indices(elements: Iterable[Expr]) -> dict[Expr, int]:
-    lowest: dict[Expr, int] = {sp.S.Zero: 0}
-    for element in elements:
-        symbol, shift = _split_index(element.indices[0])
-        lowest[symbol] = min(shift, lowest.get(symbol, shift))
-    return lowest
+_MOST_STEPS = 50
+"""An alpha_bar is written in so many alphas, no more; so many terms at an end are split off."""
 
 
-def _alpha_bar(index: Expr, lowest: dict[Expr, int]) -> Expr:
-    """alpha_bar_t = alpha_t alpha_{t-1} ... alpha_{l+1} alpha_bar_l for the lowest index l."""
+def _bases(elements: Iterable[Expr]) -> dict[tuple[Expr, int], int]:
+    """For each index of an alpha_bar the one, less or equal, from which it is written in alphas."""
+    split = sorted({(sp.S.Zero, 0), *(_split_index(e.indices[0]) for e in elements)}, key=str)
+    shifts: dict[Expr, list[int]] = {}
+    for symbol, shift in split:
+        shifts.setdefault(symbol, []).append(shift)
+    found: dict[tuple[Expr, int], int] = {}
+    for symbol, places in shifts.items():
+        base = before = min(places)
+        for place in sorted(places):
+            base, before = (base if place - before <= _MOST_STEPS else place), place
+            found[symbol, place] = base
+    return found
+
+
+def _alpha_bar(index: Expr, bases: Mapping[tuple[Expr, int], int]) -> Expr:
+    """alpha_bar_t = alpha_t alpha_{t-1} ... alpha_{l+1} alpha_bar_l for the base l of its index."""
     symbol, shift = _split_index(index)
-    base = lowest[symbol]
+    base = bases[symbol, shift]
     start = sp.S.One if symbol == 0 and base == 0 else _element(_ALPHA_BAR, symbol + base)
     return start * sp.prod(_element(_ALPHA, symbol + k) for k in range(base + 1, shift + 1))
 
@@ -376,10 +390,7 @@ def _common_range(sums: list[Any]) -> tuple[list[Expr], Expr]:
     groups: list[list[Any]] = []
     for one in sums:
         for group in groups:
-            if all(
-                (a - b).is_integer and (a - b).is_number
-                for a, b in zip(one[2:], group[0][2:], strict=True)
-            ):
+            if all(map(_is_near, one[2:], group[0][2:])):
                 group.append(one)
                 break
         else:
@@ -390,6 +401,12 @@ def _common_range(sums: list[Any]) -> tuple[list[Expr], Expr]:
         merged.append(series)
         left += ends
     return merged, left
+
+
+def _is_near(end: Expr, other: Expr) -> bool:
+    """Whether the terms between two ends are few enough to be written out."""
+    gap = end - other
+    return bool(gap.is_Integer and abs(gap) <= _MOST_STEPS)
 
 
 def _merge_group(group: list[Any]) -> tuple[Expr, Expr]:

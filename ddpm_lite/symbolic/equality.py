@@ -86,8 +86,8 @@ def difference(a: Any, b: Any) -> Any:
 
 
 def _difference(a: Any, b: Any) -> Any:
-    _check_meaning(a)
-    _check_meaning(b)
+    check_meaning(a)
+    check_meaning(b)
     a, b = _with_unknowns(sp.Tuple(a, b))
     left = left_over(a, b)
     if left == 0 or not _has_laws(a, b):
@@ -147,7 +147,7 @@ def _exact(value: Any) -> Any:
     return value.xreplace({f: sp.Rational(repr(float(f))) for f in value.atoms(sp.Float)})
 
 
-def _check_meaning(side: Any) -> None:
+def check_meaning(side: Any) -> None:
     if not is_defined(side):
         raise ComparisonError(f"there is a division by 0 in it: {side}")
     if getattr(side, "is_infinite", False) or _is_infinite_inside(side):
@@ -157,12 +157,19 @@ def _check_meaning(side: Any) -> None:
             raise ComparisonError(f"{bell.variance} is no variance")
     for change in side.atoms(sp.Derivative, sp.Limit):
         _check_others_stay(change)
-    if _terms(side) > _MOST_TERMS:
+    terms = max(map(_terms_over_one_denominator, side.atoms(sp.Add)), default=1)
+    if max(terms, _terms(side)) > _MOST_TERMS or any(map(_is_large, side.atoms(sp.Determinant))):
         raise ComparisonError("written out it would have too many terms to be compared")
     for series in side.atoms(sp.Sum, sp.Product):
         for index, *ends in series.limits:
             if len(ends) == 2 and (ends[1] - ends[0] + 1).is_negative:
                 raise ComparisonError(f"the sum or product over {index} ends before it begins")
+
+
+def _is_large(determinant: Any) -> bool:
+    """Whether its matrix is written out in letters, and has too many of them."""
+    matrix = determinant.args[0]
+    return bool(matrix.free_symbols) and isinstance(matrix, sp.MatrixBase) and matrix.rows > 4
 
 
 def _is_infinite_inside(side: Any) -> bool:
@@ -223,9 +230,16 @@ def _terms(expression: Any) -> int:
     if isinstance(expression, sp.Mul):
         return min(prod(map(_terms, expression.args)), _MOST_TERMS + 1)
     if isinstance(expression, sp.Pow) and expression.exp.is_Rational:
-        terms, power = _terms(expression.base), abs(int(expression.exp))
+        terms, power = _terms(expression.base), int(sp.ceiling(abs(expression.exp)))
         return min(comb(power + terms - 1, terms - 1), _MOST_TERMS + 1)
     return max(map(_terms, expression.args), default=1)
+
+
+def _terms_over_one_denominator(total: Expr) -> int:
+    """So many stand above it: each summand is multiplied by what the others are divided by."""
+    factors = [f for part in total.args for f in sp.Mul.make_args(part) if isinstance(f, sp.Pow)]
+    below = {1 / f for f in factors if f.exp.is_negative}
+    return len(total.args) * prod(map(_terms, below))
 
 
 def _has_laws(a: Any, b: Any) -> bool:
@@ -273,10 +287,11 @@ _MOST_WRITTEN_OUT = 50
 
 
 def _is_long(pair: sp.Tuple) -> bool:
-    """Whether a sum or product whose ends are numbers has too many terms."""
-    limits = [limit for one in pair.atoms(sp.Sum, sp.Product) for limit in one.limits]
+    """Whether a sum or product has too many terms, or fewer than none, where it is worked out."""
+    there = pair.subs(_small(pair)) if pair.has(sp.Sum, sp.Product) else pair
+    limits = [limit for one in there.atoms(sp.Sum, sp.Product) for limit in one.limits]
     lengths = [limit[2] - limit[1] + 1 for limit in limits if len(limit) == 3]
-    return any(n.is_Integer and n > _MOST_WRITTEN_OUT for n in lengths)
+    return any(n.is_Integer and not 0 <= n <= _MOST_WRITTEN_OUT for n in lengths)
 
 
 def _named_means(pair: sp.Tuple) -> sp.Tuple:
@@ -300,11 +315,14 @@ def _letter_of(mean: Expr) -> Expr | None:
     return inside if plain and inside.is_Symbol and inside.is_positive is None else None
 
 
+def _small(pair: sp.Tuple) -> dict[Expr, Expr]:
+    return {s: sp.Integer(3) for s in pair.free_symbols if s.is_integer and s.is_Symbol}
+
+
 def _without_sums(pair: sp.Tuple) -> sp.Tuple:
     """Both sides under the book's rules; sums and products written out at small indices."""
     if pair.has(sp.Sum, sp.Product, sp.Derivative):
-        small = {s: sp.Integer(3) for s in pair.free_symbols if s.is_integer and s.is_Symbol}
-        pair = sp.Tuple(*(e.subs(small).doit() for e in pair))
+        pair = sp.Tuple(*(e.subs(_small(pair)).doit() for e in pair))
     ready: sp.Tuple = expand_norms(apply_definitions(pair))
     return ready
 

@@ -30,6 +30,8 @@ _LARGEST = 1000
 """Largest exponent and factorial of numbers: 10^1000 is still written out at once."""
 _MOST_AGAIN = 6
 """So many sums, integrals or limits around a formula double the work of reading it."""
+_LARGEST_POWER = 12
+"""Largest number of rows times exponent, for a matrix with letters in it."""
 _DIGITS, _BITS = 2000, 7000
 """Largest length of a number, as it is written and as a power gives it."""
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RecursionError,
@@ -674,6 +676,10 @@ def _matrix_power(base: Any, exponent: Any) -> Any:
     """A power of a matrix; SymPy takes M for the root of its square."""
     if not (exponent.is_integer or isinstance(base, (sp.MatrixSymbol, sp.MatrixBase))):
         raise ValueError("only whole powers of a product or a power of matrices are read")
+    letters = isinstance(base, sp.MatrixBase) and base.free_symbols and exponent.is_Integer
+    most = 3 if exponent.is_negative else _LARGEST_POWER
+    if letters and base.rows * abs(exponent) > most:
+        raise ValueError("so large a power of a matrix with letters is not worked out")
     return base**exponent
 
 

@@ -24,7 +24,7 @@ from ddpm_lite.symbolic.algebra import (
     is_positive,
     named_by,
 )
-from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference
+from ddpm_lite.symbolic.equality import ComparisonError, check_meaning, counterexample, difference
 from ddpm_lite.symbolic.notation import TABLE, is_vector
 from ddpm_lite.symbolic.objects import KL, Covariance, Density, Expectation, Variance
 from ddpm_lite.symbolic.reader import Claim, read_claims
@@ -237,6 +237,10 @@ def _equal(a: Expr, b: Expr) -> Verdict:
 
 
 def _above(a: Expr, b: Expr, strict: bool) -> Verdict:
+    try:
+        check_meaning(a - b)
+    except ComparisonError as error:
+        return Verdict("undecided", f"these cannot be compared: {error}", (a, b))
     seen = is_positive if strict else is_nonnegative
     gap = sp.factor(a - b)
     if seen(gap) or seen(sp.factor(apply_definitions(a - b))):
