@@ -288,9 +288,9 @@ _MOST_WRITTEN_OUT = 50
 
 def _is_long(pair: sp.Tuple) -> bool:
     """Whether a sum or product has too many terms, or fewer than none, where it is worked out."""
-    there = pair.subs(_small(pair)) if pair.has(sp.Sum, sp.Product) else pair
-    limits = [limit for one in there.atoms(sp.Sum, sp.Product) for limit in one.limits]
-    lengths = [limit[2] - limit[1] + 1 for limit in limits if len(limit) == 3]
+    limits = [limit for one in pair.atoms(sp.Sum, sp.Product) for limit in one.limits]
+    ends = [(limit[1], limit[2]) for limit in limits if len(limit) == 3]
+    lengths = [(last - first + 1).subs(_small(pair)) for first, last in ends]
     return any(n.is_Integer and not 0 <= n <= _MOST_WRITTEN_OUT for n in lengths)
 
 

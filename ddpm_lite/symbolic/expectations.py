@@ -284,7 +284,7 @@ def _drawn(side: Expr, limits: Sums) -> list[Piece]:
     for _ in range(len(waiting)):
         ready = [law for law in waiting if not _is_given_one_of(law, waiting)]
         if not ready or any(_meets(piece, drawn) for piece in ready[0][0]):
-            raise LawError(f"{side} is no density of its variables")
+            raise LawError(f"${sp.latex(side)}$ is no density of its variables")
         drawn += ready[0][0]
         waiting.remove(ready[0])
     return drawn
@@ -302,7 +302,7 @@ def _law_of(factor: Expr, side: Expr, limits: Sums) -> tuple[list[Piece], list[P
     if isinstance(factor, Gaussian) and isinstance(factor.x, (Symbol, Indexed)):
         rest = sp.Tuple(factor.mean, factor.variance)
         return [piece_of(factor.x, limits)], pieces_of(variables_in(rest, [factor.x]), limits)
-    raise LawError(f"a divergence is of two densities, and {factor} in {side} is none")
+    raise LawError(f"a divergence is of two densities, and ${sp.latex(factor)}$ is none")
 
 
 def _meets(piece: Piece, others: Iterable[Piece]) -> bool:
@@ -482,7 +482,7 @@ def _opened(series: Expr, limits: Sums) -> tuple[Expr, Sums]:
 def _check_given_in_law(expectation: Expectation) -> None:
     """Under a law, what is given has its place there: a bar in the brackets would say it twice."""
     if expectation.given:
-        raise LawError(f"what is given belongs into the law of {expectation}, not its brackets")
+        raise LawError(f"what is given belongs into the law: ${sp.latex(expectation)}$")
 
 
 def _has_law(expectation: Expectation) -> bool:

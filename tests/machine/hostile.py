@@ -31,7 +31,7 @@ HOSTILE = {
     "a sum that grows": r"\sum_{i=1}^{10^6 n} i^i",
     "many denominators": "+".join(rf"\frac{{1}}{{x_{{{i}}}+y_{{{i}}}}}" for i in range(14)),
     "a root of a power": r"\sqrt{(x+y+z+a+b)^{40}+1}",
-    "a power of a matrix": r"\begin{pmatrix} a & b & c \\ x & y & z \\ 1 & 2 & 3 \end{pmatrix}^{99}",
+    "a power of a matrix": r"\begin{pmatrix} a & b & c \\ x & y & z \\ u & v & w \end{pmatrix}^9",
     "a large determinant": r"\det\begin{pmatrix}"
     + r"\\".join("&".join(f"{x}_{i}" for i in range(6)) for x in "xyzCXY")
     + r"\end{pmatrix}",
