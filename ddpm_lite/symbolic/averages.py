@@ -182,6 +182,8 @@ def average(expectation: Expr, *laws: Law) -> Expectation:
     """
     if expectation.given:
         raise ProofError(f"what is given belongs into the law: {sp.latex(expectation)}")
+    for name in sorted(_noise_in(expectation), key=str):
+        raise ProofError(f"{sp.latex(name)} may depend on what is averaged")
     waiting = [part for law in expectation.laws for part in _factors(law)]
     body = _averaged_inside(expectation.body, laws)
     unknown: list[Expr] = []
@@ -192,6 +194,16 @@ def average(expectation: Expr, *laws: Law) -> Expectation:
         else:
             unknown.append(density)
     return Expectation(unknown, body)
+
+
+def _noise_in(expectation: Expr) -> set[Expr]:
+    """Noises and random variables in the brackets that the laws say nothing of."""
+    drawn = sp.Tuple(*expectation.laws).atoms(sp.Symbol, sp.Indexed)
+    names = expectation.body.atoms(sp.Symbol, sp.Indexed) - drawn
+    return {e for e in names if str(getattr(e, "base", e)) in _RANDOM and not e.is_Dummy}
+
+
+_RANDOM = (r"\epsilon", "X", "Y")
 
 
 def _factors(law: Expr) -> list[Expr]:

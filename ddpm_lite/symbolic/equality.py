@@ -17,9 +17,10 @@ What equal means
                 equal part by part, in the order in which they are written.
 
 What is assumed
-    - Every symbol is real, and as its row in `notation` says: positive, between 0 and 1 (never 0
-      or 1), or a positive whole number. alpha_t, beta_t and alpha_bar_t lie between 0 and 1, and
-      beta_t = 1 - alpha_t, alpha_bar_t = alpha_t alpha_bar_{t-1}, alpha_bar_0 = 1.
+    - Every symbol is real, and as its row in `notation` says: positive, not negative, between 0
+      and 1 (never 0 or 1), or a positive whole number. alpha_t, beta_t and alpha_bar_t lie between
+      0 and 1, and beta_t = 1 - alpha_t, alpha_bar_t = alpha_t alpha_bar_{t-1}, alpha_bar_0 = 1: so
+      alpha_bar_{t-1} may be 1, and beta_tilde_1 is 0.
     - An index is a whole number, and such that all that is written exists. A sum or a product
       has no fewer than 0 terms. A running index is assumed to be no more than its range says.
     - Variances of densities are positive, covariance matrices positive definite.
@@ -27,6 +28,9 @@ What is assumed
       which the chain of p_\theta starts. Names that may depend on what is averaged (noise, another
       random variable, a guess) are refused: an expectation may hold the variables of its law,
       what is given, and the fixed numbers of the table.
+    - No letter depends on another one. But of the derivative or the limit of what does not show
+      what moves, as x in t or p_\theta in \theta, nothing is known.
+    - Entries of matrices are counted from 1, and matrices keep their order.
     - A decimal is the number that is written: 0.1 is 1/10.
 
 `ComparisonError` is raised where the two sides do not fit together, or one of them means nothing:

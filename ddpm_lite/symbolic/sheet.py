@@ -3,7 +3,8 @@ r"""A sheet of a reader's own: definitions and claims in the book's notation, co
 Each line is a statement. `let s = \sqrt{1 - \beta}` gives a name of the table a value, for the
 lines below it; every other line is a claim, whose members are compared as `equality` does. A name
 with an index, as in `let g_t = 1 / t`, is meant for every index, unless its own value has the name
-in it too (`let x_t = x_{t-1} + \epsilon_t`): then it is put in once, at that index.
+in it too (`let x_t = x_{t-1} + \epsilon_t`): then it is put in once, at that index. A name is
+defined once, and above the values that use it.
 
 A definition may not break what the table says of its name: a positive one needs a value that is
 seen to be positive, and a name that the book has a rule for (\alpha, \beta, \bar\alpha) keeps it.

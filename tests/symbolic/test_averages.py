@@ -109,8 +109,14 @@ def test_what_is_given_twice_is_not_averaged() -> None:
 )
 def test_a_function_of_what_is_drawn_has_no_mean_here(inside: str) -> None:
     law = read(r"q(x_t \mid x_{t-1}) = \mathcal N(x_t; \sqrt{\alpha_t} x_{t-1}, \beta_t I)")
-    with pytest.raises(ValueError, match="not a polynomial"):
+    with pytest.raises((ValueError, ProofError), match="not a polynomial|may depend on"):
         average(Expectation((law.lhs,), read(inside)), law)
+
+
+def test_noise_may_be_that_of_the_step_and_is_not_taken_out_of_its_mean() -> None:
+    for inside in (r"\langle \epsilon, x_t \rangle", r"x_t \epsilon_t", r"X x_t"):
+        with pytest.raises(ProofError, match="may depend on what is averaged"):
+            average(Expectation((STEP.lhs,), read(inside)), STEP)
 
 
 def test_the_mean_of_a_function_of_two_draws_agrees_with_numbers() -> None:
