@@ -109,7 +109,7 @@ def test_what_is_given_twice_is_not_averaged() -> None:
 )
 def test_a_function_of_what_is_drawn_has_no_mean_here(inside: str) -> None:
     law = read(r"q(x_t \mid x_{t-1}) = \mathcal N(x_t; \sqrt{\alpha_t} x_{t-1}, \beta_t I)")
-    with pytest.raises((ValueError, ProofError), match="not a polynomial|may depend on"):
+    with pytest.raises((ValueError, ProofError), match=r"not a polynomial|may depend on"):
         average(Expectation((law.lhs,), read(inside)), law)
 
 
