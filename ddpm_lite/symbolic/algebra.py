@@ -13,6 +13,7 @@ from typing import Any
 
 import sympy as sp
 from sympy import Expr
+from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.tensor.indexed import IndexException
 
 from ddpm_lite.symbolic.normals import log_density
@@ -36,6 +37,8 @@ NOT_COMPARABLE = (
 
 _UNIT = frozenset(name for name, entry in TABLE.items() if entry.domain == "unit")
 _ALPHA, _BETA, _ALPHA_BAR = r"\alpha", r"\beta", r"\bar{\alpha}"
+POSTERIOR = r"\tilde{\beta}"
+"""It is 0 at t = 1, and its logarithm is taken from t = 2 on."""
 
 
 def left_over(a: Any, b: Any) -> Any:
@@ -82,7 +85,7 @@ def _matrix_left_over(a: Any, b: Any) -> Any:
 def _scalar_left_over(a: Expr, b: Expr) -> Expr:
     left = reduce_to_zero(a - b)
     if left != 0 and _can_be_done(a - b):
-        done = _rename_indices(a - b).doit()
+        done = rename_indices(a - b).doit()
         left = reduce_to_zero(done)
         if left != 0:  # mu^m / mu is mu^(m-1)
             left = reduce_to_zero(sp.powsimp(done, combine="exp"))
@@ -110,13 +113,34 @@ def both_positive(a: Expr, b: Expr) -> bool:
 
 def is_positive(expression: Expr) -> bool:
     """SymPy's judgement; of sums of reals and of products of positives it must be told."""
-    plain = expression.replace(
-        lambda e: isinstance(e, sp.Sum) and bool(e.function.is_real), lambda e: sp.Dummy(real=True)
-    ).replace(
-        lambda e: isinstance(e, sp.Product) and is_positive(e.function),
-        lambda e: sp.Dummy(positive=True),
+    plain = _plain_series(rename_indices(expression))
+    later = {e: (e.indices[0] - 1).is_positive for e in _elements(plain, POSTERIOR)}
+    plain = plain.xreplace(
+        {e: sp.Dummy(nonnegative=True) for e, is_so in later.items() if not is_so}
     )
-    return bool(plain.is_positive or _with_squares(plain, {}).is_positive)
+    return bool(plain.is_positive or _with_squares(plain, {}, strict=True).is_positive)
+
+
+def is_nonnegative(expression: Expr) -> bool:
+    """The same of what may be 0 as well, as 1 - alpha_bar_{t-1} is at t = 1."""
+    plain = _plain_series(rename_indices(expression))
+    return bool(plain.is_nonnegative or _with_squares(plain, {}).is_nonnegative)
+
+
+def _plain_series(expression: Expr) -> Expr:
+    """Numbers for sums and products, of which no more is known than their terms say."""
+    return expression.replace(lambda e: isinstance(e, (sp.Sum, sp.Product)), _any_like)
+
+
+def _any_like(series: Expr) -> Expr:
+    """A number of which as much is known; nothing is of a series without end: what is its value?"""
+    if any(end.is_infinite for _, *ends in series.limits for end in ends):
+        return sp.Dummy()
+    if isinstance(series, sp.Product) and is_positive(series.function):
+        return sp.Dummy(positive=True)
+    if is_nonnegative(series.function):
+        return sp.Dummy(nonnegative=True)
+    return sp.Dummy(real=True if series.function.is_real else None)
 
 
 def _log(expression: Expr) -> Expr:
@@ -128,9 +152,9 @@ def _log(expression: Expr) -> Expr:
 
 def reduce_to_zero(expression: Expr) -> Expr:
     """The expression in lowest terms under the book's fixed rules; 0 exactly if it is 0."""
-    expression = apply_definitions(_rename_indices(expand_norms(sp.sympify(expression))))
+    expression = apply_definitions(rename_indices(expand_norms(sp.sympify(expression))))
     named, roots = _split_logs(expression)
-    merged = _merge_sums(_rename_indices(_roots_back(named, roots)))
+    merged = _merge_sums(rename_indices(_roots_back(named, roots)))
     expression = apply_definitions(merged)  # the ends of a sum may be alpha_bar_0
     named, roots = _split_logs(expression)
     if _numerator(named, roots) == 0:
@@ -142,11 +166,14 @@ def reduce_to_zero(expression: Expr) -> Expr:
 
 
 def apply_definitions(expression: Expr) -> Expr:
-    """beta, and all alpha_bar but the one with the smallest index, written in alphas."""
+    """beta, and all alpha_bar but the one with the smallest index, written in alphas.
+
+    One that is many steps behind the one before it stays as well: nothing near it cancels.
+    """
     expression = expression.replace(sp.Product, _product_of_alphas)
     expression = _replace_family(expression, _BETA, lambda i: 1 - _element(_ALPHA, i))
-    lowest = _lowest_indices(_elements(expression, _ALPHA_BAR))
-    return _replace_family(expression, _ALPHA_BAR, lambda i: _alpha_bar(i, lowest))
+    bases = _bases(_elements(expression, _ALPHA_BAR))
+    return _replace_family(expression, _ALPHA_BAR, lambda i: _alpha_bar(i, bases))
 
 
 def _element(name: str, index: Expr) -> Expr:
@@ -174,18 +201,29 @@ def _split_index(index: Expr) -> tuple[Expr, int]:
     return index, 0
 
 
-def _lowest_indices(elements: Iterable[Expr]) -> dict[Expr, int]:
-    lowest: dict[Expr, int] = {sp.S.Zero: 0}
-    for element in elements:
-        symbol, shift = _split_index(element.indices[0])
-        lowest[symbol] = min(shift, lowest.get(symbol, shift))
-    return lowest
+_MOST_STEPS = 50
+"""An alpha_bar is written in so many alphas, no more; so many terms at an end are split off."""
 
 
-def _alpha_bar(index: Expr, lowest: dict[Expr, int]) -> Expr:
-    """alpha_bar_t = alpha_t alpha_{t-1} ... alpha_{l+1} alpha_bar_l for the lowest index l."""
+def _bases(elements: Iterable[Expr]) -> dict[tuple[Expr, int], int]:
+    """For each index of an alpha_bar the one, less or equal, from which it is written in alphas."""
+    split = sorted({(sp.S.Zero, 0), *(_split_index(e.indices[0]) for e in elements)}, key=str)
+    shifts: dict[Expr, list[int]] = {}
+    for symbol, shift in split:
+        shifts.setdefault(symbol, []).append(shift)
+    found: dict[tuple[Expr, int], int] = {}
+    for symbol, places in shifts.items():
+        base = before = min(places)
+        for place in sorted(places):
+            base, before = (base if place - before <= _MOST_STEPS else place), place
+            found[symbol, place] = base
+    return found
+
+
+def _alpha_bar(index: Expr, bases: Mapping[tuple[Expr, int], int]) -> Expr:
+    """alpha_bar_t = alpha_t alpha_{t-1} ... alpha_{l+1} alpha_bar_l for the base l of its index."""
     symbol, shift = _split_index(index)
-    base = lowest[symbol]
+    base = bases[symbol, shift]
     start = sp.S.One if symbol == 0 and base == 0 else _element(_ALPHA_BAR, symbol + base)
     return start * sp.prod(_element(_ALPHA, symbol + k) for k in range(base + 1, shift + 1))
 
@@ -204,19 +242,37 @@ def _product_of_alphas(body: Expr, *limits: Any) -> Expr:
 # --- Sums ----------------------------------------------------------------------------------------
 
 
-def _rename_indices(expression: Expr, depth: int = 0) -> Expr:
+def rename_indices(expression: Expr, depth: int = 0) -> Expr:
     """Running indices get one name by depth, so that equal sums are equal expressions."""
     if not expression.args or expression.is_Atom:
         return expression
     if isinstance(expression, (sp.Sum, sp.Product, sp.Integral)) and len(expression.limits) == 1:
         old, *ends = expression.limits[0]
         depth = _first_free(expression, depth)
-        new = type(old)(f"i_{depth}", **in_range(old, *ends)) if old.is_Symbol else old
-        body = _rename_indices(put(expression.function, {old: new}), depth + 1)
-        return expression.func(body, (new, *(_rename_indices(end, depth) for end in ends)))
+        like = sp.Dummy(real=True) if isinstance(expression, sp.Integral) else old
+        body, new = _renamed(expression.function, old, depth, in_range(like, *ends))
+        return expression.func(body, (new, *(rename_indices(end, depth) for end in ends)))
+    if isinstance(expression, sp.Limit):
+        body, old, goal, side = expression.args
+        depth = _first_free(expression, depth)
+        body, new = _renamed(body, old, depth, _on_the_way(old, goal))
+        return sp.Limit(body, new, rename_indices(goal, depth), dir=side)
     if isinstance(expression, (sp.Indexed, sp.MatrixExpr)):
         return expression
-    return expression.func(*(_rename_indices(a, depth) for a in expression.args))
+    return expression.func(*(rename_indices(a, depth) for a in expression.args))
+
+
+def _renamed(body: Expr, old: Expr, depth: int, known: dict[str, bool]) -> tuple[Expr, Expr]:
+    """The body over a variable that is called by its depth, and this variable."""
+    fresh = sp.Dummy(**known) if old.is_Symbol else old
+    new = sp.Symbol(f"i_{depth}", **known) if old.is_Symbol else old
+    return rename_indices(put(body, {old: fresh}), depth + 1).xreplace({fresh: new}), new
+
+
+def _on_the_way(variable: Expr, goal: Expr) -> dict[str, bool]:
+    """What is true of a variable on its way to a limit; whole numbers go to infinity only."""
+    known = {"integer": True} if variable.is_integer and goal.is_infinite else {"real": True}
+    return known | ({"positive": True} if variable.is_positive and goal.is_nonnegative else {})
 
 
 def _first_free(expression: Expr, depth: int) -> int:
@@ -240,7 +296,13 @@ def put(expression: Expr, values: dict[Expr, Expr]) -> Expr:
 
 
 def named_by(expression: Expr, values: Mapping[Any, Any]) -> Expr:
-    """Values for names, as `put` does it: not for the x of x_t. All else stays as it is written."""
+    """Values for names, as `put` does it: not for the x of x_t. All else stays as it is written.
+
+    A running index that is called like a name is none, and one that is called like something in a
+    value gets another name. But what is said of x_t holds for the t of a sum. Raises ValueError
+    where a name moves in a derivative or a limit.
+    """
+    expression, own = _apart(sp.sympify(expression), values)
     names = {name for name in values if isinstance(name, sp.Symbol)}
     families = {
         e: sp.Dummy()
@@ -251,7 +313,41 @@ def named_by(expression: Expr, values: Mapping[Any, Any]) -> Expr:
         d: e.base[tuple(i.xreplace(dict(values)) for i in e.indices)] for e, d in families.items()
     }
     done: Expr = expression.xreplace(families).xreplace(dict(values)).xreplace(back)
-    return done
+    return done.xreplace(own)
+
+
+def _apart(expression: Expr, values: Mapping[Any, Any]) -> tuple[Expr, dict[Expr, Expr]]:
+    """The expression, its running indices under names that no value has, and those to put back."""
+    names = set(values)
+    others = set().union(*(sp.sympify(v).free_symbols - k.free_symbols for k, v in values.items()))
+    if names & {v for e in expression.atoms(sp.Derivative, sp.Limit) for v in _moved(e)}:
+        raise ValueError("what moves in a derivative or a limit has no value")
+    series = expression.atoms(ExprWithLimits)
+    clash = {v for e in series for v in e.variables} & (names | others)
+    fresh = {v: sp.Dummy(v.name, **v.assumptions0) for v in clash if v.is_Symbol}
+    apart = _fresh(expression, fresh) if fresh else expression
+    return apart, {d: v for v, d in fresh.items() if v not in others}
+
+
+def _moved(change: Expr) -> tuple[Expr, ...]:
+    return tuple(change.variables if isinstance(change, sp.Derivative) else change.args[1:2])
+
+
+def _fresh(expression: Expr, fresh: Mapping[Expr, Expr]) -> Expr:
+    """The same sums, products and integrals, over fresh names; what is free keeps its own."""
+    if isinstance(expression, sp.Indexed) or not expression.has(ExprWithLimits):
+        return expression
+    if not isinstance(expression, ExprWithLimits):
+        built: Expr = expression.func(*(_fresh(part, fresh) for part in expression.args))
+        return built
+    inside: dict[Expr, Expr] = {}
+    limits = []
+    for variable, *ends in reversed(expression.limits):
+        moved = [_fresh(end, fresh).xreplace(inside) for end in ends]
+        inside = inside | {variable: fresh.get(variable, variable)}
+        limits.append((inside[variable], *moved))
+    body = _fresh(expression.function, fresh).xreplace(inside)
+    return expression.func(body, *reversed(limits))
 
 
 def in_range(index: Expr, *ends: Expr) -> dict[str, bool]:
@@ -294,10 +390,7 @@ def _common_range(sums: list[Any]) -> tuple[list[Expr], Expr]:
     groups: list[list[Any]] = []
     for one in sums:
         for group in groups:
-            if all(
-                (a - b).is_integer and (a - b).is_number
-                for a, b in zip(one[2:], group[0][2:], strict=True)
-            ):
+            if all(map(_is_near, one[2:], group[0][2:])):
                 group.append(one)
                 break
         else:
@@ -310,18 +403,23 @@ def _common_range(sums: list[Any]) -> tuple[list[Expr], Expr]:
     return merged, left
 
 
+def _is_near(end: Expr, other: Expr) -> bool:
+    """Whether the terms between two ends are few enough to be written out."""
+    gap = end - other
+    return bool(gap.is_Integer and abs(gap) <= _MOST_STEPS)
+
+
 def _merge_group(group: list[Any]) -> tuple[Expr, Expr]:
     """One sum over the common part of the ranges, and the terms outside of it."""
     first = max((g[2] for g in group), key=lambda e: e - group[0][2])
     last = min((g[3] for g in group), key=lambda e: e - group[0][3])
-    index, body, ends = group[0][1], sp.S.Zero, sp.S.Zero
+    index, body, ends = sp.Dummy(**group[0][1].assumptions0), sp.S.Zero, sp.S.Zero
     for term, i, a, b in group:
-        term = term.xreplace({i: index})
-        body += term
-        ends += sp.Add(*(term.subs(index, a + k) for k in range(int(first - a))))
-        ends += sp.Add(*(term.subs(index, b - k) for k in range(int(b - last))))
+        body += term.xreplace({i: index})
+        ends += sp.Add(*(named_by(term, {i: a + k}) for k in range(int(first - a))))
+        ends += sp.Add(*(named_by(term, {i: b - k}) for k in range(int(b - last))))
     body = reduce_to_zero(body)
-    series = sp.Sum(body, (index, first, last))
+    series = rename_indices(sp.Sum(body, (index, first, last)))
     closed = series if body.has(index) else body * (last - first + 1)
     return (sp.S.Zero if body == 0 else closed), ends
 
@@ -344,7 +442,11 @@ def _named_roots(expression: Expr, roots: dict[Expr, sp.Dummy]) -> Expr:
     )
 
 
-def _with_squares(base: Expr, roots: dict[Expr, sp.Dummy]) -> Expr:
+def _with_squares(base: Expr, roots: dict[Expr, sp.Dummy], strict: bool = False) -> Expr:
+    """Factors such as 1 - alpha_bar_t as squares; with `strict`, only those that are never 0.
+
+    The others are 0 at one index only: what is equal, or not negative, besides is so there too.
+    """
     if base.has(sp.exp, sp.log) or base.has(sp.Sum, sp.Product, sp.Integral):
         return base
     whole = sp.together(base)
@@ -356,7 +458,7 @@ def _with_squares(base: Expr, roots: dict[Expr, sp.Dummy]) -> Expr:
     out = sp.sympify(constant) / below_constant
     sign = sp.S.One
     for factor, power in [*factors, *((f, -p) for f, p in below)]:
-        positive, flip = _positive_part(factor)
+        positive, flip = _positive_part(factor, strict)
         sign *= flip**power
         if positive is not None and not positive.is_positive:
             out *= roots.setdefault(positive, sp.Dummy(f"r{len(roots)}", positive=True)) ** (
@@ -367,27 +469,40 @@ def _with_squares(base: Expr, roots: dict[Expr, sp.Dummy]) -> Expr:
     return sign * out
 
 
-def _positive_part(factor: Expr) -> tuple[Expr | None, Expr]:
-    """1 - (product of numbers between 0 and 1) is positive; its opposite is negative."""
+def _positive_part(factor: Expr, strict: bool) -> tuple[Expr | None, Expr]:
+    """1 - (product of numbers between 0 and 1) is positive; its opposite is negative.
+
+    If not `strict`, one of the numbers may be 1, and then it is not negative.
+    """
     for flip in (sp.S.One, sp.S.NegativeOne):
         rest = sp.expand(1 - flip * factor)
-        if rest != 0 and not rest.is_Add and _in_unit(rest):
+        if rest != 0 and not rest.is_Add and _in_unit(rest, strict):
             return sp.expand(flip * factor), flip
     return None, sp.S.One
 
 
-def _in_unit(monomial: Expr) -> bool:
-    """A product of positive whole powers (or halves) of elements between 0 and 1."""
+def _in_unit(monomial: Expr, strict: bool) -> bool:
+    """A product of positive whole powers (or halves) of elements between 0 and 1.
+
+    One that is never 1 keeps the product from it; if not `strict`, the product may be 1.
+    """
     parts = [part.as_base_exp() for part in sp.Mul.make_args(monomial)]
     return all(
-        isinstance(base, (sp.Indexed, sp.Symbol)) and is_between_0_and_1(base) and power.is_positive
+        isinstance(base, (sp.Indexed, sp.Symbol)) and is_unit(base) and power.is_positive
         for base, power in parts
-    )
+    ) and (not strict or any(is_between_0_and_1(base) for base, _ in parts))
+
+
+def is_unit(atom: Expr) -> bool:
+    """Whether the table calls a symbol, or an element of a family, between 0 and 1."""
+    return (str(atom.base.label) if isinstance(atom, sp.Indexed) else str(atom)) in _UNIT
 
 
 def is_between_0_and_1(atom: Expr) -> bool:
-    """Whether a symbol, or an element of a family, is one that the table calls so."""
-    return (str(atom.base.label) if isinstance(atom, sp.Indexed) else str(atom)) in _UNIT
+    """Whether it surely is, and never 1, as alpha_bar_0 is."""
+    if isinstance(atom, sp.Indexed) and str(atom.base.label) == _ALPHA_BAR:
+        return bool(atom.indices[0].is_positive)
+    return is_unit(atom)
 
 
 def _split_logs(expression: Expr) -> tuple[Expr, dict[Expr, sp.Dummy]]:

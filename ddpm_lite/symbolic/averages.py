@@ -51,8 +51,8 @@ def with_laws(expression: Expr, *laws: Law) -> Expr:
 def _found(density: Density, laws: tuple[Law, ...]) -> Expr | None:
     for law in laws:
         for time in _times(density, law.lhs):
-            if law.lhs.subs(STEP, time) == density:
-                return _normalised(law.lhs, law.rhs).subs(STEP, time)
+            if named_by(law.lhs, {STEP: time}) == density:
+                return named_by(_normalised(law.lhs, law.rhs), {STEP: time})
     return None
 
 
@@ -135,7 +135,7 @@ def integrated(integral: Expr, *laws: Law) -> Expr:
     Of two Gaussians it is a Gaussian; of p(y | x) p(x), without laws, it is the density p(y).
     """
     inside = with_laws(integral, *laws) if isinstance(integral, sp.Integral) else integral
-    if not isinstance(inside, sp.Integral) or inside.limits[0][1:] != (-sp.oo, sp.oo):
+    if not _is_over_all(inside):
         raise ProofError(f"no integral over all values: {sp.latex(integral)}")
     x, factors = inside.limits[0][0], sp.Mul.make_args(inside.function)
     of_x = [f for f in factors if isinstance(f, (Gaussian, Density)) and _variables(f) == (x,)]
@@ -145,6 +145,12 @@ def integrated(integral: Expr, *laws: Law) -> Expr:
     if isinstance(of_x[0], Gaussian):
         return convolve(others[0], of_x[0])
     return expected(Expectation((of_x[0],), others[0]))
+
+
+def _is_over_all(integral: Expr) -> bool:
+    """Whether it is one integral, and over all values of its variable."""
+    ends = [limit[1:] for limit in integral.limits] if isinstance(integral, sp.Integral) else []
+    return ends == [(-sp.oo, sp.oo)]
 
 
 def _variables(density: Expr) -> tuple[Expr, ...]:
@@ -174,6 +180,10 @@ def average(expectation: Expr, *laws: Law) -> Expectation:
     expectations. What is left is the mean, under the densities of which no law is given, of what
     the inner means have come to.
     """
+    if expectation.given:
+        raise ProofError(f"what is given belongs into the law: {sp.latex(expectation)}")
+    for name in sorted(_noise_in(expectation), key=str):
+        raise ProofError(f"{sp.latex(name)} may depend on what is averaged")
     waiting = [part for law in expectation.laws for part in _factors(law)]
     body = _averaged_inside(expectation.body, laws)
     unknown: list[Expr] = []
@@ -184,6 +194,16 @@ def average(expectation: Expr, *laws: Law) -> Expectation:
         else:
             unknown.append(density)
     return Expectation(unknown, body)
+
+
+def _noise_in(expectation: Expr) -> set[Expr]:
+    """Noises and random variables in the brackets that the laws say nothing of."""
+    drawn = sp.Tuple(*expectation.laws).atoms(sp.Symbol, sp.Indexed)
+    names = expectation.body.atoms(sp.Symbol, sp.Indexed) - drawn
+    return {e for e in names if str(getattr(e, "base", e)) in _RANDOM and not e.is_Dummy}
+
+
+_RANDOM = (r"\epsilon", "X", "Y")
 
 
 def _factors(law: Expr) -> list[Expr]:
@@ -249,7 +269,7 @@ def mixed(mixture: Expr, *laws: Law) -> tuple[Gaussian, Density]:
     The mixture is an integral of their product over x, as in q(y) = int q(y | x) q(x) dx.
     """
     inside = with_laws(mixture, *laws)
-    if not isinstance(inside, sp.Integral) or inside.limits[0][1:] != (-sp.oo, sp.oo):
+    if not _is_over_all(inside):
         raise ProofError(f"no mixture over all values: {sp.latex(mixture)}")
     factors = sp.Mul.make_args(inside.function)
     gaussians = [f for f in factors if isinstance(f, Gaussian)]
@@ -282,7 +302,7 @@ def mean_of(expression: Expr, of: Density) -> Expr:
     slope = sp.diff(plain, _AT)
     if slope.has(_AT):
         raise ProofError(f"not linear in {sp.latex(x)}: {sp.latex(expression)}")
-    return plain.subs(_AT, 0) + slope * Expectation((), x, of.given)
+    return named_by(plain, {_AT: sp.S.Zero}) + slope * Expectation((), x, of.given)
 
 
 def _plain(expression: Expr, x: Expr) -> Expr:
@@ -366,21 +386,29 @@ def _one_sum_each(body: Expr, ends: Any) -> Expr:
 
 def first_off(expression: Expr) -> Expr:
     """The first term of each sum split off."""
-    return _each_sum(expression, lambda f, i, a, b: f.subs(i, a) + sp.Sum(f, (i, a + 1, b)))
+    return _each_sum(expression, lambda f, i, a, b: named_by(f, {i: a}) + sp.Sum(f, (i, a + 1, b)))
 
 
 def last_off(expression: Expr) -> Expr:
     """The last term of each sum split off."""
-    return _each_sum(expression, lambda f, i, a, b: f.subs(i, b) + sp.Sum(f, (i, a, b - 1)))
+    return _each_sum(expression, lambda f, i, a, b: named_by(f, {i: b}) + sp.Sum(f, (i, a, b - 1)))
 
 
 def shifted(expression: Expr, by: int) -> Expr:
     """The index of each sum moved back: the sum of f(i) from a to b is that of f(i + by)."""
-    return _each_sum(expression, lambda f, i, a, b: sp.Sum(f.subs(i, i + by), (i, a - by, b - by)))
+    return _each_sum(
+        expression, lambda f, i, a, b: sp.Sum(named_by(f, {i: i + by}), (i, a - by, b - by))
+    )
+
+
+def _one_range(series: Expr) -> sp.Tuple:
+    if len(series.limits) != 1:
+        raise ProofError(f"a sum over two indices: {sp.latex(series)}")
+    return series.limits[0]
 
 
 def _each_sum(expression: Expr, rule: Any) -> Expr:
     done: Expr = expression.replace(
-        lambda e: isinstance(e, sp.Sum), lambda e: rule(e.function, *e.limits[0])
+        lambda e: isinstance(e, sp.Sum), lambda e: rule(e.function, *_one_range(e))
     )
     return done

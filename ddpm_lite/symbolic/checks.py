@@ -21,7 +21,7 @@ from ddpm_lite.symbolic.display import show_line
 from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference, equal
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.notation import Entry as Row
-from ddpm_lite.symbolic.objects import Formal
+from ddpm_lite.symbolic.objects import Covariance, Density, Expectation, Formal, Variance
 from ddpm_lite.symbolic.page import Page, PageError
 from ddpm_lite.symbolic.premises import hold
 from ddpm_lite.symbolic.reader import Claim, read_claims
@@ -425,7 +425,7 @@ def _one_claim(expression: Any) -> Claim:
 
 def _only_names(member: Expr, solution: Any) -> bool:
     """Whether it only says what the answer is called, as the y of y = 2x."""
-    names = (sp.Symbol, sp.Indexed, Formal, AppliedUndef)
+    names = (sp.Symbol, sp.Indexed, AppliedUndef, Density, Expectation, Variance, Covariance)
     return isinstance(member, names) and not sp.sympify(solution).has(member)
 
 

@@ -13,6 +13,7 @@ import sympy as sp
 from sympy.concrete.delta import deltasummation
 from sympy.matrices.expressions.matexpr import MatrixElement
 
+from ddpm_lite.symbolic.algebra import named_by
 from ddpm_lite.symbolic.chains import Piece, in_order, joined, pieces_of, variables_in
 from ddpm_lite.symbolic.equality import difference
 from ddpm_lite.symbolic.notation import TABLE
@@ -48,7 +49,7 @@ def sum_out(product: sp.Expr, gone: sp.Expr, rule: Claim) -> sp.Expr:
     integral = rule.rhs
     if rule.relations != ("=",) or not isinstance(integral, sp.Integral):
         raise ProofError("the rule is not of the form p(x) = integral of p(x, y) over y")
-    y, *ends = integral.limits[0]
+    ((y, *ends),) = integral.limits
     others = [v for v in integral.function.variables if v != y]
     if ends != [-sp.oo, sp.oo] or len(others) != 1:
         raise ProofError("the rule does not integrate one of two variables over all its values")
@@ -68,7 +69,7 @@ def sum_out(product: sp.Expr, gone: sp.Expr, rule: Claim) -> sp.Expr:
 
 def split(product: sp.Product, last: sp.Expr) -> sp.Expr:
     """A product over s = a, ..., b as one up to `last` times one from last + 1 on."""
-    index, low, high = product.limits[0]
+    ((index, low, high),) = product.limits
     parts = ((index, low, last), (index, last + 1, high))
     return sp.Mul(*(sp.Product(product.function, limits) for limits in parts))
 
@@ -167,7 +168,7 @@ def entry(matrix: Any, i: sp.Expr, j: sp.Expr | None = None, index: sp.Expr | No
 
     def from_one(body: sp.Expr, limits: sp.Tuple) -> sp.Sum:
         old, first, last = limits
-        return sp.Sum(body.subs(old, k), (k, first + 1, last + 1))
+        return sp.Sum(named_by(body, {old: k}), (k, first + 1, last + 1))
 
     return found.replace(sp.Sum, from_one).replace(_is_coordinate, _plain)
 
@@ -289,18 +290,18 @@ def _split_power(expression: sp.Expr, noise: sp.Expr) -> tuple[sp.Expr, list[sp.
 
 def derivative_of_sum(series: sp.Sum, variable: sp.Symbol) -> sp.Sum:
     """The derivative term by term, without the first or the last term where that is 0."""
-    index, first, last = series.limits[0]
+    ((index, first, last),) = series.limits
     term = sp.simplify(series.function.diff(variable))
-    if term.subs(index, first) == 0:
+    if named_by(term, {index: first}) == 0:
         first += 1
-    if term.subs(index, last) == 0:
+    if named_by(term, {index: last}) == 0:
         last -= 1
     return sp.Sum(term, (index, first, last))
 
 
 def same_terms(one: sp.Sum, other: sp.Sum) -> bool:
     """Whether two sums have as many terms, and these are equal one by one."""
-    (i, a, b), (j, c, d) = one.limits[0], other.limits[0]
-    shifted = other.function.subs(j, i + c - a)
+    ((i, a, b),), ((j, c, d),) = one.limits, other.limits
+    shifted = named_by(other.function, {j: i + c - a})
     quotient = sp.gammasimp(sp.powsimp(one.function / shifted).rewrite(sp.gamma))
     return bool(difference(b - a, d - c) == 0 and sp.powsimp(sp.simplify(quotient)) == 1)

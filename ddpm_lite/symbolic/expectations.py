@@ -23,12 +23,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cmp_to_key
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sympy as sp
 from sympy import Add, Expr, Indexed, Mul, Product, Sum, Symbol
 
-from ddpm_lite.symbolic.algebra import is_positive, put
+from ddpm_lite.symbolic.algebra import is_positive, named_by, put
 from ddpm_lite.symbolic.chains import (
     TOP,
     LawError,
@@ -57,7 +57,10 @@ __all__ = ["LawError", "bayes", "expected", "integrand", "log_ratio"]
 
 FORWARD = "q"
 """The law whose conditionals run forward in time; those of all others run backward."""
-INDEX = Symbol("s", integer=True, positive=True)
+INDEX = sp.Dummy("s", integer=True, positive=True)
+"""Over which sums run in the canonical form; no s that stands in a formula is it."""
+LATENT_AND_OBSERVED = ("z", "x")
+"""The chain of a hierarchical autoencoder, and its z_0. No other variable begins a chain."""
 MODEL, PRIOR = r"p_\theta", "p"
 """The law of p_theta(x_{t-1} | x_t) starts at p(x_T), or at p(z) where there is one step."""
 
@@ -153,9 +156,19 @@ def _renamed(expression: Expr) -> Expr:
     plain = {v for v in variables if isinstance(v, Symbol)}
     if len(bases) == len(plain) == 1:
         (base,), (alone,) = bases, plain
-        if str(base.label) != alone.name:  # x beside x_t is another variable
+        observed = (str(base.label), alone.name) == LATENT_AND_OBSERVED
+        if observed and not _holds(named, base[0]):
             named = named.xreplace({alone: base[0]})
     return named
+
+
+def _holds(expression: Expr, variable: Expr) -> bool:
+    """Whether a law in it may be one of this variable, also at an index that runs."""
+    start = piece_of(variable)
+    parts = [(expression, ()), *_series_in(expression, ())]
+    laws = [(d, limits) for part, limits in parts for d in densities(_without_series(part))]
+    pieces = [p for d, limits in laws for p in pieces_of((*d.variables, *d.given), limits)]
+    return any(p.base == start.base and not p.apart(start) for p in pieces)
 
 
 def _starts(expression: Expr) -> dict[Expr, Expr]:
@@ -254,6 +267,48 @@ def _distinct(pieces: Iterable[Piece]) -> list[Piece]:
     return once
 
 
+def check_divergence(kl: Expr, limits: Sums = ()) -> None:
+    """Raises LawError unless both sides are densities, and of the same variables."""
+    q, p = (_drawn(side, limits) for side in kl.args)
+    if minus(q, p) or minus(p, q):
+        raise LawError(f"a divergence of {named(q)} from {named(p)}: write the same variables")
+
+
+def _drawn(side: Expr, limits: Sums) -> list[Piece]:
+    """The variables of a product of densities. Raises LawError where it is no density of them.
+
+    It is one if each variable is drawn once, and given only to those that are drawn after it.
+    """
+    waiting = [_law_of(factor, side, limits) for factor in Mul.make_args(side)]
+    drawn: list[Piece] = []
+    for _ in range(len(waiting)):
+        ready = [law for law in waiting if not _is_given_one_of(law, waiting)]
+        if not ready or any(_meets(piece, drawn) for piece in ready[0][0]):
+            raise LawError(f"${sp.latex(side)}$ is no density of its variables")
+        drawn += ready[0][0]
+        waiting.remove(ready[0])
+    return drawn
+
+
+def _is_given_one_of(law: Any, laws: list[Any]) -> bool:
+    others = [piece for other in laws if other is not law for piece in other[0]]
+    return any(_meets(given, others) for given in law[1])
+
+
+def _law_of(factor: Expr, side: Expr, limits: Sums) -> tuple[list[Piece], list[Piece]]:
+    """What a density is of, and what it is given."""
+    if isinstance(factor, Density):
+        return pieces_of(factor.variables, limits), pieces_of(factor.given, limits)
+    if isinstance(factor, Gaussian) and isinstance(factor.x, (Symbol, Indexed)):
+        rest = sp.Tuple(factor.mean, factor.variance)
+        return [piece_of(factor.x, limits)], pieces_of(variables_in(rest, [factor.x]), limits)
+    raise LawError(f"a divergence is of two densities, and ${sp.latex(factor)}$ is none")
+
+
+def _meets(piece: Piece, others: Iterable[Piece]) -> bool:
+    return not all(piece.apart(other) for other in others)
+
+
 class _Leaf(NamedTuple):
     """A scope, and the variables that are free outside all scopes."""
 
@@ -303,6 +358,7 @@ class _Walk:
         if isinstance(expression, KL):
             return self._divergence(expression, scope, limits)
         if isinstance(expression, Expectation) and _has_law(expression):
+            _check_given_in_law(expression)
             return self.terms(expression.body, scope.under(expression.laws, limits), limits)
         if isinstance(expression, sp.log):
             return self._logarithm(expression.args[0], scope, limits)
@@ -323,11 +379,7 @@ class _Walk:
         return [_Term(sp.expand_mul(factor * part.body), part.limits) for part in parts]
 
     def _sum(self, series: Sum, scope: _Scope, limits: Sums) -> list[_Term]:
-        body, inner = series.function, limits
-        for index, low, high in reversed(series.limits):
-            fresh = sp.Dummy(index.name, integer=True, positive=True)
-            body = body.xreplace({index: fresh})
-            inner = (*inner, (fresh, low.xreplace(dict(_pairs(inner))), high))
+        body, inner = _opened(series, limits)
         return self.terms(body, scope, inner)
 
     def _divergence(self, kl: Expr, scope: _Scope, limits: Sums) -> list[_Term]:
@@ -337,6 +389,7 @@ class _Walk:
             return [self._leaf(kl, scope, limits)]
         use("eq-elbo-kl")
         inner = scope.under(laws, limits)
+        check_divergence(kl, limits)
         difference = [self._logarithm(q, inner, limits), self._logarithm(p, inner, limits)]
         return difference[0] + [t._replace(body=-t.body) for t in difference[1]]
 
@@ -408,10 +461,7 @@ def _without_series(expression: Expr) -> Expr:
 def _series_in(expression: Expr, limits: Sums) -> Iterator[tuple[Expr, Sums]]:
     """What sums and products within an expression add up, each under its range."""
     if isinstance(expression, (Sum, Product)):
-        body, inner = expression.function, limits
-        for index, low, high in reversed(expression.limits):
-            fresh = sp.Dummy(index.name, integer=True, positive=True)
-            body, inner = put(body, {index: fresh}), (*inner, (fresh, low, high))
+        body, inner = _opened(expression, limits)
         yield body, inner
         yield from _series_in(body, inner)
     else:
@@ -419,8 +469,20 @@ def _series_in(expression: Expr, limits: Sums) -> Iterator[tuple[Expr, Sums]]:
             yield from _series_in(part, limits)
 
 
-def _pairs(limits: Sums) -> list[tuple[Symbol, Symbol]]:
-    return [(Symbol(s.name, integer=True, positive=True), s) for s, _, _ in limits]
+def _opened(series: Expr, limits: Sums) -> tuple[Expr, Sums]:
+    """What a sum or product adds up, and the ranges around it; all its indices are new."""
+    fresh: dict[Expr, Expr] = {}
+    for index, *ends in reversed(series.limits):
+        low, high = (put(end, fresh) for end in ends)
+        fresh = fresh | {index: sp.Dummy(index.name, integer=True, positive=True)}
+        limits = (*limits, (fresh[index], low, high))
+    return put(series.function, fresh), limits
+
+
+def _check_given_in_law(expectation: Expectation) -> None:
+    """Under a law, what is given has its place there: a bar in the brackets would say it twice."""
+    if expectation.given:
+        raise LawError(f"what is given belongs into the law: ${sp.latex(expectation)}$")
 
 
 def _has_law(expectation: Expectation) -> bool:
@@ -558,7 +620,7 @@ class _Families:
 
     def _note(self, family: Expr, factor: Expr, low: Expr, high: Expr) -> None:
         if self._starts_next_to_a_fixed_variable(family, low):
-            self.points.append(factor * family.xreplace({INDEX: low}))
+            self.points.append(factor * named_by(family, {INDEX: low}))
             low = low + 1
         ends = self.ends.setdefault(family, {})
         for end, sign in ((sp.expand(high), 1), (sp.expand(low - 1), -1)):
@@ -632,4 +694,5 @@ def _stretch(family: Expr, low: Expr, high: Expr) -> Expr:
 
 
 def _at(family: Expr, value: Expr) -> Expr:
-    return family.xreplace({INDEX: value}).replace(lambda e: isinstance(e, Indexed), _tidy)
+    there = named_by(family, {INDEX: value})
+    return there.replace(lambda e: isinstance(e, Indexed), _tidy)

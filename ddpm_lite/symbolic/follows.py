@@ -16,7 +16,14 @@ from sympy import Expr
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.function import AppliedUndef
 
-from ddpm_lite.symbolic.algebra import NOT_COMPARABLE, apply_definitions, named_by
+from ddpm_lite.symbolic.algebra import (
+    NOT_COMPARABLE,
+    apply_definitions,
+    is_between_0_and_1,
+    is_unit,
+    named_by,
+    rename_indices,
+)
 from ddpm_lite.symbolic.equality import counterexample, difference
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import Formal
@@ -134,8 +141,8 @@ def _at(premise: Premise, both: sp.Tuple) -> Iterator[Premise]:
         values = {w - shift for w in wanted for shift in shifts if shift.is_Integer}
         for value in sorted(values - {index}, key=str):
             try:
-                moved = premise.pair.subs(index, value)
-            except NOT_COMPARABLE:  # a running index has the same name
+                moved = named_by(premise.pair, {index: value})
+            except NOT_COMPARABLE:  # it moves in a derivative or a limit
                 continue
             yield Premise(premise.label, moved[0], premise.relation, moved[1])
 
@@ -198,16 +205,26 @@ def _holds(both: sp.Tuple, relation: str) -> bool:
         return _equal(left, right)
     try:
         gap = left - right if relation in (">", r"\ge") else right - left
-        return _is_positive(gap) or (relation in (r"\le", r"\ge") and _equal(left, right))
+        weak = relation in (r"\le", r"\ge")
+        return _has_sign(gap, not weak) or (weak and _equal(left, right))
     except NOT_COMPARABLE:
         return False
 
 
-def _is_positive(gap: Any) -> bool:
-    """Put 1/(1 + p) with p > 0 for what lies between 0 and 1; then no term may be negative."""
-    units = [a for a in gap.atoms(*_NAMES) if getattr(TABLE.get(_head(a)), "domain", "") == "unit"]
-    free = {u: 1 / (1 + sp.Dummy(positive=True)) for u in units}
-    return bool(sp.factor(sp.together(apply_definitions(gap).xreplace(free))).is_positive)
+def _has_sign(gap: Any, strict: bool) -> bool:
+    """Put 1/(1 + p) with p > 0 for what lies between 0 and 1; then no term may be negative.
+
+    For alpha_bar_{t-1}, which may be 1, p may be 0.
+    """
+    gap = apply_definitions(rename_indices(gap))
+    free = {u: 1 / (1 + _at_least_0(u)) for u in gap.atoms(*_NAMES) if is_unit(u)}
+    whole = sp.factor(sp.together(gap.xreplace(free)))
+    return bool(whole.is_positive if strict else whole.is_nonnegative)
+
+
+def _at_least_0(unit: Expr) -> sp.Dummy:
+    known = "positive" if is_between_0_and_1(unit) else "nonnegative"
+    return sp.Dummy(**{known: True})
 
 
 def _by_replacing(

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import sympy as sp
+from sympy.concrete.expr_with_limits import ExprWithLimits
 
-from ddpm_lite.symbolic.algebra import left_over
+from ddpm_lite.symbolic.algebra import left_over, named_by
 from ddpm_lite.symbolic.normals import (
     DIMENSION,
     IDENTITY,
@@ -150,13 +151,28 @@ def _under_roots(expression: sp.Expr) -> list[sp.Expr]:
 
 
 def substitute(expression: sp.Expr, x: sp.Expr, value: sp.Expr) -> sp.Expr:
-    """Put a value for x; the symbol x does not stand for the x of x_t."""
-    if expression == x:
-        return value
-    if isinstance(expression, sp.Indexed) or not expression.args:
-        return expression
-    built: sp.Expr = expression.func(*(substitute(part, x, value) for part in expression.args))
-    return built
+    """Put a value for x; the symbol x does not stand for the x of x_t.
+
+    Raises ValueError where x_t may be one of the x_s of a sum.
+    """
+    if isinstance(x, sp.Indexed):
+        for series in expression.atoms(ExprWithLimits):
+            if _may_run_over(series, x):
+                raise ValueError(f"{sp.latex(x)} may be one of the terms of {sp.latex(series)}")
+    put: sp.Expr = named_by(expression, {x: value})
+    return put
+
+
+def _may_run_over(series: ExprWithLimits, x: sp.Indexed) -> bool:
+    """Whether x_t may be one of the x_s over which a sum runs."""
+    like = [e for e in series.function.atoms(sp.Indexed) if e.base == x.base]
+    running = [e.indices[0] for e in like if e.has(*series.variables)]
+    if len(series.limits) > 1:
+        return bool(running)
+    (variable, *ends), *_ = series.limits
+    reached = [[sp.expand(named_by(i, {variable: end}) - x.indices[0]) for end in ends]
+               for i in running]  # fmt: skip
+    return not all((at[0]).is_positive or (-at[-1]).is_positive for at in reached if at)
 
 
 def _has_norms(expression: sp.Expr) -> bool:
@@ -300,11 +316,17 @@ def _mean_of_term(term: sp.Expr, normal: sp.Expr) -> sp.Expr:
     powers = rest.as_powers_dict()
     dots = [dot for dot, k in powers.items() if isinstance(dot, Dot) for _ in range(_whole(k))]
     k = _whole(powers.pop(at, sp.S.Zero))
-    if set(powers) - set(dots) - {sp.S.One} or (k and dots):
+    inside = not all(at in dot.args and _is_apart(_partner(dot, at), at) for dot in dots)
+    if set(powers) - set(dots) - {sp.S.One} or (k and dots) or inside:
         raise ValueError(f"not a polynomial in {sp.latex(normal)}: {sp.latex(term)}")
     number = sp.Integer(0) if k % 2 else sp.factorial2(k - 1)
     mean: sp.Expr = constant * number * _pairings(dots, at)
     return mean.xreplace({at: normal})
+
+
+def _is_apart(partner: sp.Expr, at: sp.Dummy) -> bool:
+    """Whether a vector is the normal one itself or has no part in it, unlike a function of it."""
+    return bool(partner == at or not partner.has(at))
 
 
 def _whole(power: sp.Expr) -> int:

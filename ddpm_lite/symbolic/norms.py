@@ -8,9 +8,10 @@ entrywise product that has such atoms inside.
 from itertools import product
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
 from ddpm_lite.symbolic.notation import is_vector
-from ddpm_lite.symbolic.objects import Dot, Expectation, Hadamard, Norm
+from ddpm_lite.symbolic.objects import Dot, Expectation, Formal, Hadamard, Norm
 from ddpm_lite.symbolic.rules import use
 
 
@@ -38,7 +39,16 @@ def coefficients(vector: sp.Expr) -> dict[sp.Expr, sp.Expr]:
     rest = plain.xreplace(dict.fromkeys(names.values(), sp.S.Zero))
     if sp.expand(rest) != 0 or any(c.has(*names.values()) for c in found.values() if names):
         raise ValueError(f"not a sum of scalars times vectors: {sp.latex(vector)}")
+    if any(map(_holds_vector, found.values())):
+        raise ValueError(f"a function of a vector is no scalar: {sp.latex(vector)}")
     return found
+
+
+def _holds_vector(scalar: sp.Expr) -> bool:
+    """Whether a vector stands in a scalar, as in 1/x; norms and f(x) are numbers."""
+    if isinstance(scalar, (Formal, AppliedUndef)):
+        return False
+    return is_vector(scalar) or any(map(_holds_vector, scalar.args))
 
 
 def atoms(vector: sp.Expr) -> set[sp.Expr]:

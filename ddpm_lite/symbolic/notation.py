@@ -35,7 +35,7 @@ class Entry:
     meaning: str
     form: str = "scalar"
     domain: str = "real"
-    """"real", "positive", "unit" (between 0 and 1) or "integer" (positive)."""
+    """"real", "positive", "nonnegative", "unit" (between 0 and 1) or "integer" (positive)."""
 
     shape: tuple[Any, Any] | None = None
     """Rows and columns of a matrix."""
@@ -54,6 +54,7 @@ class Entry:
         table = {
             "real": {"real": True},
             "positive": {"positive": True},
+            "nonnegative": {"nonnegative": True},
             "unit": {"positive": True},
             "integer": {"integer": True, "positive": True},
         }
@@ -286,6 +287,11 @@ SAMPLING = [
         r"""
         \eta | \eta | share of the posterior's noise that a DDIM step adds: 0 none, 1 all
         \kappa | \kappa,\ \kappa_t | standard deviation of the noise over that of the signal
+        """,
+        "nonnegative",
+    ),
+    *_scalars(
+        r"""
         h | h | length of one step: in $\lambda$ (chapter 9), in time (chapters 12 and 13)
         """,
         "positive",

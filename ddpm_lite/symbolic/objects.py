@@ -48,13 +48,19 @@ class Span(Formal):
 
 
 class Density(Formal):
-    """The density (or probability) name(variables | given), a positive number.
+    """The density name(variables | given), a positive number; a probability P(...) may be 0.
 
     Arguments: a Symbol, a tuple of variables, a tuple of what is given (may be empty).
     """
 
-    is_positive = True
-    is_extended_positive = True
+    is_nonnegative = True
+    is_extended_nonnegative = True
+
+    def _eval_is_positive(self) -> bool | None:
+        return True if str(self.name) != "P" else None
+
+    def _eval_is_extended_positive(self) -> bool | None:
+        return self._eval_is_positive()
 
     name = property(lambda self: self.args[0])
     variables = property(lambda self: self.args[1])

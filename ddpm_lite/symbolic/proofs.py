@@ -11,7 +11,7 @@ from typing import TypeAlias
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from ddpm_lite.symbolic.algebra import left_over
+from ddpm_lite.symbolic.algebra import left_over, named_by
 from ddpm_lite.symbolic.chains import piece_of
 from ddpm_lite.symbolic.gaussians import IDENTITY, is_isotropic
 from ddpm_lite.symbolic.notation import TABLE
@@ -50,15 +50,19 @@ def by_induction(
     start, and the step takes the right side at variable - 1 to the right side at variable.
     """
     left, right = _sides(claim, variable)
-    before = right.subs(variable, variable - 1)
-    _compare("base", base, evaluated(right.subs(variable, start)))
+    before = _at(right, variable, variable - 1)
+    _compare("base", base, evaluated(_at(right, variable, start)))
     _compare("step", step(before), unrolled(right, variable))
     _check_hypothesis_used(before, step)
     if not _is_only_named(left, base):
-        _compare("start of the left side", evaluated(left.subs(variable, start)), base)
-        recursion = step(left.subs(variable, variable - 1))
+        _compare("start of the left side", evaluated(_at(left, variable, start)), base)
+        recursion = step(_at(left, variable, variable - 1))
         _compare("recursion of the left side", unrolled(left, variable), recursion)
     return sp.Eq(left, right, evaluate=False)
+
+
+def _at(expression: sp.Expr, variable: sp.Symbol, value: sp.Expr | int) -> sp.Expr:
+    return named_by(expression, {variable: sp.sympify(value)})
 
 
 def _sides(claim: Sides, variable: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:
@@ -147,7 +151,7 @@ def _unrolled_series(series: sp.Expr, n: sp.Symbol) -> sp.Expr:
     grown = (sp.expand(before[1] - low), sp.expand(high - before[2]))
     if grown not in {(0, 1), (1, 0)}:
         return series
-    term = evaluated(series.function.subs(index, high if grown == (0, 1) else low))
+    term = evaluated(_at(series.function, index, high if grown == (0, 1) else low))
     body = unrolled(series.function, n)
     if isinstance(series, sp.Product):
         return term * sp.Product(body, before)
@@ -165,17 +169,16 @@ def telescope(f: sp.Expr, s: sp.Symbol, first: sp.Expr | int, last: sp.Expr | in
     f is an expression in s; last is at least first.
     """
     i, n = sp.symbols("i, n", integer=True, cls=sp.Dummy)
-    rise = (f - f.subs(s, s - 1)).subs(s, i)
-    value = f.subs(s, n) - f.subs(s, sp.sympify(first) - 1)
+    rise = named_by(f, {s: i}) - named_by(f, {s: i - 1})
+    value = named_by(f, {s: n}) - named_by(f, {s: sp.sympify(first) - 1})
     by_induction(
         claim=(sp.Sum(rise, (i, first, n)), value),
-        base=rise.subs(i, first),
-        step=lambda previous: previous + rise.subs(i, n),
+        base=named_by(rise, {i: sp.sympify(first)}),
+        step=lambda previous: previous + named_by(rise, {i: n}),
         variable=n,
         start=first,
     )
-    total: sp.Expr = value.subs(n, last)
-    return total
+    return named_by(value, {n: sp.sympify(last)})
 
 
 # ---------------------------------------------------------------------------------- Markov chains

@@ -16,15 +16,22 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput, VisitError
 from lark.visitors import Interpreter
 from sympy import Expr
+from sympy.core.function import AppliedUndef
+from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.tensor.indexed import IndexException
 
 from ddpm_lite.symbolic import objects as ob
+from ddpm_lite.symbolic.algebra import reduce_to_zero
 from ddpm_lite.symbolic.notation import TABLE, Entry
 from ddpm_lite.symbolic.tokens import ReadError, Tokens
 
 _IDENTITY = TABLE["I"].plain()
 _LARGEST = 1000
 """Largest exponent and factorial of numbers: 10^1000 is still written out at once."""
+_MOST_AGAIN = 6
+"""So many sums, integrals or limits around a formula double the work of reading it."""
+_LARGEST_POWER = 12
+"""Largest number of rows times exponent, for a matrix with letters in it."""
 _DIGITS, _BITS = 2000, 7000
 """Largest length of a number, as it is written and as a power gives it."""
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RecursionError,
@@ -190,6 +197,10 @@ class _Reader(Interpreter[Any, Any]):
     def check_side_by_side(self, left: Tree[Token], right: Any) -> None:
         r"""What stands beside \log 2, a/b or f_t without a sign between may belong to it."""
         last = left.children[-1] if left.data == "multiply" else left
+        if getattr(last, "data", "") == "number" and _begins_with_a_digit(right):
+            raise self.fail(
+                r"two numbers side by side look like one: write 1000, or 2 \cdot 3", right
+            )
         if left.data == "divide":
             raise self.fail("a/bc has two meanings: write (a/b) c, or a/(bc)", left)
         if not isinstance(last, Tree):
@@ -206,10 +217,10 @@ class _Reader(Interpreter[Any, Any]):
         last = left.children[-1] if left.data == "multiply" else left
         if last.data in ("elementary", "word") and not _is_closed(last.children[1]):
             raise self.fail("where does its argument end? Put it in brackets", last)
-        return self.safely(tree, lambda a, b: a / b)
+        return self.safely(tree, lambda a, b: _over(a, b))
 
     def fraction(self, tree: Any) -> Expr:
-        return self.safely(tree, lambda a, b: _number(a) / b)
+        return self.safely(tree, lambda a, b: _over(_number(a), b))
 
     def negate(self, tree: Any) -> Expr:
         return -self.parts(tree)[0]
@@ -278,25 +289,51 @@ class _Reader(Interpreter[Any, Any]):
             raise self.fail("it ends before it begins", ends)
         body = self.value(tree)
         if not low.is_positive:
-            self.check_without_sign(tree, body, index, ends)
+            self.check_as_it_is(tree, body, index, {"integer": True}, ends)
         self.check_no_family(body, index, ends)
+        self.check_entries(body, index, low, ends)
         return (index, low, high), body
+
+    def check_entries(self, body: Any, index: Expr, low: Expr, place: Any) -> None:
+        """Entries of matrices are counted from 1."""
+        for element in sp.sympify(body).atoms(MatrixElement):
+            first = [i.subs(index, low) for i in element.indices if i.has(index)]
+            least = 0 if element.parent.shape[0].is_Integer else 1
+            if not all((i - least).is_nonnegative for i in first):
+                raise self.fail(f"the entries of {element.parent} are counted from 1", place)
 
     def check_no_family(self, body: Any, symbol: Expr, place: Any) -> None:
         """Over x one neither sums nor integrates x_t: is it the same x?"""
         if any(str(a.base.label) == symbol.name for a in sp.sympify(body).atoms(sp.Indexed)):
-            raise self.fail(f"{symbol} runs here, and is the name of a family too", place)
+            raise self.fail(f"{symbol} runs or moves here, and is the name of a family too", place)
 
-    def check_without_sign(self, tree: Any, body: Any, symbol: Expr, place: Any) -> None:
-        """A body that would read otherwise if the variable were not positive is refused."""
-        weaker = sp.Symbol(symbol.name, integer=symbol.is_integer, real=True)
+    def check_as_it_is(
+        self, tree: Any, body: Any, symbol: Expr, known: dict[str, bool], place: Any
+    ) -> None:
+        """What would read otherwise if no more than this were known of the variable is refused."""
+        weaker = sp.Symbol(symbol.name, real=True, **known)
         if weaker == symbol:
             return
+        if len(self.running) >= _MOST_AGAIN:
+            raise self.fail("so many sums or integrals in one another are not read", place)
         before, self.running = self.running, {**self.running, symbol.name: weaker}
         other = self.value(tree)
         self.running = before
         if sp.sympify(body).xreplace({symbol: weaker}) != other:
-            raise self.fail(f"{symbol} is positive by the table, and here it need not be", place)
+            table = (
+                "positive" if known.get("integer") or not symbol.is_integer else "a whole number"
+            )
+            raise self.fail(f"{symbol} is {table} by the table, and here it need not be", place)
+
+    def check_moves(self, tree: Any, body: Any, variable: Expr, signed: bool, place: Any) -> None:
+        """Where a variable takes all real values, its body may not rest on what the table says."""
+        if not variable.is_Symbol:
+            if variable.is_integer:
+                raise self.fail(f"{variable} is a whole number: it does not move", place)
+            return
+        self.check_no_family(body, variable, place)
+        sign = {} if signed or not variable.is_positive else {"positive": True}
+        self.check_as_it_is(tree, body, variable, sign, place)
 
     def check_trailing(self, tree: Any, index: Expr) -> None:
         r"""In \prod_s a_s b, is b one of the factors?"""
@@ -312,15 +349,9 @@ class _Reader(Interpreter[Any, Any]):
     def integral(self, tree: Any) -> Expr:
         *ends, body, variable = self.parts(tree)
         low, high = ends[0] if ends else (-sp.oo, sp.oo)
-        if variable.is_Symbol:
-            if any(str(a.base.label) == variable.name for a in sp.sympify(body).atoms(sp.Indexed)):
-                raise self.fail(
-                    f"{variable} is integrated over, and the name of a family too", tree
-                )
-            if not (low.is_nonnegative and high.is_nonnegative):
-                within = next(c for c in tree.children[1:] if isinstance(c, Tree)
-                              and c.data != "ends")  # fmt: skip
-                self.check_without_sign(within, body, variable, tree)
+        within = next(c for c in tree.children if isinstance(c, Tree) and c.data != "ends")
+        signed = not (low.is_nonnegative and high.is_nonnegative)
+        self.check_moves(within, body, variable, signed, tree)
         return sp.Integral(body, (variable, low, high))
 
     def ends(self, tree: Any) -> list[Expr]:
@@ -328,6 +359,8 @@ class _Reader(Interpreter[Any, Any]):
 
     def limit(self, tree: Any) -> Expr:
         variable, goal, body = self.parts(tree)
+        if not (goal.is_infinite and variable.is_integer):  # n to infinity stays whole
+            self.check_moves(tree.children[-1], body, variable, not goal.is_nonnegative, tree)
         from_both = "+" if goal.is_infinite or (goal == 0 and variable.is_positive) else "+-"
         return sp.Limit(body, variable, goal, dir=from_both)
 
@@ -337,10 +370,14 @@ class _Reader(Interpreter[Any, Any]):
         variable = next(p for p in parts if not isinstance(p, tuple))
         if len(set(orders)) > 1:
             raise self.fail("the two orders of the derivative differ", tree)
+        self.check_moves(tree.children[-1], body, variable, False, tree)
         return sp.Derivative(body, (variable, orders[0][0] if orders else 1))
 
     def derivative_of(self, tree: Any) -> Expr:
-        return sp.Derivative(*self.parts(tree))
+        body, variable = self.parts(tree)
+        within = next(c for c in tree.children if isinstance(c, Tree))
+        self.check_moves(within, body, variable, False, tree)
+        return sp.Derivative(body, variable)
 
     def order(self, tree: Any) -> tuple[Expr]:
         return (self.parts(tree)[0],)
@@ -350,7 +387,7 @@ class _Reader(Interpreter[Any, Any]):
     def raised(self, tree: Any) -> Expr:
         def power(base: Any, exponent: Any) -> Any:
             self.check_size(exponent, tree)
-            return base**exponent if _shape(base) else _power(base, exponent)
+            return _matrix_power(base, exponent) if _shape(base) else _power(base, exponent)
 
         return self.safely(tree, power)
 
@@ -371,7 +408,7 @@ class _Reader(Interpreter[Any, Any]):
         return sp.factorial(number)
 
     def root(self, tree: Any) -> Expr:
-        return sp.sqrt(self.parts(tree)[0])
+        return self.safely(tree, _root)
 
     def number(self, tree: Any) -> Expr:
         return self.rational(tree.children[0])
@@ -429,6 +466,8 @@ class _Reader(Interpreter[Any, Any]):
 
     def entry(self, tree: Any) -> Expr:
         base, indices = self.parts(tree)
+        if isinstance(base, sp.MatrixBase) or not all(map(_counts_from_1, indices)):
+            raise self.fail("an entry by its number is not looked up: write the entry itself", tree)
         return base[tuple(indices)]
 
     def matrix(self, tree: Any) -> Expr:
@@ -479,6 +518,8 @@ class _Reader(Interpreter[Any, Any]):
     def expectation(self, tree: Any) -> Expr:
         parts = self.parts(tree)
         laws = parts.pop(0) if isinstance(parts[0], list) else []
+        if laws and len(parts) > 1:
+            raise self.fail("what is given belongs into the law, as in E_{q(x | y)}[x]", tree)
         return ob.Expectation(laws, parts[0], parts[1] if len(parts) > 1 else [])
 
     def operator(self, tree: Any) -> Expr:
@@ -511,7 +552,17 @@ class _Reader(Interpreter[Any, Any]):
         indices = self.indices(index)
         if len(indices) > _most_indices(entry):
             raise self.fail(f"{base} has one index; a product in it is written 2 \\cdot t", tree)
+        if entry.form == "matrix":
+            return self.entry_of(entry, indices, tree)
         return entry.indexed(*indices)
+
+    def entry_of(self, entry: Entry, indices: list[Expr], tree: Any) -> Expr:
+        """An entry of a matrix; in one of known size SymPy counts, and from 0."""
+        if any(index.is_Integer and index < 1 for index in indices):
+            raise self.fail("the entries of a matrix are counted from 1", tree)
+        assert entry.shape is not None
+        known = isinstance(entry.shape[0], int)
+        return entry.indexed(*(index - 1 if known else index for index in indices))
 
     def indices(self, tree: Any) -> list[Expr]:
         r"""P_{ij} has two indices, x_{t-1} and x_{2 \cdot t} one."""
@@ -550,6 +601,14 @@ def _is_closed(tree: Any) -> bool:
                         "factorial", "multiply")  # fmt: skip
 
 
+def _begins_with_a_digit(tree: Any) -> bool:
+    data = getattr(tree, "data", "")
+    return data == "number" or (
+        data in ("raised", "factorial", "multiply", "divide")
+        and _begins_with_a_digit(tree.children[0])
+    )
+
+
 def _is_in_brackets(tree: Any) -> bool:
     return getattr(tree, "data", "") == "brackets"
 
@@ -579,9 +638,58 @@ def _number(value: Any) -> Any:
 
 
 def _times(a: Any, b: Any) -> Any:
+    _check_order(a, b)
     if _shape(a) and _shape(b):
         return a * b
     return _number(a) * _number(b) if _shape(a) == (1, 1) or _shape(b) == (1, 1) else a * b
+
+
+def _over(a: Any, b: Any) -> Any:
+    _check_order(a, b)
+    quotient = a / b
+    cancelled = isinstance(b, Expr) and not _shape(b) and not b.is_Atom and not quotient.has(b)
+    if cancelled and (reduce_to_zero(b) == 0 or b.doit() == 0):
+        raise ValueError("a division by 0")
+    return quotient
+
+
+def _check_order(a: Any, b: Any) -> None:
+    r"""Var[x] of a vector x is a matrix, and \pi a row: what is it, and does the order matter?"""
+    if not (_shape(a) or _hides_matrix(a)) or not (_shape(b) or _hides_matrix(b)):
+        return
+    if _hides_matrix(a) or _hides_matrix(b):
+        raise TypeError("a matrix in a function or an average: does the order matter?")
+
+
+def _hides_matrix(value: Any) -> bool:
+    r"""Whether a number of SymPy's is a matrix on the page: Var[x], M \odot L, \pi as a row."""
+    if _shape(value):
+        return False
+    hidden = sp.sympify(value).atoms(ob.Expectation, ob.Variance, ob.Covariance, ob.Hadamard)
+    inside = [part for formal in hidden for part in formal.args]
+    functions = [part for f in sp.sympify(value).atoms(AppliedUndef) for part in f.args]
+    square = any(_shape(part) and _shape(part)[1] != 1 for part in functions)
+    return sp.pi in sp.Mul.make_args(value) or square or any(map(_shape, inside))
+
+
+def _matrix_power(base: Any, exponent: Any) -> Any:
+    """A power of a matrix; SymPy takes M for the root of its square."""
+    if not (exponent.is_integer or isinstance(base, (sp.MatrixSymbol, sp.MatrixBase))):
+        raise ValueError("only whole powers of a product or a power of matrices are read")
+    letters = isinstance(base, sp.MatrixBase) and base.free_symbols and exponent.is_Integer
+    most = 3 if exponent.is_negative else _LARGEST_POWER
+    if letters and base.rows * abs(exponent) > most:
+        raise ValueError("so large a power of a matrix with letters is not worked out")
+    return base**exponent
+
+
+def _root(inside: Any) -> Any:
+    return _matrix_power(inside, sp.S.Half) if _shape(inside) else sp.sqrt(inside)
+
+
+def _counts_from_1(index: Expr) -> bool:
+    """Whether an index is a letter: SymPy would count from 0."""
+    return not sp.sympify(index).is_number
 
 
 def _sum(a: Any, b: Any) -> Any:

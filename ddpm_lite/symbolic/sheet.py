@@ -3,7 +3,8 @@ r"""A sheet of a reader's own: definitions and claims in the book's notation, co
 Each line is a statement. `let s = \sqrt{1 - \beta}` gives a name of the table a value, for the
 lines below it; every other line is a claim, whose members are compared as `equality` does. A name
 with an index, as in `let g_t = 1 / t`, is meant for every index, unless its own value has the name
-in it too (`let x_t = x_{t-1} + \epsilon_t`): then it is put in once, at that index.
+in it too (`let x_t = x_{t-1} + \epsilon_t`): then it is put in once, at that index. A name is
+defined once, and above the values that use it.
 
 A definition may not break what the table says of its name: a positive one needs a value that is
 seen to be positive, and a name that the book has a rule for (\alpha, \beta, \bar\alpha) keeps it.
@@ -15,8 +16,16 @@ from typing import Any
 import sympy as sp
 from sympy import Expr
 
-from ddpm_lite.symbolic.algebra import is_between_0_and_1, is_defined, is_positive
-from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference
+from ddpm_lite.symbolic.algebra import (
+    POSTERIOR,
+    apply_definitions,
+    is_between_0_and_1,
+    is_defined,
+    is_nonnegative,
+    is_positive,
+    named_by,
+)
+from ddpm_lite.symbolic.equality import ComparisonError, check_meaning, counterexample, difference
 from ddpm_lite.symbolic.notation import TABLE, is_vector
 from ddpm_lite.symbolic.objects import KL, Covariance, Density, Expectation, Variance
 from ddpm_lite.symbolic.reader import Claim, read_claims
@@ -24,7 +33,12 @@ from ddpm_lite.symbolic.reader import Claim, read_claims
 LET = "let "
 _LAWS = (Density, Expectation, KL, Variance, Covariance)
 _OPPOSITE = {r"\le": r"\ge", "<": ">"}
-_DOMAINS = {"positive": "positive", "unit": "between 0 and 1", "integer": "a positive whole number"}
+_DOMAINS = {
+    "positive": "positive",
+    "nonnegative": "not negative",
+    "unit": "between 0 and 1",
+    "integer": "a positive whole number",
+}
 _RULED = (r"\alpha", r"\beta", r"\bar{\alpha}")
 
 
@@ -60,8 +74,8 @@ class Sheet:
         if not isinstance(name, (sp.Symbol, sp.Indexed)):
             raise SheetError("a definition begins with a name, as in let s = 2")
         value = self.put_in(value)
-        if name in dict(self.rules):
-            raise SheetError(f"${sp.latex(name)}$ has a value already")
+        for other, known in self.rules:
+            _check_together(name, value, other, known)
         _check_value(name, value)
         self.rules.append((name, value))
 
@@ -96,6 +110,32 @@ def _advised(verdict: Verdict, claim: Claim) -> Verdict:
     return replace(verdict, message=verdict.message + advice)
 
 
+def _check_together(name: Expr, value: Expr, other: Expr, known: Expr) -> None:
+    """Raises SheetError where a definition does not go with one that stands above it."""
+    both = name, other
+    every = _is_general(name, value) or _is_general(other, known)
+    if name == other or (every and len({getattr(one, "base", one) for one in both}) == 1):
+        raise SheetError(f"${sp.latex(name)}$ has a value already")
+    if _uses(known, name):
+        wanted = f"define ${sp.latex(name)}$ above it"
+        raise SheetError(f"${sp.latex(name)}$ is in the value of ${sp.latex(other)}$: {wanted}")
+
+
+def _is_general(name: Expr, value: Expr) -> bool:
+    """Whether it is meant for every index: g_t = 1/t, and not x_t = x_{t-1} + a, nor x_0 = 1."""
+    if not isinstance(name, sp.Indexed) or not all(index.is_Symbol for index in name.indices):
+        return False
+    return not any(one.base == name.base for one in value.atoms(sp.Indexed))
+
+
+def _uses(value: Expr, name: Expr) -> bool:
+    """Whether a name, or one of its family, is in a value; the x of x_t is none."""
+    elements = value.atoms(sp.Indexed)
+    if isinstance(name, sp.Indexed):
+        return any(one.base == name.base for one in elements)
+    return name in value.xreplace(dict.fromkeys(elements, sp.S.One)).free_symbols
+
+
 def _check_value(name: Expr, value: Expr) -> None:
     family = str(name.base.label) if isinstance(name, sp.Indexed) else str(name)
     if family in _RULED:
@@ -106,7 +146,7 @@ def _check_value(name: Expr, value: Expr) -> None:
         raise SheetError(f"${sp.latex(value)}$ is no real number")
     if is_vector(name) and not any(map(is_vector, value.atoms(sp.Symbol, sp.Indexed))):
         raise SheetError(f"${sp.latex(name)}$ is a vector in this book, and the value is a number")
-    domain = TABLE[family].domain
+    domain = "nonnegative" if family == POSTERIOR else TABLE[family].domain
     if not _fits(value, domain):
         seen = f"${sp.latex(value)}$ is not seen to be so"
         raise SheetError(f"${sp.latex(name)}$ is {_DOMAINS[domain]} in this book, and {seen}")
@@ -117,6 +157,9 @@ def _fits(value: Expr, domain: str) -> bool:
         return True
     if domain == "integer" and not value.is_integer:
         return False
+    value = apply_definitions(value)
+    if domain == "nonnegative":
+        return is_nonnegative(value)
     below = domain != "unit" or is_between_0_and_1(value) or is_positive(1 - value)
     return is_positive(value) and below
 
@@ -143,10 +186,7 @@ def _check_free(expression: Expr, name: Expr, value: Expr) -> None:
 
 
 def _replaced(expression: Expr, name: Expr, value: Expr) -> Expr:
-    general = isinstance(name, sp.Indexed) and not any(
-        one.base == name.base for one in value.atoms(sp.Indexed)
-    )
-    if not general or not all(index.is_Symbol for index in name.indices):
+    if not _is_general(name, value):
         return _named(expression, name, value)
     found = [one for one in expression.atoms(sp.Indexed) if one.base == name.base]
     values = {one: _at(value, name.indices, one.indices) for one in found}
@@ -165,7 +205,10 @@ def _named(expression: Expr, name: Expr, value: Expr) -> Expr:
 
 
 def _at(value: Expr, variables: Any, indices: Any) -> Expr:
-    there: Expr = value.subs(dict(zip(variables, indices, strict=True)), simultaneous=True)
+    try:
+        there: Expr = named_by(value, dict(zip(variables, indices, strict=True)))
+    except ValueError as error:
+        raise SheetError(f"${sp.latex(value)}$ has no value at another index: {error}") from None
     return there
 
 
@@ -195,8 +238,13 @@ def _equal(a: Expr, b: Expr) -> Verdict:
 
 
 def _above(a: Expr, b: Expr, strict: bool) -> Verdict:
+    try:
+        check_meaning(a - b)
+    except ComparisonError as error:
+        return Verdict("undecided", f"these cannot be compared: {error}", (a, b))
+    seen = is_positive if strict else is_nonnegative
     gap = sp.factor(a - b)
-    if is_positive(gap) or (not strict and gap.is_nonnegative):
+    if seen(gap) or seen(sp.factor(apply_definitions(a - b))):
         return Verdict("equal")
     if difference(a, b) == 0:
         one_more = Verdict("different", "the two sides are equal", (a, b))

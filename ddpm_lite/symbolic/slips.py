@@ -38,7 +38,8 @@ _SWAPS = (
     ("an inverse dropped", r"\^\s*\{-1\}", ""),
     ("a factor 2", r"\\[td]?frac\s*12", "1 "),
     ("a factor 2", r"(?<![\^_.\d])2(?=\s*(?:\\pi|\\sigma|\\log|v|\\|\())", ""),
-    ("a factor 2", r"=", "= 2 "),
+    ("a factor 2", r"=(?!\s*\d)", "= 2 "),
+    ("a factor 2", r"=(?=\s*\d)", r"= 2 \\cdot "),
     ("a number", r"(?<![\d.^_])(\d)\.(\d)(?=\d*)", None),
     ("an end of a sum", r"\\(?:sum|prod)_\{[a-z]=(\d)", None),
     ("an end of a sum", r"\^(?:t|\{t\})(?![a-zA-Z])", "^{t-1}"),
@@ -110,7 +111,9 @@ def _other_law(latex: str, start: int, name: str) -> Iterator[Slip]:
             comma = here
         if depth == 0:
             if comma is not None:
-                yield Slip(name, latex[: comma + 1] + " 2 " + latex[comma + 1 :])
+                variance = latex[comma + 1 :]
+                twice = r" 2 \cdot" if re.match(r"[\s\\]*\d", variance) else " 2"
+                yield Slip(name, f"{latex[: comma + 1]}{twice} {variance}")
             return
 
 

@@ -109,7 +109,10 @@ def tokens_of(latex: str) -> list[Token]:
     return _claims(found)
 
 
+_GAP = r"(?:\s|~|\\[,;:! ])"
 _REFUSED = (
+    (re.compile(r"[\^_]\s*\d\.?\d"), r"TeX takes one digit only: write x^{10}, or x^1 \cdot 0"),
+    (re.compile(rf"\.{_GAP}+\d"), r"a dot within a formula: write 3.5, or 3 \cdot 5"),
     (re.compile(r"\d[eE][-+]?\d"), r"write 1e5 as 10^5, and e to a power as e^{5}"),
     (
         re.compile(r"\\[td]?frac\s*\{\s*d\s*[\\a-zA-Z][^{}]*\}\s*\{\s*d\s*[\\a-zA-Z]"),
@@ -128,17 +131,14 @@ def _check_doubtful(latex: str) -> None:
 def words_of(latex: str) -> Iterator[Token]:
     """The words of a display as they stand there, without spacing. Raises ReadError."""
     _check_doubtful(latex)
-    position, index_digit = 0, False
+    position = 0
     while position < len(latex):
         match = _WORDS.match(latex, position)
         if match is None:
             raise ReadError(f"cannot read {latex[position]!r}", latex, position)
         kind, text = str(match.lastgroup), match[0]
-        if kind == "NUMBER" and index_digit:  # x^12 is x^1 times 2
-            text = text[0]
         if kind != "SKIP":
             yield Token(kind, text, start_pos=position)
-            index_digit = text in "^_"
         position += len(text)
 
 
@@ -298,7 +298,7 @@ def _check_row(tokens: list[Token], here: int, latex: str) -> None:
 def _rows(tokens: list[Token], latex: str) -> list[Token]:
     r"""Rows of matrices stay; in `aligned`, & goes and \\ ends a claim unless the chain goes on."""
     out: list[Token] = []
-    matrices = 0
+    matrices = aligned = 0
     for here, token in enumerate(tokens):
         if token.type in ("BEGIN", "END") and "matrix" in token:
             matrices += 1 if token.type == "BEGIN" else -1
@@ -306,6 +306,9 @@ def _rows(tokens: list[Token], latex: str) -> list[Token]:
         elif token.type in ("BEGIN", "END"):
             if token[token.index("{") :] != "{aligned}":
                 raise ReadError(f"{token} is not read", latex, token.start_pos or 0)
+            aligned += 1 if token.type == "BEGIN" else -1
+        elif token.type == "AMPERSAND" and not matrices and not aligned:
+            raise ReadError("& stands in a matrix or in aligned", latex, token.start_pos or 0)
         elif token.type == "NEWROW":
             if not matrices:
                 _check_row(tokens, here, latex)

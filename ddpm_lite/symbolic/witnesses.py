@@ -11,8 +11,15 @@ from typing import Any
 import sympy as sp
 from sympy import Expr
 
-from ddpm_lite.symbolic.algebra import named_by, reduce_to_zero
+from ddpm_lite.symbolic.algebra import (
+    in_range,
+    is_between_0_and_1,
+    named_by,
+    reduce_to_zero,
+    rename_indices,
+)
 from ddpm_lite.symbolic.equality import ComparisonError, difference
+from ddpm_lite.symbolic.expectations import check_divergence
 from ddpm_lite.symbolic.objects import KL, Expectation
 
 _UP = {r"\le": False, "<": True}
@@ -78,9 +85,10 @@ class Positive(Witness):
 
 def check_sign(expression: Expr, strict: bool) -> None:
     """Raises WitnessError unless the expression is known to be > 0, or >= 0 if not strict."""
-    known = expression.is_positive if strict else expression.is_nonnegative
-    if not known and not strict and isinstance(expression, sp.Sum):  # it may have no term
-        known = expression.function.is_nonnegative
+    renamed = rename_indices(expression)
+    known = renamed.is_positive if strict else renamed.is_nonnegative
+    if not known and not strict and isinstance(renamed, sp.Sum):  # it may have no term
+        known = renamed.function.is_nonnegative
     if not known:
         sign = "positive" if strict else "nonnegative"
         raise WitnessError(f"{sp.latex(expression)} is not known to be {sign}")
@@ -102,13 +110,20 @@ class Divergence(Witness):
         gap, strict = gap_of(a, relation, b)
         if strict or not isinstance(self.divergence, KL):
             raise WitnessError("a divergence shows that something is >= 0, no more")
+        try:
+            check_divergence(self.divergence)
+        except ComparisonError as error:
+            raise WitnessError(str(error)) from None
         wanted = Expectation((self.over,), self.divergence) if self.over else self.divergence
         _same(named_by(gap, self.values or {}), wanted, "the divergence")
 
 
 @dataclass(frozen=True)
 class Convex(Witness):
-    """The gap is a convex function of one positive variable that touches 0 at a point."""
+    """The gap is a convex function of one positive variable that touches 0 at a point.
+
+    A variable is positive that the table calls so, or of which the gap has the logarithm.
+    """
 
     variable: Any
     point: Any
@@ -120,13 +135,16 @@ class Convex(Witness):
         gap, strict = gap_of(a, relation, b)
         if strict:
             raise WitnessError("a convex function that touches 0 is >= 0, no more")
+        variable = sp.sympify(self.variable)
+        if not (variable.is_positive or gap.has(sp.log(variable))):
+            raise WitnessError(f"{sp.latex(variable)} is not known to be positive")
         self.verify_function(gap)
 
     def verify_function(self, gap: Expr) -> None:
         """The same for a given function."""
         check_sign(sp.sympify(self.point), strict=True)  # where the function is seen to be convex
         u = sp.Dummy("u", positive=True)
-        f = gap.subs(self.variable, u)
+        f = named_by(gap, {self.variable: u})
         at = [reduce_to_zero(part.subs(u, self.point)) for part in (f, f.diff(u))]
         if at != [0, 0]:
             raise WitnessError(f"value and slope at {self.point} are {at}, not 0")
@@ -151,7 +169,7 @@ class Mean(Witness):
         self.convex.verify_function(self.convex.gap)
         if not sp.sympify(self.value).is_positive:
             raise WitnessError(f"{sp.latex(self.value)} is not known to be positive")
-        inside = self.convex.gap.subs(self.convex.variable, self.value)
+        inside = named_by(self.convex.gap, {self.convex.variable: self.value})
         laws = self.law if isinstance(self.law, tuple) else (self.law,)
         _same(gap, Expectation(laws, inside), "the mean")
 
@@ -161,8 +179,8 @@ class Touching(Witness):
     """The gap is made of values of a convex function that touches 0, and of what is not negative.
 
     That is `times` * convex(value) + `rest`, summed over the limits `over` if there are any.
-    `ranges` puts for a symbol what it may be, such as 1 / (1 + w) with w > 0 for 0 < beta < 1, so
-    that the machine sees that the value is positive.
+    `ranges` puts 1 / (1 + w) with w > 0 for a symbol between 0 and 1, so that the machine sees that
+    the value is positive.
     """
 
     convex: Convex
@@ -179,13 +197,35 @@ class Touching(Witness):
         if strict or self.convex.gap is None:
             raise WitnessError("a convex function that touches 0 is >= 0, no more")
         self.convex.verify_function(self.convex.gap)
-        value = sp.factor(sp.sympify(self.value).xreplace(self.ranges or {}))
-        check_sign(value, strict=True)
+        for name, inside in (self.ranges or {}).items():
+            _check_range(name, inside)
+        value = self._term(self.value).xreplace(self.ranges or {})
+        check_sign(sp.factor(value), strict=True)
         for part in (self.times, self.rest):
-            check_sign(sp.sympify(part), strict=False)
-        whole = self.times * self.convex.gap.subs(self.convex.variable, self.value) + self.rest
+            check_sign(self._term(part), strict=False)
+        whole = (
+            self.times * named_by(self.convex.gap, {self.convex.variable: self.value}) + self.rest
+        )
         wanted = sp.Sum(whole, self.over) if self.over else whole
         _same(named_by(gap, self.values or {}), wanted, "that of the function")
+
+    def _term(self, part: Any) -> Expr:
+        """A part, with what its range says of the index that it is summed over, and no more."""
+        if not self.over:
+            return sp.sympify(part)
+        index, *ends = self.over
+        within = sp.Dummy(**in_range(index, *map(sp.sympify, ends)))
+        families = [e for e in (self.ranges or {}) if isinstance(e, sp.Indexed)]
+        kept = {e: sp.Dummy(**e.base.assumptions0) for e in families}
+        part = named_by(sp.sympify(part).xreplace(kept), {index: within})
+        return part.xreplace({d: e for e, d in kept.items()})
+
+
+def _check_range(name: Expr, inside: Expr) -> None:
+    """Raises WitnessError unless a name between 0 and 1 is 1 / (1 + w), and w any positive one."""
+    w = sp.cancel(1 / sp.sympify(inside) - 1)
+    if not (is_between_0_and_1(name) and w.is_Symbol and w.is_positive):
+        raise WitnessError(f"{sp.latex(name)} is not known to be {sp.latex(inside)}")
 
 
 @dataclass(frozen=True)

@@ -26,4 +26,16 @@ HOSTILE = {
     "no text": "\x00\ud7ff\u202e",
     "infinite": r"\infty - \infty",
     "division by zero": r"\frac{1}{0}",
+    "a time far away": r"\sqrt{1-\bar\alpha_{1000}} + \bar\alpha_{999}",
+    "sums far apart": r"\sum_{i=1}^{n} x_i - \sum_{i=100000}^{n} x_i",
+    "a sum that grows": r"\sum_{i=1}^{10^6 n} i^i",
+    "many denominators": "+".join(rf"\frac{{1}}{{x_{{{i}}}+y_{{{i}}}}}" for i in range(14)),
+    "a root of a power": r"\sqrt{(x+y+z+a+b)^{40}+1}",
+    "a power of a matrix": r"\begin{pmatrix} a & b & c \\ x & y & z \\ u & v & w \end{pmatrix}^9",
+    "a large determinant": r"\det\begin{pmatrix}"
+    + r"\\".join("&".join(f"{x}_{i}" for i in range(6)) for x in "xyzCXY")
+    + r"\end{pmatrix}",
+    "integrals in one another": r"\int_0^1 " * 12
+    + "i j k s t T m n K d N H"
+    + "".join(rf" \mathrm{{d}} {x}" for x in "ijkstTmnKdNH"),
 }

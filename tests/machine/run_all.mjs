@@ -17,7 +17,7 @@ for (const name of ["libraries.zip", "engine.zip"]) {
 python.runPython(`import sys; sys.path[:0] = ["/engine.zip", "/libraries.zip", "/"]`);
 python.runPython("import ddpm_lite.symbolic.service");
 const imported = seconds();
-for (const name of ["hostile.py", "verdicts.py"]) {
+for (const name of ["hostile.py", "untrue.py", "verdicts.py"]) {
   python.FS.writeFile(`/${name}`, fs.readFileSync(new URL(name, import.meta.url)));
 }
 const { pages } = JSON.parse(fs.readFileSync(path.join(folder, "machine.json"), "utf8"));

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hostile import HOSTILE
+from untrue import UNTRUE
 
 from ddpm_lite.symbolic import service
 from ddpm_lite.symbolic.slips import slips
@@ -28,6 +29,7 @@ def verdicts(
         "answers": {},
         "slips": {},
         "hostile": {},
+        "untrue": {},
     }
     possible = []
     for name, text in texts.items():
@@ -47,6 +49,8 @@ def verdicts(
         tell(name)
         both = (text, f"{text} = 1")
         said["hostile"][name] = [service.try_formula(label, one)["verdict"] for one in both]
+    for sheets in UNTRUE.values():
+        said["untrue"] |= {s: service.sheet(s)["lines"][-1]["verdict"] for s in sheets}
     return said
 
 

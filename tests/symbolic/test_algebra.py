@@ -8,8 +8,15 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ddpm_lite.symbolic import read, rules
-from ddpm_lite.symbolic.algebra import in_range, is_positive, left_over, reduce_to_zero
+from ddpm_lite.symbolic import read, rules, symbols
+from ddpm_lite.symbolic.algebra import (
+    in_range,
+    is_positive,
+    left_over,
+    named_by,
+    reduce_to_zero,
+    rename_indices,
+)
 from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference
 
 EQUAL = [
@@ -282,3 +289,33 @@ def test_the_noise_schedule_is_the_rule_of_a_page(
     assert reduce_to_zero(read("x_t + a")) == read("x_t + a")
     with pytest.raises(rules.RuleError, match="eq-alpha"):
         reduce_to_zero(read(latex))
+
+
+def test_a_value_goes_to_what_is_free_and_is_caught_by_nothing() -> None:
+    i, j, n, x = symbols("i, j, n, x")
+    double = sp.Sum(i * j, (i, 1, j), (j, 1, 3))
+    assert named_by(double, {i: x, j: n}) == double
+    inner = sp.Sum(i * j, (i, 1, j))
+    assert sp.expand(named_by(inner, {j: i}).doit() - i * i * (i + 1) / 2) == 0
+    assert named_by(inner + i, {i: x}) == inner + x
+    assert named_by(sp.Integral(x * n, (x, 0, 1)), {n: x}).doit() == x / 2
+    for change in (sp.Derivative(x**2, x), sp.Limit(x, x, 0)):
+        with pytest.raises(ValueError, match="has no value"):
+            named_by(change, {x: n})
+
+
+def test_sums_within_a_sum_keep_their_indices_apart() -> None:
+    """One name for each depth, and none that is free, bound inside, or bound to something else."""
+    i, j, m, n, x_i, x_j, y_j = symbols("i, j, m, n, x_i, x_j, y_j")
+    one = sp.Sum((sp.Sum(x_j, (j, 1, n)) + sp.Sum(x_i * y_j, (j, 1, n))) ** 2, (i, 1, m))
+    other = sp.Sum((sp.Sum(x_j, (j, 1, n)) + sp.Sum(x_j * y_j, (j, 1, n))) ** 2, (i, 1, m))
+    assert reduce_to_zero(one - other) != 0
+    assert reduce_to_zero(one - one.xreplace({j: sp.Dummy(integer=True, positive=True)})) == 0
+    there = [v for e in rename_indices(one).atoms(sp.Sum) for v in e.variables]
+    assert {v.name for v in there} == {"i_0", "i_1"}
+
+
+def test_an_integral_knows_no_whole_numbers() -> None:
+    t = read("t")
+    assert not rename_indices(sp.Integral(t, (t, 0, 1))).variables[0].is_integer
+    assert rename_indices(sp.Sum(t, (t, 1, 3))).variables[0].is_integer

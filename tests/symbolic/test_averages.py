@@ -29,7 +29,7 @@ from ddpm_lite.symbolic.averages import (
     unfolded,
     with_laws,
 )
-from ddpm_lite.symbolic.equality import difference
+from ddpm_lite.symbolic.equality import ComparisonError, difference
 from ddpm_lite.symbolic.objects import Expectation, Gaussian, Variance
 from ddpm_lite.symbolic.proofs import ProofError
 from ddpm_lite.symbolic.reader import read, symbols
@@ -88,6 +88,35 @@ def test_the_tower_rule_averages_the_last_variable_first() -> None:
     assert found.laws == sp.Tuple(read(r"q(x_{t-1} \mid x_0)"))
     center = a * x_prev + b
     assert sp.expand(found.body - (a * (center**2 + v) + b * center)) == 0
+
+
+def test_what_is_given_twice_is_not_averaged() -> None:
+    """x_{t+1} tells something about x_t, so its mean is not the one of the law."""
+    told = Expectation((STEP.lhs,), x_t, (x_next,))
+    with pytest.raises(ProofError, match="belongs into the law"):
+        average(told, STEP)
+    with pytest.raises(ComparisonError, match="belongs into the law"):
+        difference(told, Expectation((STEP.lhs,), x_t))
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        r"\lVert \epsilon_\theta(x_t, t) \rVert^2",
+        r"\langle x_t, \epsilon_\theta(x_t, t) \rangle",
+        r"\lVert \epsilon - \epsilon_\theta(x_t, t) \rVert^2",
+    ],
+)
+def test_a_function_of_what_is_drawn_has_no_mean_here(inside: str) -> None:
+    law = read(r"q(x_t \mid x_{t-1}) = \mathcal N(x_t; \sqrt{\alpha_t} x_{t-1}, \beta_t I)")
+    with pytest.raises((ValueError, ProofError), match=r"not a polynomial|may depend on"):
+        average(Expectation((law.lhs,), read(inside)), law)
+
+
+def test_noise_may_be_that_of_the_step_and_is_not_taken_out_of_its_mean() -> None:
+    for inside in (r"\langle \epsilon, x_t \rangle", r"x_t \epsilon_t", r"X x_t"):
+        with pytest.raises(ProofError, match="may depend on what is averaged"):
+            average(Expectation((STEP.lhs,), read(inside)), STEP)
 
 
 def test_the_mean_of_a_function_of_two_draws_agrees_with_numbers() -> None:
@@ -243,6 +272,30 @@ def test_a_name_is_not_that_of_a_family() -> None:
     assert at(read("x_t = x + t"), {x: y, t: sp.Integer(2)}).members == (x_2, y + 2)
     drawn = read(r"x_{t-1} = a x_t + z_t + \sigma_t z")
     assert law_of_draw(drawn, z).mean == a * x_t + read("z_t")
+
+
+def test_a_running_index_is_not_the_letter_put_in() -> None:
+    """The sum of s t over s = 1, 2, 3 is 6 t, and 6 s where t is s."""
+    (s,) = symbols("s")
+    claim = read(r"C = \sum_{s=1}^{3} s t")
+    assert at(claim, {t: s}).rhs.doit() == 6 * s
+    assert at(claim, {s: sp.Integer(5)}).rhs == claim.rhs
+    assert by(claim.rhs, read("t = s")).doit() == 6 * s
+    law = read(r"q(x_t \mid x_{t-1}) = \mathcal N(x_t; \sum_{s=1}^{3} s t, 1)")
+    found = with_laws(read(r"q(x_s \mid x_{s-1})"), law)
+    assert found.mean.doit() == 6 * s
+    two = sp.Sum(sp.sin(sp.Sum(t * s, (s, 1, 3))), (t, s, a))
+    assert (first_off(two) - sp.Sum(two.function, (t, s + 1, a))).doit() == sp.sin(6 * s)
+
+
+@pytest.mark.parametrize("rule", [first_off, last_off, lambda e: shifted(e, 1)])
+def test_a_sum_over_two_indices_is_not_taken_for_one_over_the_first(rule) -> None:
+    with pytest.raises(ProofError, match="a sum over two indices"):
+        rule(read(r"\sum_{i=1}^{n} \sum_{j=1}^{n} x_i y_j"))
+
+
+def test_what_is_said_of_a_time_holds_for_the_times_of_a_sum() -> None:
+    assert by(read(r"\sum_{t=1}^{3} x_t"), read("x_t = t")).doit() == 6
 
 
 def test_signs_turn_the_relation_and_means_keep_it() -> None:

@@ -21,7 +21,7 @@ from ddpm_lite.symbolic import (
     symbols,
     use_page,
 )  # fmt: skip
-from ddpm_lite.symbolic.checks import Ledger, Trial, _says_all, ledger
+from ddpm_lite.symbolic.checks import Ledger, Trial, _says_all, ledger, marked
 from ddpm_lite.symbolic.page import Page, equations_of
 from ddpm_lite.symbolic.witnesses import Positive
 
@@ -324,6 +324,23 @@ def test_answers_are_marked_with_a_hint_and_numbers(capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     assert "One step only." in out
     assert "yours gives" in out
+
+
+@pytest.mark.parametrize(
+    ("answered", "right"),
+    [
+        ("y = 3", True),
+        ("f(x) = 3", True),
+        (r"\mathbb{E}[X] = 3", True),
+        (r"q(x) = 3", True),
+        (r"\mathcal N(0; 0, 1) = 3", False),  # a number of its own: 0.399
+        (r"D_{\mathrm{KL}}(q(x) \,\|\, q(x)) = 3", False),
+        (r"\lVert x \rVert = 3", False),
+        (r"\langle x, x \rangle = 3", False),
+    ],
+)
+def test_an_answer_may_begin_with_a_name_and_with_nothing_else(answered: str, right: bool) -> None:
+    assert marked(answered, sp.Integer(3))[1] is right
 
 
 def test_a_page_is_used_from_its_text() -> None:

@@ -145,3 +145,11 @@ def test_values_are_put_in_for_the_names_that_have_one() -> None:
 def test_what_contradicts_the_definitions(claim: str, false: bool) -> None:
     one = read(claim)
     assert contradicts(one.lhs, one.relations[0], one.rhs) is false
+
+
+def test_an_index_put_in_is_not_the_one_that_runs() -> None:
+    """What stands there at s is the sum of i s, and not that of the squares."""
+    display = r"y_t = \sum_{s=1}^{3} s t"
+    assert how(r"y_s = \sum_{s=1}^{3} s^2", display) is None
+    assert said(r"y_s = \sum_{s=1}^{3} s^2", display) is None
+    assert how(r"y_s = \sum_{i=1}^{3} i s", display) == "eq-0"

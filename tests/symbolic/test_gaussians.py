@@ -30,7 +30,7 @@ from ddpm_lite.symbolic.gaussians import (
 )
 from ddpm_lite.symbolic.norms import expand_norms
 from ddpm_lite.symbolic.objects import Dot, Gaussian, Norm
-from ddpm_lite.symbolic.reader import symbols
+from ddpm_lite.symbolic.reader import read, symbols
 
 x, y, z, x_t, x_prev, x_0 = symbols(r"x, y, z, x_t, x_{t-1}, x_0")
 m_1, m_2, v_1, v_2, a, b, d, ident = symbols(r"\mu_1, \mu_2, v_1, v_2, a, b, d, I")
@@ -409,10 +409,34 @@ def test_moments_of_vectors_are_moments_of_coordinates(expression, size):
     assert sp.expand(found - moment(in_coordinates(expression), numbers)) == 0
 
 
+def test_a_sum_over_all_times_holds_the_time_itself():
+    """E[x_1 + ... + x_T] over a standard normal x_t is not the sum: that still has x_t in it."""
+    with pytest.raises(ValueError, match="may be one of the terms"):
+        moment(read(r"\sum_{s=1}^{T} \epsilon_s"), read(r"\epsilon_t"))
+    before = read(r"\sum_{s=1}^{t-1} \epsilon_s")
+    assert moment(before + read(r"\epsilon_t"), read(r"\epsilon_t")) == before
+
+
 @pytest.mark.parametrize("wrong", [sp.exp(eps), 1 / eps, eps**a, eps * Dot(eps, x_0), Norm(eps)])
 def test_no_moment_but_of_polynomials(wrong):
     with pytest.raises(ValueError, match="not a p"):
         moment(wrong, eps)
+
+
+@pytest.mark.parametrize(
+    "latex",
+    [
+        r"\lVert \epsilon_\theta(\epsilon, t) \rVert^2",
+        r"\langle \epsilon_\theta(\epsilon, t), x_0 \rangle",
+        r"\langle \epsilon_\theta(\epsilon, t), \epsilon \rangle",
+        r"\lVert \epsilon - \epsilon_\theta(\epsilon, t) \rVert^2",
+        r"\lVert \epsilon \odot x_0 \rVert^2",
+    ],
+)
+def test_noise_in_a_function_is_not_averaged(latex):
+    """Not even to 0: E <f(e), x> is <E f(e), x>, and E |e * x|^2 is |x|^2."""
+    with pytest.raises(ValueError, match="not a polynomial"):
+        moment(read(latex), eps)
 
 
 @few

@@ -165,6 +165,7 @@ DISPLAYS = [
     )),
     *premises_of("eq-snr", read_claims(r"\mathrm{SNR}_t = \frac{\bar\alpha_t}{1-\bar\alpha_t}")),
     *premises_of("eq-letter", read_claims(r"B = \frac{1}{1-\bar\alpha_t}")),
+    *premises_of("eq-falls", read_claims("y_t < y_{t-1}")),
     *premises_of("eq-order", read_claims(r"\bar\alpha_t < \bar\alpha_{t-1} < A")),
 ]  # fmt: skip
 
@@ -178,14 +179,16 @@ def how(latex: str) -> str | None:
     ("latex", "reason"),
     [
         (r"\bar\alpha_t = \alpha_t\bar\alpha_{t-1}", "algebra"),
-        (r"\bar\alpha_{t-1} < 1", "algebra"),
+        (r"\bar\alpha_t < 1", "algebra"),
+        (r"\bar\alpha_{t-1} \le 1", "algebra"),  # it is 1 at t = 1
         (r"\tilde\beta_1 = 0", "eq-var"),
         (r"\tilde\beta_t \le \beta_t", "eq-var"),
         (r"\frac{1}{1-\bar\alpha_t} = \mathrm{SNR}_t + 1", "eq-snr"),
         (r"x_{t-1} = (x_t - \sqrt{\beta_t}\,\epsilon_t)/\sqrt{\alpha_t}", "eq-step"),
         (r"x_{s+1} = \sqrt{\alpha_{s+1}}\,x_s + \sqrt{\beta_{s+1}}\,\epsilon_{s+1}", "eq-step"),
-        (r"\bar\alpha_{s-1} > \bar\alpha_s", "eq-order"),
+        (r"\bar\alpha_{s-1} > \bar\alpha_s", "algebra"),
         (r"\bar\alpha_t \le A", "eq-order"),
+        ("y_{s-1} > y_s", "eq-falls"),
         (r"\mathrm{SNR}_t = B - 1", "eq-snr, eq-letter"),
     ],
 )
@@ -198,6 +201,7 @@ def test_what_follows_is_seen_to(latex: str, reason: str) -> None:
     [
         r"\bar\alpha_t = \alpha_t\bar\alpha_{t+1}",
         r"\bar\alpha_{t-1} > 1",
+        r"\bar\alpha_{t-1} < 1",
         r"\tilde\beta_1 = \beta_1",
         r"\tilde\beta_t \ge \beta_t",
         r"\mathrm{SNR}_t = \frac{1}{1-\bar\alpha_t}",

@@ -9,7 +9,8 @@ from ddpm_lite.symbolic import read
 from ddpm_lite.symbolic.notation import ROWS, TABLE, VECTORS, is_vector
 
 INTEGER = "i j k s t T m n K d N H F U Z R J"
-POSITIVE = r"\sigma A v r \tilde{\beta} \mathrm{SNR} I \omega \eta \kappa h"
+POSITIVE = r"\sigma A v r \tilde{\beta} \mathrm{SNR} I \omega h"
+NONNEGATIVE = r"\eta \kappa"
 UNIT = r"\beta \alpha \bar{\alpha} \delta"
 FUNCTIONS = r"\varphi \Phi f g \mu_\theta \epsilon_\theta \mathrm{v}_\theta \Delta \hat{\Delta}"
 DENSITIES = r"q p p_\theta"
@@ -36,7 +37,17 @@ SIZES = {
 
 
 def test_the_lists_are_of_all_symbols() -> None:
-    lists = (INTEGER, POSITIVE, UNIT, FUNCTIONS, DENSITIES, OF_FORM_VECTOR, REAL_AND_FIXED, REAL)
+    lists = (
+        INTEGER,
+        POSITIVE,
+        NONNEGATIVE,
+        UNIT,
+        FUNCTIONS,
+        DENSITIES,
+        OF_FORM_VECTOR,
+        REAL_AND_FIXED,
+        REAL,
+    )
     names = [*" ".join(lists).split(), *SIZES]
     assert sorted(names) == sorted(TABLE)
     assert len(ROWS) == len(TABLE)
@@ -44,13 +55,13 @@ def test_the_lists_are_of_all_symbols() -> None:
 
 @pytest.mark.parametrize(
     ("names", "domain"),
-    [(INTEGER, "integer"), (POSITIVE, "positive"), (UNIT, "unit"),
+    [(INTEGER, "integer"), (POSITIVE, "positive"), (NONNEGATIVE, "nonnegative"), (UNIT, "unit"),
      (f"{FUNCTIONS} {DENSITIES} {OF_FORM_VECTOR} {REAL_AND_FIXED} {REAL}", "real"),
      (" ".join(SIZES), "real")],
 )  # fmt: skip
 def test_domains(names: str, domain: str) -> None:
     wanted = {"integer": (True, True), "positive": (None, True), "unit": (None, True),
-              "real": (None, None)}  # fmt: skip
+              "nonnegative": (None, None), "real": (None, None)}  # fmt: skip
     for name in names.split():
         entry = TABLE[name]
         assert entry.domain == domain, name
@@ -76,7 +87,7 @@ def test_forms_and_sizes() -> None:
 
 def test_what_is_fixed_while_something_else_is_averaged() -> None:
     """The others may be random: an expectation must not take them out."""
-    fixed = f"{INTEGER} {POSITIVE} {UNIT} {FUNCTIONS} {REAL_AND_FIXED}".split()
+    fixed = f"{INTEGER} {POSITIVE} {NONNEGATIVE} {UNIT} {FUNCTIONS} {REAL_AND_FIXED}".split()
     assert {name for name, entry in TABLE.items() if entry.fixed} == {*fixed}
 
 

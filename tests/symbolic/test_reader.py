@@ -32,7 +32,7 @@ READINGS = {
     r"\frac12 \sigma^2": sigma**2 / 2,
     r"\tfrac n2": n / 2,
     r"\sqrt2\,\sigma": sp.sqrt(2) * sigma,
-    r"x^12": 2 * sp.Symbol("x", real=True),  # as TeX sets it
+    r"x^1 y": sp.Symbol("x", real=True) * sp.Symbol("y", real=True),  # as TeX sets it
     r"0.25\,x_0": x(0) / 4,
     r"1 - \frac{\beta_t}{2}": 1 - beta(t) / 2,
     r"-x_t \cdot 3 / 2": -3 * x(t) / 2,
@@ -244,6 +244,18 @@ REFUSED = [
 
 
 PLACES = [
+    *(
+        (f"x + {text}", place, "two numbers side by side")
+        for text, place in ((r"1\,000", 7), ("10 000", 7), ("2 3", 6), ("2 3^2", 6), ("{2}{3}", 8))
+    ),
+    (r"x + (\begin{pmatrix} 1 & 2 \end{pmatrix})_{1,1}", 5, "by its number"),
+    (r"x + \sum_{k=0}^{K-1} P_{ik}", 10, "counted from 1"),
+    (r"x + W_{0 1}", 4, "counted from 1"),
+    (r"x + \mathbb{E}_{q(x)}[x \mid y]", 4, "belongs into the law"),
+    (r"x + \frac{\mathrm{d}}{\mathrm{d}x} x_t", 4, "the name of a family"),
+    (r"x + \lim_{x \to 0} x_t", 4, "the name of a family"),
+    (r"x + \int_0^1 \sin(\pi t) \,\mathrm{d}t", 4, "a whole number by the table"),
+    (r"x + \frac{\partial}{\partial H_1} H_1", 4, "it does not move"),
     (r"1 + \log a / 2", 4, "where does its argument end"),
     (r"1 + 2 \log a / 2", 6, "where does its argument end"),
     (r"1 + 2 \det M / 2", 6, "where does its argument end"),

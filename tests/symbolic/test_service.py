@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sympy as sp
 from hostile import HOSTILE
+from untrue import NOT_DIFFERENT, TRUE, UNTRUE
 
 from ddpm_lite.symbolic import checks, display, service
 from ddpm_lite.symbolic.cells import cells_of
@@ -283,6 +284,24 @@ def test_a_hostile_sheet_says_nothing_wrong(text: str) -> None:
         assert one["verdict"] != "equal"
         assert len(json.dumps(one)) < 20_000
     assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize("fault", UNTRUE)
+def test_what_is_untrue_is_not_called_equal(fault: str) -> None:
+    for text in UNTRUE[fault]:
+        start = time.process_time()
+        assert ask("sheet", text)["lines"][-1]["verdict"] != "equal", text
+        assert time.process_time() - start < 10, text
+
+
+@pytest.mark.parametrize("text", TRUE)
+def test_what_is_true_beside_it_is_still_seen(text: str) -> None:
+    assert ask("sheet", text)["lines"][-1]["verdict"] == "equal"
+
+
+@pytest.mark.parametrize("text", NOT_DIFFERENT)
+def test_what_is_true_is_not_called_different(text: str) -> None:
+    assert ask("sheet", text)["lines"][-1]["verdict"] != "different"
 
 
 def test_two_chapters_are_open_at_once() -> None:

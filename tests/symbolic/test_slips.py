@@ -2,6 +2,7 @@
 
 import pytest
 
+from ddpm_lite.symbolic.reader import read_claims
 from ddpm_lite.symbolic.slips import slips, stronger
 
 MADE = [
@@ -118,3 +119,11 @@ def test_one_formula_is_made_once(made: object) -> None:
     found = [one.latex for one in made(latex)]  # type: ignore[operator]
     assert len(found) == len(set(map(plain, found))) > 5
     assert plain(latex) not in map(plain, found)
+
+
+def test_a_factor_before_a_number_has_its_sign() -> None:
+    """2 1 is read no more: it looks like 21."""
+    for latex in ("a = 1", r"x \sim \mathcal N(0, 1)"):
+        for slip in (*slips(latex), *stronger(latex)):
+            read_claims(slip.latex)
+    assert r"a = 2 \cdot  1" in [slip.latex for slip in slips("a = 1")]

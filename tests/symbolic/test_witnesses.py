@@ -97,6 +97,56 @@ def test_a_function_touches_zero_where_it_is_convex_and_nowhere_else() -> None:
             Convex(u, point).verify(sp.S.Zero, r"\le", dips)
 
 
+def test_a_variable_that_may_be_negative_has_no_tangent() -> None:
+    """x^3 - 3x + 2 touches 0 at 1 and is convex for x > 0; it is -16 at -3."""
+    (x,) = symbols("x")
+    dips = x**3 - 3 * x + 2
+    assert dips.subs(x, -3) == -16
+    with pytest.raises(WitnessError, match="x is not known to be positive"):
+        Convex(x, 1).verify(dips, r"\ge", sp.S.Zero)
+    Convex(u, 1).verify(dips.subs(x, u), r"\ge", sp.S.Zero)
+    Convex(x, 1).verify(sp.log(x), r"\le", x - 1)  # has a value for x > 0 only
+
+
+def test_a_range_is_that_of_the_table() -> None:
+    (x,) = symbols("x")
+    beta, before = symbols(r"\beta, \bar\alpha_{t-1}")
+    w = sp.Symbol("w", positive=True)
+    bend = Convex(u, 1, gap=u**3 - 3 * u + 2)
+    for name, inside in ((x, w), (v_1, w), (beta, w), (beta, 1 / (2 + w)), (before, 1 / (1 + w))):
+        wrong = Touching(bend, name, ranges={name: inside})
+        with pytest.raises(WitnessError, match="is not known to be"):
+            wrong.verify(name**3 - 3 * name + 2, r"\ge", sp.S.Zero)
+    right = Touching(bend, beta, ranges={beta: 1 / (1 + w)})
+    right.verify(beta**3 - 3 * beta + 2, r"\ge", sp.S.Zero)
+
+
+def test_a_term_is_looked_at_in_the_range_of_its_index() -> None:
+    """The sum of s - 1 from s = 0 to 1 is -1, although s is positive by the table."""
+    s, n, one = symbols("s, n, v")
+    below_0 = sp.Sum(s - 1, (s, 0, n))
+    with pytest.raises(WitnessError, match="not known to be nonnegative"):
+        Positive(below_0).verify(below_0, r"\ge", sp.S.Zero)
+    gap = sp.Sum(one - 1 - sp.log(one) + s - 1, (s, 0, n))
+    with pytest.raises(WitnessError, match="not known to be nonnegative"):
+        Touching(LOG, one, rest=s - 1, over=(s, 0, n)).verify(gap, r"\ge", sp.S.Zero)
+    from_1 = sp.Sum(gap.function, (s, 1, n))
+    Touching(LOG, one, rest=s - 1, over=(s, 1, n)).verify(from_1, r"\ge", sp.S.Zero)
+
+
+@pytest.mark.parametrize(
+    ("sides", "gap"),
+    [
+        ((r"\frac12 q(x)", "p(x)"), r"\mathbb{E}_{q(x)}[\log \frac{q(x)}{p(x)}] - \log 2"),
+        (("q(x)", "2 p(x)"), r"D_{\mathrm{KL}}(q(x) \,\|\, p(x)) - \log 2"),
+    ],
+)
+def test_a_multiple_of_a_density_has_no_divergence(sides: tuple[str, str], gap: str) -> None:
+    """They would be at least log 2 for all densities, and are 0 for q = p."""
+    with pytest.raises(WitnessError, match="is none"):
+        Divergence(KL(*map(read, sides))).verify(read(gap), r"\ge", sp.S.Zero)
+
+
 def test_a_divergence_is_not_negative() -> None:
     q, p = read("q(x)"), read("p(x)")
     gap = read(r"\mathbb{E}_{q(x)}\bigl[\log \frac{q(x)}{p(x)}\bigr]")
