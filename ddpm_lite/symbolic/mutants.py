@@ -225,6 +225,8 @@ def main(arguments: list[str] | None = None) -> int:
     pages = [p for p in options.pages if "\n% derived" in p.read_text(encoding="utf-8")]
     pages.sort(key=lambda page: page.stat().st_size, reverse=True)  # no long one is left to the end
     reasons = json.loads(options.reasons.read_text()) if options.reasons else {}
+    # The cells' PyTorch: a process that is forked from one with OpenMP threads waits for ever.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     with Pool(min(len(pages), os.cpu_count() or 1), maxtasksperchild=1) as pool:
         outcomes = sorted(pool.map(try_page, pages, chunksize=1), key=lambda outcome: outcome.page)
     whole = summary_of(outcomes, reasons)
