@@ -35,8 +35,9 @@ from torch import Tensor
 from ddpm_lite import diffusion
 from ddpm_lite.diffusion import Gaussian
 from ddpm_lite.schedule import NoiseSchedule
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.objects import Norm
-from ddpm_lite.symbolic.reader import Claim, read
+from ddpm_lite.symbolic.reader import read
 
 
 def _weight(of: str, weighting: diffusion.Weighting, first: int = 2) -> Callable[..., Tensor]:

@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 import sympy as sp
 
-from ddpm_lite.symbolic.reader import Claim, read
+from ddpm_lite.symbolic.claims import Claim
+from ddpm_lite.symbolic.reader import read
 
 Reading: TypeAlias = Callable[..., sp.Expr]
 """From the claims of each label to the expression that the code should agree with."""

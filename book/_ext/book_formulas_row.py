@@ -15,8 +15,9 @@ from book_formulas_reading import Reading
 from torch import Tensor
 
 from ddpm_lite.schedule import NoiseSchedule
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.page import Page
-from ddpm_lite.symbolic.reader import Claim, read_claims
+from ddpm_lite.symbolic.reader import read_claims
 
 BOOK = Path(__file__).parents[1]
 PACKAGE = BOOK.parent / "ddpm_lite"

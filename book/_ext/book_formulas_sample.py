@@ -29,7 +29,8 @@ from torch import Tensor
 
 from ddpm_lite import diffusion, sample
 from ddpm_lite.schedule import NoiseSchedule
-from ddpm_lite.symbolic.reader import Claim, read
+from ddpm_lite.symbolic.claims import Claim
+from ddpm_lite.symbolic.reader import read
 
 
 def _guided(target: diffusion.Target, s: NoiseSchedule) -> Tensor:

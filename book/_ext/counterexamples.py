@@ -12,6 +12,7 @@ from typing import Any
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixElement
 
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.objects import (
     KL,
     Density,
@@ -22,7 +23,7 @@ from ddpm_lite.symbolic.objects import (
     Span,
     Variance,
 )
-from ddpm_lite.symbolic.reader import Claim, read
+from ddpm_lite.symbolic.reader import read
 
 DIGITS = 30
 SAME = sp.Float("1e-20")

@@ -10,8 +10,9 @@ from ddpm_lite.symbolic.checks import (
     proved,
     use_page,
 )
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.page import PageError
-from ddpm_lite.symbolic.reader import Claim, read, symbols
+from ddpm_lite.symbolic.reader import read, symbols
 from ddpm_lite.symbolic.tokens import ReadError
 
 __all__ = [

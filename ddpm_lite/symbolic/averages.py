@@ -13,6 +13,7 @@ from sympy import Expr
 
 from ddpm_lite.symbolic.algebra import named_by
 from ddpm_lite.symbolic.chains import in_order, piece_of, variables_in
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.equality import difference
 from ddpm_lite.symbolic.expectations import expected, log_ratio
 from ddpm_lite.symbolic.gaussians import (
@@ -26,7 +27,6 @@ from ddpm_lite.symbolic.gaussians import (
 )
 from ddpm_lite.symbolic.objects import KL, Density, Expectation, Gaussian, Variance
 from ddpm_lite.symbolic.proofs import STEP, ProofError
-from ddpm_lite.symbolic.reader import Claim
 
 Law: TypeAlias = Claim | sp.Eq
 """density = Gaussian, or any equation that says what a density is."""

@@ -17,6 +17,7 @@ from sympy import Expr
 from sympy.core.function import AppliedUndef
 
 from ddpm_lite.symbolic.algebra import put
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.display import show_line
 from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference, equal
 from ddpm_lite.symbolic.notation import TABLE
@@ -24,7 +25,7 @@ from ddpm_lite.symbolic.notation import Entry as Row
 from ddpm_lite.symbolic.objects import Covariance, Density, Expectation, Formal, Variance
 from ddpm_lite.symbolic.page import Page, PageError
 from ddpm_lite.symbolic.premises import hold
-from ddpm_lite.symbolic.reader import Claim, read_claims
+from ddpm_lite.symbolic.reader import read_claims
 from ddpm_lite.symbolic.tokens import ReadError
 from ddpm_lite.symbolic.witnesses import Witness, WitnessError
 from ddpm_lite.symbolic.wording import in_words

@@ -15,11 +15,11 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 
 from ddpm_lite.symbolic.algebra import named_by
 from ddpm_lite.symbolic.chains import Piece, in_order, joined, pieces_of, variables_in
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.equality import difference
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import Density, Expectation, Span
 from ddpm_lite.symbolic.proofs import ProofError
-from ddpm_lite.symbolic.reader import Claim
 
 # ------------------------------------------------------------------------- laws of many variables
 

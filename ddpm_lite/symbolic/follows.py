@@ -24,10 +24,10 @@ from ddpm_lite.symbolic.algebra import (
     named_by,
     rename_indices,
 )
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.equality import counterexample, difference
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import Formal
-from ddpm_lite.symbolic.reader import Claim
 
 _STEPS = 2
 """How many names are replaced one after the other."""

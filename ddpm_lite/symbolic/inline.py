@@ -23,9 +23,10 @@ from typing import Any, Literal, TypeAlias, get_args
 from lark import Token
 
 from ddpm_lite.symbolic import follows, printed
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.page import Equation, equations_of
 from ddpm_lite.symbolic.prose import formulas_in
-from ddpm_lite.symbolic.reader import Claim, read_claims
+from ddpm_lite.symbolic.reader import read_claims
 from ddpm_lite.symbolic.tokens import ReadError, tokens_of
 
 InlineKind = Literal["term", "numbers", "follows", "given", "notation", "wrong", "unchecked"]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import sympy as sp
 
 from ddpm_lite.symbolic.algebra import NOT_COMPARABLE
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.equality import ComparisonError, equal
 from ddpm_lite.symbolic.gaussians import log_density, moment
 from ddpm_lite.symbolic.norms import expand_norms
@@ -18,7 +19,7 @@ from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import Density, Dot, Expectation, Gaussian
 from ddpm_lite.symbolic.page import Page, PageError
 from ddpm_lite.symbolic.proofs import ProofError, chain_rule, forget
-from ddpm_lite.symbolic.reader import Claim, read_claims
+from ddpm_lite.symbolic.reader import read_claims
 from ddpm_lite.symbolic.rules import RULES
 from ddpm_lite.symbolic.tokens import ReadError
 

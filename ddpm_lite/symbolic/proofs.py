@@ -13,10 +13,10 @@ from sympy.core.function import AppliedUndef
 
 from ddpm_lite.symbolic.algebra import left_over, named_by
 from ddpm_lite.symbolic.chains import piece_of
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.gaussians import IDENTITY, is_isotropic
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import KL, Density, Expectation, Formal, Gaussian, Span
-from ddpm_lite.symbolic.reader import Claim
 from ddpm_lite.symbolic.rules import use
 
 KNOWN = frozenset({r"\alpha", r"\beta", r"\bar{\alpha}"})

@@ -6,7 +6,7 @@ what readers of mathematics read in two ways: \log 2x, a/bc, f_t(x), \prod_s a_s
 worked out while reading: exponents and factorials of numbers are bounded.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -16,61 +16,36 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput, VisitError
 from lark.visitors import Interpreter
 from sympy import Expr
-from sympy.core.function import AppliedUndef
 from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.tensor.indexed import IndexException
 
 from ddpm_lite.symbolic import objects as ob
-from ddpm_lite.symbolic.algebra import reduce_to_zero
+from ddpm_lite.symbolic.arithmetic import (
+    IDENTITY,
+    alike,
+    as_number,
+    matrix_power,
+    number_power,
+    over,
+    plus,
+    root,
+    shape_of,
+    times,
+)
+from ddpm_lite.symbolic.claims import Claim
+from ddpm_lite.symbolic.dots import follows, pattern
 from ddpm_lite.symbolic.notation import TABLE, Entry
 from ddpm_lite.symbolic.tokens import ReadError, Tokens
 
-_IDENTITY = TABLE["I"].plain()
 _LARGEST = 1000
 """Largest exponent and factorial of numbers: 10^1000 is still written out at once."""
 _MOST_AGAIN = 6
 """So many sums, integrals or limits around a formula double the work of reading it."""
-_LARGEST_POWER = 12
-"""Largest number of rows times exponent, for a matrix with letters in it."""
-_DIGITS, _BITS = 2000, 7000
-"""Largest length of a number, as it is written and as a power gives it."""
+_DIGITS = 2000
+"""Largest length of a number as it is written."""
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RecursionError,
                TypeError, ValueError, IndexException)  # fmt: skip
 """What SymPy raises for a formula whose parts do not fit together."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One chain a = b <= c: the members and the relations between them (LaTeX, "=" or commands)."""
-
-    members: tuple[Expr, ...]
-    relations: tuple[str, ...]
-    source: str = field(default="", compare=False)
-    """The display that it was read from, without spaces; empty if it was made by a cell."""
-
-    def links(self) -> list[tuple[Expr, str, Expr]]:
-        """Each relation with the members on its two sides."""
-        return list(zip(self.members, self.relations, self.members[1:], strict=False))
-
-    @property
-    def lhs(self) -> Expr:
-        """The first member."""
-        return self.members[0]
-
-    @property
-    def rhs(self) -> Expr:
-        """The last member."""
-        return self.members[-1]
-
-    def _repr_latex_(self) -> str:
-        return f"${self.latex()}$"
-
-    def latex(self) -> str:
-        """As SymPy writes it."""
-        text = str(sp.latex(self.members[0]))
-        for relation, member in zip(self.relations, self.members[1:], strict=True):
-            text += f" {relation} {sp.latex(member)}"
-        return text
 
 
 def read_claims(latex: str) -> list[Claim]:
@@ -181,18 +156,18 @@ class _Reader(Interpreter[Any, Any]):
 
     def claim(self, tree: Any) -> Claim:
         relations = tuple(str(c) for c in tree.children if isinstance(c, Token) and c.type == "REL")
-        return Claim(tuple(_alike(self.parts(tree))), relations)
+        return Claim(tuple(alike(self.parts(tree))), relations)
 
     def add(self, tree: Any) -> Expr:
-        return self.safely(tree, lambda a, b: _sum(a, b))
+        return self.safely(tree, lambda a, b: plus(a, b))
 
     def subtract(self, tree: Any) -> Expr:
-        return self.safely(tree, lambda a, b: _sum(a, -b))
+        return self.safely(tree, lambda a, b: plus(a, -b))
 
     def multiply(self, tree: Any) -> Expr:
         if not any(isinstance(c, Token) for c in tree.children):
             self.check_side_by_side(*tree.children)
-        return self.safely(tree, lambda a, b: _times(a, b))
+        return self.safely(tree, lambda a, b: times(a, b))
 
     def check_side_by_side(self, left: Tree[Token], right: Any) -> None:
         r"""What stands beside \log 2, a/b or f_t without a sign between may belong to it."""
@@ -217,10 +192,10 @@ class _Reader(Interpreter[Any, Any]):
         last = left.children[-1] if left.data == "multiply" else left
         if last.data in ("elementary", "word") and not _is_closed(last.children[1]):
             raise self.fail("where does its argument end? Put it in brackets", last)
-        return self.safely(tree, lambda a, b: _over(a, b))
+        return self.safely(tree, lambda a, b: over(a, b))
 
     def fraction(self, tree: Any) -> Expr:
-        return self.safely(tree, lambda a, b: _over(_number(a), b))
+        return self.safely(tree, lambda a, b: over(as_number(a), b))
 
     def negate(self, tree: Any) -> Expr:
         return -self.parts(tree)[0]
@@ -260,10 +235,10 @@ class _Reader(Interpreter[Any, Any]):
         """The operands before the dots that belong to the pattern of the last one, and the rest."""
         last = self.value([c for c in tree.children if isinstance(c, Tree)][-1])
         for start in range(len(before)):
-            found = _pattern(before[start:], last)
+            found = pattern(before[start:], last)
             if found is not None:
                 template, index, first, end = found
-                if any(_follows(operand, template, index) for operand in before[:start]):
+                if any(follows(operand, template, index) for operand in before[:start]):
                     break
                 series = whole(template, (index, first, end))
                 return join(*before[:start], series) if start else series
@@ -387,7 +362,7 @@ class _Reader(Interpreter[Any, Any]):
     def raised(self, tree: Any) -> Expr:
         def power(base: Any, exponent: Any) -> Any:
             self.check_size(exponent, tree)
-            return _matrix_power(base, exponent) if _shape(base) else _power(base, exponent)
+            return matrix_power(base, exponent) if shape_of(base) else number_power(base, exponent)
 
         return self.safely(tree, power)
 
@@ -398,7 +373,7 @@ class _Reader(Interpreter[Any, Any]):
 
     def transposed(self, tree: Any) -> Expr:
         base = self.parts(tree)[0]
-        if not _shape(base):
+        if not shape_of(base):
             raise self.fail(r"only a matrix has a transpose; use \langle a, b \rangle", tree)
         return base.T
 
@@ -408,7 +383,7 @@ class _Reader(Interpreter[Any, Any]):
         return sp.factorial(number)
 
     def root(self, tree: Any) -> Expr:
-        return self.safely(tree, _root)
+        return self.safely(tree, root)
 
     def number(self, tree: Any) -> Expr:
         return self.rational(tree.children[0])
@@ -426,10 +401,10 @@ class _Reader(Interpreter[Any, Any]):
         if operand.data == "raised" and getattr(operand.children[0], "data", "") == "brackets":
             base, power = self.parts(operand)
             self.check_size(power, tree)
-            return function(_number(base)) ** power
+            return function(as_number(base)) ** power
         if operand.data == "raised" and not _is_closed(operand):
             raise self.fail("a power of the function, or of its argument? Use brackets", tree)
-        return function(_number(self.value(operand)))
+        return function(as_number(self.value(operand)))
 
     def elementary_power(self, tree: Any) -> Expr:
         r"""\tanh^2(x) is the square of \tanh(x)."""
@@ -437,7 +412,7 @@ class _Reader(Interpreter[Any, Any]):
         if power == -1:
             raise self.fail("an inverse function, or one over it? Use brackets", tree)
         self.check_size(power, tree)
-        return getattr(sp, str(tree.children[0])[1:])(_number(inner)) ** power
+        return getattr(sp, str(tree.children[0])[1:])(as_number(inner)) ** power
 
     def applied(self, tree: Any) -> Expr:
         name, items = str(tree.children[0]), self.parts(tree)[0]
@@ -451,15 +426,15 @@ class _Reader(Interpreter[Any, Any]):
 
     def matrix_of(self, inner: Any, tree: Any) -> Any:
         """A matrix; the identity of no size, I, has neither determinant nor trace."""
-        if not _shape(inner) or sp.sympify(inner).has(_IDENTITY):
+        if not shape_of(inner) or sp.sympify(inner).has(IDENTITY):
             raise self.fail(f"{inner} is no matrix of a known size", tree)
         return inner
 
     def modulus(self, tree: Any) -> Expr:
         inner = self.parts(tree)[0]
-        if sp.sympify(inner).has(_IDENTITY):
+        if sp.sympify(inner).has(IDENTITY):
             raise self.fail(f"{inner} is no matrix of a known size", tree)
-        return sp.Determinant(inner) if _shape(inner) else sp.Abs(inner)
+        return sp.Determinant(inner) if shape_of(inner) else sp.Abs(inner)
 
     def brackets(self, tree: Any) -> Expr:
         return self.parts(tree)[0]
@@ -613,164 +588,6 @@ def _is_in_brackets(tree: Any) -> bool:
     return getattr(tree, "data", "") == "brackets"
 
 
-def _power(base: Any, exponent: Any) -> Any:
-    """A power of numbers is worked out, and must stay small."""
-    if isinstance(base, sp.Rational) and isinstance(exponent, sp.Integer):
-        bits = max(abs(base.p).bit_length(), base.q.bit_length())
-        if bits * abs(int(exponent)) > _BITS:
-            raise ValueError("a number with too many digits to be written out")
-    return sp.Pow(base, exponent)
-
-
-# --- Numbers and matrices ------------------------------------------------------------------------
-
-
-def _shape(value: Any) -> Any:
-    """(rows, columns) of a matrix, None of a number."""
-    return getattr(value, "shape", None) if getattr(value, "is_Matrix", False) else None
-
-
-def _number(value: Any) -> Any:
-    """A matrix with one entry, such as x^T A x, stands for that entry."""
-    if _shape(value) == (1, 1):
-        return value[0, 0] if isinstance(value, sp.MatrixBase) else sp.Trace(value)
-    return value
-
-
-def _times(a: Any, b: Any) -> Any:
-    _check_order(a, b)
-    if _shape(a) and _shape(b):
-        return a * b
-    return _number(a) * _number(b) if _shape(a) == (1, 1) or _shape(b) == (1, 1) else a * b
-
-
-def _over(a: Any, b: Any) -> Any:
-    _check_order(a, b)
-    quotient = a / b
-    cancelled = isinstance(b, Expr) and not _shape(b) and not b.is_Atom and not quotient.has(b)
-    if cancelled and (reduce_to_zero(b) == 0 or b.doit() == 0):
-        raise ValueError("a division by 0")
-    return quotient
-
-
-def _check_order(a: Any, b: Any) -> None:
-    r"""Var[x] of a vector x is a matrix, and \pi a row: what is it, and does the order matter?"""
-    if not (_shape(a) or _hides_matrix(a)) or not (_shape(b) or _hides_matrix(b)):
-        return
-    if _hides_matrix(a) or _hides_matrix(b):
-        raise TypeError("a matrix in a function or an average: does the order matter?")
-
-
-def _hides_matrix(value: Any) -> bool:
-    r"""Whether a number of SymPy's is a matrix on the page: Var[x], M \odot L, \pi as a row."""
-    if _shape(value):
-        return False
-    hidden = sp.sympify(value).atoms(ob.Expectation, ob.Variance, ob.Covariance, ob.Hadamard)
-    inside = [part for formal in hidden for part in formal.args]
-    functions = [part for f in sp.sympify(value).atoms(AppliedUndef) for part in f.args]
-    square = any(_shape(part) and _shape(part)[1] != 1 for part in functions)
-    return sp.pi in sp.Mul.make_args(value) or square or any(map(_shape, inside))
-
-
-def _matrix_power(base: Any, exponent: Any) -> Any:
-    """A power of a matrix; SymPy takes M for the root of its square."""
-    if not (exponent.is_integer or isinstance(base, (sp.MatrixSymbol, sp.MatrixBase))):
-        raise ValueError("only whole powers of a product or a power of matrices are read")
-    letters = isinstance(base, sp.MatrixBase) and base.free_symbols and exponent.is_Integer
-    most = 3 if exponent.is_negative else _LARGEST_POWER
-    if letters and base.rows * abs(exponent) > most:
-        raise ValueError("so large a power of a matrix with letters is not worked out")
-    return base**exponent
-
-
-def _root(inside: Any) -> Any:
-    return _matrix_power(inside, sp.S.Half) if _shape(inside) else sp.sqrt(inside)
-
-
 def _counts_from_1(index: Expr) -> bool:
     """Whether an index is a letter: SymPy would count from 0."""
     return not sp.sympify(index).is_number
-
-
-def _sum(a: Any, b: Any) -> Any:
-    a, b = _alike([a, b])
-    if _shape(a) != _shape(b):
-        raise TypeError(f"shapes {_shape(a)} and {_shape(b)}")
-    return a + b
-
-
-def _alike(values: list[Any]) -> list[Any]:
-    """Beside a matrix, c I is c times the identity matrix; beside a number, x^T x is a number."""
-    shapes = [_shape(v) for v in values if _shape(v) and _shape(v) != (1, 1)]
-    if not shapes:
-        return [_number(v) for v in values] if any(not _shape(v) for v in values) else values
-    return [v if _shape(v) else _scaled_identity(v, shapes[0]) for v in values]
-
-
-def _scaled_identity(value: Any, shape: Any) -> Any:
-    factor = sp.sympify(value).coeff(_IDENTITY)
-    if sp.expand(value - factor * _IDENTITY) != 0 or factor == 0 or shape[0] != shape[1]:
-        return value
-    identity = (
-        sp.eye(shape[0]) if isinstance(shape[0], (int, sp.Integer)) else sp.Identity(shape[0])
-    )
-    return factor * identity
-
-
-# --- Dots ----------------------------------------------------------------------------------------
-
-
-def _pattern(before: list[Expr], last: Expr) -> tuple[Expr, Expr, Expr, Expr] | None:
-    """(template, index, first, end): the terms are the template at first, first +- 1, ... end."""
-    run = sp.Symbol("r", integer=True, positive=True)
-    places = _differences(before[0], last)
-    if not places:
-        return None
-    start, end = places
-    template = (
-        before[0].subs(start, run) if start.is_Symbol else _replace_index(before[0], start, run)
-    )
-    up = len(before) > 1 and template.subs(run, start + 1) == before[1]
-    down = len(before) > 1 and template.subs(run, start - 1) == before[1]
-    rising = up or (len(before) == 1 and bool((end - start).is_nonnegative))
-    falling = down or (len(before) == 1 and bool((start - end).is_nonnegative))
-    step = 1 if rising else -1
-    if (
-        template.subs(run, end) != last
-        or not (rising or falling)
-        or (step * (end - start) - len(before)).is_negative  # the last one is written already
-        or (len(before) > 2 and not _runs(template, run, before, start, step))
-    ):
-        return None
-    return (template, run, start, end) if rising else (template, run, end, start)
-
-
-def _runs(template: Expr, run: Expr, before: list[Expr], start: Expr, step: int) -> bool:
-    return all(template.subs(run, start + step * k) == b for k, b in enumerate(before))
-
-
-def _follows(operand: Expr, template: Expr, run: Expr) -> bool:
-    """Whether it is of the pattern: the alpha_1 of alpha_1 alpha_3 ... alpha_6 is out of order."""
-    return any(template.subs(run, index) == operand for index in _indices(operand))
-
-
-def _differences(a: Expr, b: Expr) -> tuple[Expr, Expr] | None:
-    """The one index in which two like terms differ: its value in `a` and in `b`."""
-    found = set()
-    for one, other in zip(_indices(a), _indices(b), strict=False):
-        if one != other:
-            found.add((one, other))
-    return found.pop() if len(found) == 1 and len(_indices(a)) == len(_indices(b)) else None
-
-
-def _indices(expression: Expr) -> list[Expr]:
-    found = [a for a in sp.preorder_traversal(expression) if isinstance(a, sp.Indexed)]
-    return [index for a in found for index in a.indices]
-
-
-def _replace_index(expression: Expr, old: Expr, new: Expr) -> Expr:
-    replaced: Expr = expression.replace(
-        lambda e: isinstance(e, sp.Indexed) and old in e.indices,
-        lambda e: e.base[tuple(new if i == old else i for i in e.indices)],
-    )
-    return replaced

@@ -25,10 +25,11 @@ from ddpm_lite.symbolic.algebra import (
     is_positive,
     named_by,
 )
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.equality import ComparisonError, check_meaning, counterexample, difference
 from ddpm_lite.symbolic.notation import TABLE, is_vector
 from ddpm_lite.symbolic.objects import KL, Covariance, Density, Expectation, Variance
-from ddpm_lite.symbolic.reader import Claim, read_claims
+from ddpm_lite.symbolic.reader import read_claims
 
 LET = "let "
 _LAWS = (Density, Expectation, KL, Variance, Covariance)

@@ -33,8 +33,9 @@ SYMBOLIC = sorted(
 
 
 DOORS = {
-    "algebra": "equality", "chains": "derive expectations", "checks": "equality",
-    "display": "outputs", "equality": "algebra", "expectations": "equality",
+    "algebra": "equality", "arithmetic": "equality reader", "chains": "derive expectations",
+    "checks": "equality", "claims": "reader", "display": "outputs", "dots": "reader",
+    "equality": "algebra", "expectations": "equality",
     "follows": "inline", "normals": "algebra gaussians",
     "objects": "expectations norms reader", "page": "checks",
     "printed": "inline", "prose": "inline", "reader": "equality",

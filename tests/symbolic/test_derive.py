@@ -7,9 +7,10 @@ import sympy as sp
 
 from ddpm_lite.symbolic import derive as de
 from ddpm_lite.symbolic import read, symbols
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.objects import Expectation
 from ddpm_lite.symbolic.proofs import ProofError
-from ddpm_lite.symbolic.reader import Claim, read_claims
+from ddpm_lite.symbolic.reader import read_claims
 
 x, y, t, T, m, n, k, j = symbols("x, y, t, T, m, n, k, j")
 x_0, x_t, x_prev = symbols("x_0, x_t, x_{t-1}")
