@@ -159,21 +159,30 @@ def proof_cells(text: str) -> list[Cell]:
     cells = cells_of(text)
     above = needs(cells)
     wanted = {place for place, cell in enumerate(cells) if cell.proves}
-    todo = list(wanted)
-    while todo:
-        for place in above[todo.pop()] - wanted:
-            wanted.add(place)
-            todo.append(place)
-    return [cells[place] for place in sorted(wanted)]
+    return [cells[place] for place in sorted(_with_needs(wanted, above))]
 
 
 def after(cells: list[Cell], start: Iterable[int]) -> list[int]:
-    """The places of the given cells and of all that depend on them, in order."""
-    above, reached = needs(cells), set(start)
+    """The places of the given cells, in order, of all that depend on them and of what these need.
+
+    Only of the first given cell and those below it: what stands above it has run.
+    """
+    above, wanted = needs(cells), set(start)
+    first = min(wanted, default=0)
     for place in range(len(cells)):
-        if above[place] & reached:
-            reached.add(place)
-    return sorted(reached)
+        if above[place] & wanted:
+            wanted.add(place)
+    return sorted(place for place in _with_needs(wanted, above) if place >= first)
+
+
+def _with_needs(wanted: set[int], above: dict[int, set[int]]) -> set[int]:
+    """The places and all whose names they use, directly or through others."""
+    found, todo = set(wanted), list(wanted)
+    while todo:
+        for place in above[todo.pop()] - found:
+            found.add(place)
+            todo.append(place)
+    return found
 
 
 def run_page(path: Path) -> dict[str, Any]:

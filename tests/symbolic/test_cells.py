@@ -79,6 +79,13 @@ def test_what_depends_on_a_cell() -> None:
     assert after(CELLS, [5]) == [5, 6]
 
 
+def test_what_they_need_besides_runs_too_but_nothing_from_above() -> None:
+    text = "```{code-cell} ipython3\n%s\n```\n"
+    cells = cells_of("".join(text % line for line in ("a = 1", "b = 2", "c = 3", "d = b + c")))
+    assert after(cells, [1]) == [1, 2, 3]
+    assert after(cells, [2]) == [2, 3]
+
+
 @pytest.mark.parametrize(
     ("source", "made", "used"),
     [

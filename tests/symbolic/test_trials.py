@@ -81,6 +81,32 @@ def test_each_equation_rests_on_what_it_was_derived_from(page: Path) -> None:
     assert found.identities == {"eq-identity"}
 
 
+def test_what_a_cell_needs_from_between_is_run_too(page: Path) -> None:
+    """The last cell reads the premise and proves nothing with it; `mu` is made between them."""
+    cells = r"""
+```{code-cell} ipython3
+from ddpm_lite.symbolic import check, definition, use_page
+
+use_page("page.md")
+(one,) = definition("eq-one")
+```
+
+```{code-cell} ipython3
+from ddpm_lite.symbolic import symbols
+
+mu, sigma = symbols(r"\mu, \sigma")
+```
+
+```{code-cell} ipython3
+check("eq-identity", (mu + sigma) ** 2 + 0 * one.lhs, method="multiplied out")
+```
+"""
+    page.write_text(PAGE[: PAGE.index("```")] + cells)
+    found = try_premises(page)
+    assert not found.rests_on
+    assert found.caught == 0
+
+
 def test_a_definition_that_nothing_reads_survives(page: Path) -> None:
     found = try_premises(page)
     assert {change.label for change in found.survivors} == {"eq-idle"}
