@@ -85,7 +85,7 @@ _STRONGER = (
     ("limits shifted", r"_\{-\\infty\}", "_{0}"),
     ("limits shifted", r"\^\{\\infty\}", "^{1}"),
     ("another law", r"\\mathcal\s*\{?N\}?(?:\\bigl|\\Bigl)?\(", None),
-    ("another value", r"(?<=[=;])\s*0(?=\s*[,.\s])", " 1"),
+    ("another value", r"(?<=[=;])\s*0(?=\s*[,.\s]|$)", " 1"),
     ("another value", r"(?<=[=;])\s*1(?=\s*[,.\s]|$)", " 0"),
     ("another value", r"(?<=,)\s*1(?=\s*\))", " 2"),
     ("an index shifted", r"_(?:t|\{t\})(?![a-zA-Z])", "_{t+1}"),

@@ -72,6 +72,7 @@ STRONGER = [
     ("another law", r"\mathcal N(x; a, {c, d}^2)", r"\mathcal N(x; a, 2 {c, d}^2)"),
     ("another law", r"\mathcal N(X; \mu, v)", r"\mathcal N(X; \mu, 2 v)"),
     ("another value", "a = 0 .", "a = 1 ."),
+    ("another value", "a = 0", "a = 1"),
     ("another value", "a = 1", "a = 0"),
     ("another value", "f(x, 1)", "f(x, 2)"),
     ("an index shifted", "x_t", "x_{t+1}"),
