@@ -21,14 +21,12 @@ indices, terms split off and telescoping sums are all the same to it.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cmp_to_key
 from itertools import pairwise
-from typing import Any, NamedTuple
 
 import sympy as sp
 from sympy import Add, Expr, Indexed, Mul, Product, Sum, Symbol
 
-from ddpm_lite.symbolic.algebra import is_positive, named_by, put
+from ddpm_lite.symbolic.algebra import is_positive, put
 from ddpm_lite.symbolic.chains import (
     TOP,
     LawError,
@@ -37,28 +35,25 @@ from ddpm_lite.symbolic.chains import (
     densities,
     in_order,
     joined,
-    least,
     minus,
     named,
     piece_of,
     pieces_of,
-    separated,
     symbols_in,
-    text_of,
     variables_in,
 )
 from ddpm_lite.symbolic.normals import log_density
 from ddpm_lite.symbolic.norms import expand_norms
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.objects import KL, Density, Expectation, Gaussian, Span
+from ddpm_lite.symbolic.partial_sums import Term, collected
 from ddpm_lite.symbolic.rules import use
+from ddpm_lite.symbolic.scopes import Leaf, Scope, check_divergence, check_one_law
 
 __all__ = ["LawError", "bayes", "expected", "integrand", "log_ratio"]
 
 FORWARD = "q"
 """The law whose conditionals run forward in time; those of all others run backward."""
-INDEX = sp.Dummy("s", integer=True, positive=True)
-"""Over which sums run in the canonical form; no s that stands in a formula is it."""
 LATENT_AND_OBSERVED = ("z", "x")
 """The chain of a hierarchical autoencoder, and its z_0. No other variable begins a chain."""
 MODEL, PRIOR = r"p_\theta", "p"
@@ -75,9 +70,9 @@ def integrand(expression: Expr) -> Expr:
     whole = _renamed(sp.sympify(expression))
     variables = [v for d in densities(whole) for v in (*d.variables, *d.given)]
     walk = _Walk(variables)
-    terms = walk.terms(whole, _Scope(), ())
-    _check_one_law(walk.leaves)
-    return _collected(terms, variables)
+    terms = walk.terms(whole, Scope(), ())
+    check_one_law(walk.leaves)
+    return collected(terms, variables)
 
 
 def log_ratio(a: Expr, b: Expr) -> Expr:
@@ -191,163 +186,14 @@ def _is_start(density: Density, model: list[Density]) -> bool:
     return isinstance(variable, Symbol) and any(variable in d.given for d in model)
 
 
-# --- Laws ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Scope:
-    """The law that an expression stands under: of what is bound, given what is free."""
-
-    name: Expr | None = None
-    bound: tuple[Piece, ...] = ()
-    free: tuple[Piece, ...] = ()
-
-    @property
-    def known(self) -> tuple[Piece, ...]:
-        return self.bound + self.free
-
-    def under(self, laws: Iterable[Density], limits: Sums) -> "_Scope":
-        """The scope with the laws multiplied to it, in whichever order they can be."""
-        waiting = list(laws)
-        new = [piece for law in waiting for piece in pieces_of(law.variables, limits)]
-        scope = self if self.known else self._opened(waiting, new, limits)
-        while waiting:
-            ready = [law for law in waiting if not scope.lacks(law, limits)]
-            law = ready[0] if ready else waiting[0]
-            scope = scope.times(law, limits)
-            waiting.remove(law)
-        return scope
-
-    def _opened(self, laws: list[Density], new: list[Piece], limits: Sums) -> "_Scope":
-        given = [piece for law in laws for piece in pieces_of(law.given, limits)]
-        return _Scope(free=tuple(_distinct(minus_same(given, new))))
-
-    def lacks(self, law: Density, limits: Sums) -> list[Piece]:
-        """What the law is given, but the scope does not know."""
-        return minus(pieces_of(law.given, limits), self.known)
-
-    def times(self, law: Density, limits: Sums) -> "_Scope":
-        """The scope with one more law. Raises LawError if the product is not the joint law."""
-        new, given = pieces_of(law.variables, limits), pieces_of(law.given, limits)
-        if self.name not in (None, law.name):
-            raise LawError(f"the laws {self.name} and {law.name} are not one")
-        if missing := self.lacks(law, limits):
-            raise LawError(
-                f"{text_of(law)} is given {named(missing)}, which is not integrated over"
-            )
-        for i, piece in enumerate(new):
-            if not all(piece.apart(old) for old in (*self.bound, *new[:i])):
-                raise LawError(f"{named([piece])} is integrated over twice")
-            if not all(piece.apart(old, 0) for old in self.free):
-                raise LawError(f"{named([piece])} is integrated over and given")
-        self._check_independent(law, new, given)
-        return _Scope(law.name, self.bound + tuple(new), self.free)
-
-    def _check_independent(self, law: Density, new: list[Piece], given: list[Piece]) -> None:
-        for piece in new:
-            for other in minus(self.known, given):
-                use("eq-markov-property")
-                if not separated(piece, other, given):
-                    raise LawError(
-                        f"{text_of(law)} is not the law of {named([piece])} here: "
-                        f"{named([other])} is known as well, and it tells something about it"
-                    )
-
-
-def minus_same(pieces: Iterable[Piece], others: list[Piece]) -> list[Piece]:
-    """The pieces that are not surely among the others."""
-    return [p for p in pieces if minus([p], others)]
-
-
-def _distinct(pieces: Iterable[Piece]) -> list[Piece]:
-    once: list[Piece] = []
-    for piece in pieces:
-        if not any(piece.same(other) for other in once):
-            once.append(piece)
-    return once
-
-
-def check_divergence(kl: Expr, limits: Sums = ()) -> None:
-    """Raises LawError unless both sides are densities, and of the same variables."""
-    q, p = (_drawn(side, limits) for side in kl.args)
-    if minus(q, p) or minus(p, q):
-        raise LawError(f"a divergence of {named(q)} from {named(p)}: write the same variables")
-
-
-def _drawn(side: Expr, limits: Sums) -> list[Piece]:
-    """The variables of a product of densities. Raises LawError where it is no density of them.
-
-    It is one if each variable is drawn once, and given only to those that are drawn after it.
-    """
-    waiting = [_law_of(factor, side, limits) for factor in Mul.make_args(side)]
-    drawn: list[Piece] = []
-    for _ in range(len(waiting)):
-        ready = [law for law in waiting if not _is_given_one_of(law, waiting)]
-        if not ready or any(_meets(piece, drawn) for piece in ready[0][0]):
-            raise LawError(f"${sp.latex(side)}$ is no density of its variables")
-        drawn += ready[0][0]
-        waiting.remove(ready[0])
-    return drawn
-
-
-def _is_given_one_of(law: Any, laws: list[Any]) -> bool:
-    others = [piece for other in laws if other is not law for piece in other[0]]
-    return any(_meets(given, others) for given in law[1])
-
-
-def _law_of(factor: Expr, side: Expr, limits: Sums) -> tuple[list[Piece], list[Piece]]:
-    """What a density is of, and what it is given."""
-    if isinstance(factor, Density):
-        return pieces_of(factor.variables, limits), pieces_of(factor.given, limits)
-    if isinstance(factor, Gaussian) and isinstance(factor.x, (Symbol, Indexed)):
-        rest = sp.Tuple(factor.mean, factor.variance)
-        return [piece_of(factor.x, limits)], pieces_of(variables_in(rest, [factor.x]), limits)
-    raise LawError(f"a divergence is of two densities, and ${sp.latex(factor)}$ is none")
-
-
-def _meets(piece: Piece, others: Iterable[Piece]) -> bool:
-    return not all(piece.apart(other) for other in others)
-
-
-class _Leaf(NamedTuple):
-    """A scope, and the variables that are free outside all scopes."""
-
-    scope: _Scope
-    free: list[Piece]
-
-
-def _check_one_law(leaves: list[_Leaf]) -> None:
-    """All scopes must be marginals of one law, given all that is free in any of them."""
-    laws = {leaf.scope.name for leaf in leaves} - {None}
-    if len(laws) > 1:
-        raise LawError(f"expectations under several laws: {', '.join(sorted(map(str, laws)))}")
-    free = _distinct(p for leaf in leaves for p in (*leaf.scope.free, *leaf.free))
-    for scope in {leaf.scope for leaf in leaves}:
-        for piece in scope.bound:
-            for other in minus_same(free, list(scope.free)):
-                if not separated(piece, other, scope.free):
-                    raise LawError(f"{named([other])} is free, and {named([piece])} is not: "
-                                   "the terms are not expectations under one law")  # fmt: skip
-
-
-# --- Terms ---------------------------------------------------------------------------------------
-
-
-class _Term(NamedTuple):
-    """A summand and the sums it stands under."""
-
-    body: Expr
-    limits: Sums = ()
-
-
 @dataclass
 class _Walk:
     """Takes an expression apart into terms, and notes the law that each stands under."""
 
     variables: list[Expr]
-    leaves: list[_Leaf] = field(default_factory=list)
+    leaves: list[Leaf] = field(default_factory=list)
 
-    def terms(self, expression: Expr, scope: _Scope, limits: Sums) -> list[_Term]:
+    def terms(self, expression: Expr, scope: Scope, limits: Sums) -> list[Term]:
         """The terms of an expression under a law."""
         if isinstance(expression, Add):
             return [t for part in expression.args for t in self.terms(part, scope, limits)]
@@ -364,7 +210,7 @@ class _Walk:
             return self._logarithm(expression.args[0], scope, limits)
         return [self._leaf(expression, scope, limits)]
 
-    def _product(self, product: Expr, scope: _Scope, limits: Sums) -> list[_Term]:
+    def _product(self, product: Expr, scope: Scope, limits: Sums) -> list[Term]:
         expanded = sp.expand_mul(product, deep=False)
         if not isinstance(expanded, Mul):
             return self.terms(expanded, scope, limits)
@@ -376,13 +222,13 @@ class _Walk:
         if isinstance(taken[0], Sum):
             return self.terms(_into_sum(factor, taken[0]), scope, limits)
         parts = self.terms(taken[0], scope, limits)
-        return [_Term(sp.expand_mul(factor * part.body), part.limits) for part in parts]
+        return [Term(sp.expand_mul(factor * part.body), part.limits) for part in parts]
 
-    def _sum(self, series: Sum, scope: _Scope, limits: Sums) -> list[_Term]:
+    def _sum(self, series: Sum, scope: Scope, limits: Sums) -> list[Term]:
         body, inner = _opened(series, limits)
         return self.terms(body, scope, inner)
 
-    def _divergence(self, kl: Expr, scope: _Scope, limits: Sums) -> list[_Term]:
+    def _divergence(self, kl: Expr, scope: Scope, limits: Sums) -> list[Term]:
         q, p = kl.args
         laws = densities(q)
         if not laws:
@@ -393,7 +239,7 @@ class _Walk:
         difference = [self._logarithm(q, inner, limits), self._logarithm(p, inner, limits)]
         return difference[0] + [t._replace(body=-t.body) for t in difference[1]]
 
-    def _logarithm(self, inside: Expr, scope: _Scope, limits: Sums) -> list[_Term]:
+    def _logarithm(self, inside: Expr, scope: Scope, limits: Sums) -> list[Term]:
         """Logs of the factors that are surely positive, and one log of all others together."""
         self._note(inside, scope, limits, _used(inside, self.variables, limits))
         terms, others = [], sp.Integer(1)
@@ -403,7 +249,7 @@ class _Walk:
             others *= 1 if parts is not None else factor
         return [*terms, *([self._leaf(sp.log(others), scope, limits)] if others != 1 else [])]
 
-    def _log_of_factor(self, factor: Expr, scope: _Scope, limits: Sums) -> list[_Term] | None:
+    def _log_of_factor(self, factor: Expr, scope: Scope, limits: Sums) -> list[Term] | None:
         """None where the factor may be negative, or nothing is to be taken apart."""
         base, power = factor.as_base_exp()
         if isinstance(factor, sp.exp):
@@ -419,7 +265,7 @@ class _Walk:
             return self._sum(Sum(_log(factor.function), *factor.limits), scope, limits)
         return [self._leaf(sp.log(factor), scope, limits)] if is_positive(factor) else None
 
-    def _leaf(self, expression: Expr, scope: _Scope, limits: Sums) -> _Term:
+    def _leaf(self, expression: Expr, scope: Scope, limits: Sums) -> Term:
         """What is not taken apart; its variables must be bound or given, also in sums within it."""
         used = _used(expression, self.variables, limits)
         for series, inner in _series_in(expression, limits):
@@ -428,7 +274,7 @@ class _Walk:
                 _check_fixed(series, self.variables)
         return self._note(expression, scope, limits, used)
 
-    def _note(self, expression: Expr, scope: _Scope, limits: Sums, used: list[Piece]) -> _Term:
+    def _note(self, expression: Expr, scope: Scope, limits: Sums, used: list[Piece]) -> Term:
         if expression.has(KL) or any(_has_law(e) for e in expression.atoms(Expectation)):
             raise LawError(f"{expression} is not linear in its expectations")
         if scope.known:
@@ -436,8 +282,8 @@ class _Walk:
         unknown = minus(used, scope.known) if scope.known else []
         if unknown:
             raise LawError(f"{named(unknown)} is free in the expectation of {expression}")
-        self.leaves.append(_Leaf(scope, [] if scope.known else used))
-        return _Term(expression, limits)
+        self.leaves.append(Leaf(scope, [] if scope.known else used))
+        return Term(expression, limits)
 
 
 def _check_fixed(expression: Expr, variables: list[Expr]) -> None:
@@ -513,7 +359,7 @@ def _log(product: Expr) -> Expr:
     return sp.log(product, evaluate=False)
 
 
-def _log_density(density: Density, limits: Sums) -> list[_Term]:
+def _log_density(density: Density, limits: Sums) -> list[Term]:
     """Log n(A | B) = log n(A, B) - log n(B), each along the chain."""
     given = pieces_of(density.given, limits)
     both = pieces_of(density.variables, limits) + given
@@ -523,35 +369,35 @@ def _log_density(density: Density, limits: Sums) -> list[_Term]:
     return _log_joint(density, both, limits) + taken
 
 
-def _log_joint(density: Density, pieces: list[Piece], limits: Sums) -> list[_Term]:
+def _log_joint(density: Density, pieces: list[Piece], limits: Sums) -> list[Term]:
     """The logarithm of a joint density as logs of single and of conditional densities."""
     variables = (*density.variables, *density.given)
     bases = {piece_of(v).base: v for v in variables}
     if len({p.base for p in pieces}) > 1:
         chosen = sorted((_variable(p, bases) for p in pieces), key=sp.default_sort_key)
-        return [_Term(sp.log(Density(density.name, chosen, ())), limits)]
+        return [Term(sp.log(Density(density.name, chosen, ())), limits)]
     ordered = in_order(pieces)
     if not ordered:
         return []
     forward = str(density.name) == FORWARD
     edge = ordered[0].lo if forward else ordered[-1].hi
     like = Piece(ordered[0].base, edge, edge)
-    terms = [_Term(sp.log(Density(density.name, [_variable(like, bases)], ())), limits)]
+    terms = [Term(sp.log(Density(density.name, [_variable(like, bases)], ())), limits)]
     for piece in ordered:
         terms += _inside(density, piece, bases, limits)
     for early, late in pairwise(ordered):
         ends = (_point(early, early.hi, bases), _point(late, late.lo, bases))
-        terms.append(_Term(_transition(density, *ends), limits))
+        terms.append(Term(_transition(density, *ends), limits))
     return terms
 
 
-def _inside(density: Density, piece: Piece, bases: dict[str, Expr], limits: Sums) -> list[_Term]:
+def _inside(density: Density, piece: Piece, bases: dict[str, Expr], limits: Sums) -> list[Term]:
     """The steps within x_{lo:hi}, a sum from lo + 1 to hi."""
     if piece.lo == piece.hi:
         return []
     s = sp.Dummy("s", integer=True, positive=True)
     ends = (_point(piece, s - 1, bases), _point(piece, s, bases))
-    return [_Term(_transition(density, *ends), (*limits, (s, piece.lo + 1, piece.hi)))]
+    return [Term(_transition(density, *ends), (*limits, (s, piece.lo + 1, piece.hi)))]
 
 
 def _point(piece: Piece, index: Expr, bases: dict[str, Expr]) -> Expr:
@@ -575,124 +421,3 @@ def _transition(density: Density, early: Expr, late: Expr) -> Expr:
     if str(density.name) == FORWARD:
         return sp.log(Density(density.name, [late], [early]))
     return sp.log(Density(density.name, [early], [late]))
-
-
-# --- The canonical form --------------------------------------------------------------------------
-
-
-def _collected(terms: list[_Term], variables: list[Expr]) -> Expr:
-    """All terms added up; sums of one kind of summand share their ranges."""
-    points: list[Expr] = []
-    families = _Families(variables)
-    for term in terms:
-        if not term.limits:
-            points += Add.make_args(sp.expand_mul(term.body))
-        elif len(term.limits) == 1:
-            families.add_sum(term.body, *term.limits[0])
-        else:
-            points.append(Sum(term.body, *reversed(term.limits)))
-    total = Add(*families.points, *points)
-    left = [families.add_point(point) for point in Add.make_args(total)]
-    return Add(*left, families.total())
-
-
-@dataclass
-class _Families:
-    """For each summand f(s), the coefficients of its partial sums up to various ends.
-
-    The sum from a to b is the partial sum up to b less that up to a - 1.
-    """
-
-    variables: list[Expr]
-    ends: dict[Expr, dict[Expr, Expr]] = field(default_factory=dict)
-    points: list[Expr] = field(default_factory=list)
-
-    def add_sum(self, body: Expr, index: Symbol, low: Expr, high: Expr) -> None:
-        """Notes the sum of `body` over the index."""
-        for part in Add.make_args(sp.expand_mul(body)):
-            factor, summand = part.as_independent(index, as_Add=False)
-            if summand == 1:
-                self.points.append(sp.expand(factor * (high - low + 1)))
-                continue
-            shift = self._shift(summand, index)
-            family = _at(summand.xreplace({index: INDEX}), INDEX - shift)
-            self._note(family, factor, low + shift, high + shift)
-
-    def _note(self, family: Expr, factor: Expr, low: Expr, high: Expr) -> None:
-        if self._starts_next_to_a_fixed_variable(family, low):
-            self.points.append(factor * named_by(family, {INDEX: low}))
-            low = low + 1
-        ends = self.ends.setdefault(family, {})
-        for end, sign in ((sp.expand(high), 1), (sp.expand(low - 1), -1)):
-            ends[end] = ends.get(end, sp.Integer(0)) + sign * factor
-
-    def _indices(self, summand: Expr) -> list[Expr]:
-        chain = {piece_of(v).base for v in self.variables}
-        found = [i for i in summand.atoms(Indexed) if str(i.base.label) in chain]
-        return [i.indices[0] for i in found or summand.atoms(Indexed)]
-
-    def _shift(self, summand: Expr, index: Symbol) -> Expr:
-        """By how much the latest variable of a summand is ahead of the index."""
-        offsets = [sp.expand(i - index) for i in self._indices(summand) if i.has(index)]
-        whole = [offset for offset in offsets if offset.is_Integer]
-        return max(whole) if whole else sp.Integer(0)
-
-    def _starts_next_to_a_fixed_variable(self, family: Expr, low: Expr) -> bool:
-        """q(x_s | x_0) is at s = 1 a step of the chain, and belongs to the family of steps."""
-        fixed = [i for i in self._indices(family) if not i.has(INDEX)]
-        return any(sp.expand(low - i) == 1 for i in fixed)
-
-    def add_point(self, point: Expr) -> Expr:
-        """Joins a single summand to its family; returns what belongs to none."""
-        factor, summand = point.as_independent(sp.log, as_Add=False)
-        indices = self._indices(summand) if isinstance(summand, sp.log) else []
-        for family in self.ends:
-            for index in indices:
-                beside = self._starts_next_to_a_fixed_variable(family, index)
-                if _at(family, index) == summand and not beside:
-                    self._note(family, factor, index, index)
-                    return sp.Integer(0)
-        return point
-
-    def total(self) -> Expr:
-        """The sums, between each end and the next."""
-        return Add(*(_segments(family, ends) for family, ends in sorted(
-            self.ends.items(), key=lambda item: sp.default_sort_key(item[0])
-        )))  # fmt: skip
-
-
-def _tidy(indexed: Expr) -> Expr:
-    return indexed.base[tuple(sp.expand(i) for i in indexed.indices)]
-
-
-def _segments(family: Expr, ends: dict[Expr, Expr]) -> Expr:
-    """From coefficients of partial sums back to sums from one end to the next."""
-    kept = {end: sp.expand(c) for end, c in ends.items()}
-    ordered = sorted((e for e, c in kept.items() if c != 0), key=cmp_to_key(_by_time))
-    parts, tail = [], sp.Integer(0)
-    for early, late in reversed(list(pairwise(ordered))):
-        tail = sp.expand(tail + kept[late])
-        parts.append(tail * _stretch(family, early + 1, late))
-    return Add(*parts)
-
-
-def _by_time(a: Expr, b: Expr) -> int:
-    if a == b:
-        return 0
-    if least(b - a, ()) >= 0:
-        return -1
-    keys = sp.default_sort_key(a), sp.default_sort_key(b)
-    return 1 if least(a - b, ()) >= 0 else (-1 if keys[0] < keys[1] else 1)
-
-
-def _stretch(family: Expr, low: Expr, high: Expr) -> Expr:
-    """The sum of the family from low to high; a few summands are written out."""
-    length = sp.expand(high - low + 1)
-    if length.is_Integer and 0 <= length <= 4:
-        return Add(*(_at(family, low + i) for i in range(int(length))))
-    return Sum(family, (INDEX, low, high))
-
-
-def _at(family: Expr, value: Expr) -> Expr:
-    there = named_by(family, {INDEX: value})
-    return there.replace(lambda e: isinstance(e, Indexed), _tidy)

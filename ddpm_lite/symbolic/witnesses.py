@@ -19,8 +19,8 @@ from ddpm_lite.symbolic.algebra import (
     rename_indices,
 )
 from ddpm_lite.symbolic.equality import ComparisonError, difference
-from ddpm_lite.symbolic.expectations import check_divergence
 from ddpm_lite.symbolic.objects import KL, Expectation
+from ddpm_lite.symbolic.scopes import check_divergence
 
 _UP = {r"\le": False, "<": True}
 _DOWN = {r"\ge": False, ">": True}

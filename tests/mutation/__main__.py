@@ -38,8 +38,9 @@ DOORS = {
     "equality": "algebra", "expectations": "equality",
     "follows": "inline", "normals": "algebra gaussians",
     "objects": "expectations norms reader", "page": "checks",
-    "printed": "inline", "prose": "inline", "reader": "equality",
-    "rules": "equality expectations premises", "slips": "mutants",
+    "partial_sums": "expectations equality", "printed": "inline", "prose": "inline",
+    "reader": "equality", "rules": "equality expectations premises",
+    "scopes": "expectations equality", "slips": "mutants",
     "tokens": "equality plain reader",
 }  # fmt: skip
 """The modules of `symbolic` through whose functions another one is called and tested, too."""
