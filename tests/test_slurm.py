@@ -46,5 +46,7 @@ def test_the_job_begins_and_goes_on(tmp_path: Path) -> None:
         (run / name).touch()
         assert started(run, commands) == [*words, "--resume"]
         (run / name).unlink()
+    (run / CHECKPOINT).symlink_to(tmp_path / "elsewhere" / CHECKPOINT)  # the one before lies there
+    assert started(run, commands) == [*words, "--resume"]
     config = parse_train(words[words.index("train") + 1 :])
     assert (config.run.folder, config.run.resume) == (run, False)

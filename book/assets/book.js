@@ -1,6 +1,6 @@
 // What scrolls in its own box can be reached by the keyboard: a box takes the focus as long as it
 // holds more than it shows. (The theme does so for code alone, and a while after a change.)
-const BOXES = 'mjx-container[display="true"], span.math, .book-formula, table.table, pre';
+const BOXES = 'mjx-container[display="true"], span.math, .book-formula, .book-claims td p, table.table, pre';
 
 const watch = new ResizeObserver((entries) => {
   for (const entry of entries) {

@@ -64,6 +64,13 @@ CUT = """() =>
     .map((node) => node.parentElement.id)"""
 """Displayed formulas of which a part has to be scrolled to."""
 
+CUT_IN_TEXT = """() =>
+  [...document.querySelectorAll("article :is(p, li, dd, figcaption) span.math")]
+    .filter((node) => !node.closest(".proof-line, .book-formula, .book-claims, .book-map-list"))
+    .filter((node) => node.scrollWidth > node.clientWidth + 3) // a bar over a letter hangs over
+    .map((node) => node.closest("p, li, dd, figcaption").textContent.slice(0, 80))"""
+"""The same of formulas in running text, where nobody looks for more of them."""
+
 PLAIN = """() => {
   const scrolls = (node) => node.scrollWidth > node.clientWidth + 1;
   const formulas = [...document.querySelectorAll("mjx-container")];
@@ -161,6 +168,7 @@ def test_a_page(site_url: str, page: Page, log: Log, name: str) -> None:
     page.evaluate(UNFOLD)
     page.set_viewport_size(PHONE)
     assert page.evaluate(TOO_WIDE) == []
+    assert page.evaluate(CUT_IN_TEXT) == []
     paint(page, "dark")
     assert page.evaluate(TOO_WIDE) == []
     page.evaluate(PLAIN)
