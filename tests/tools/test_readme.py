@@ -72,4 +72,4 @@ def test_how_many_changed_formulas_were_noticed() -> None:
     left, lost = run["mutants"] - run["caught"], run["premise_mutants"] - run["premise_caught"]
     assert f"{run['caught']:,} of {run['mutants']:,}, and the other two are equal" in README
     assert f"of {run['premise_mutants']:,} changes {run['premise_caught']:,} made" in README
-    assert (left, lost) == (2, 9)  # as the sentences say
+    assert (left, lost) == (2, 10)  # as the sentences say
