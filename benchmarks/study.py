@@ -45,6 +45,11 @@ class Study:
     plan: TrainConfig
     data: str
     side: int
+    draw: DrawConfig
+    drawn: int
+    """Pictures that every variant draws."""
+    likelihood_images: int
+    """Test pictures whose bits/dim are bounded; none if 0."""
     changes: dict[str, Changes]
 
     def configurations(self, name: str) -> tuple[ModelConfig, TrainConfig]:
@@ -61,6 +66,7 @@ COLOUR = Study(
         warmup_steps=100,
     ),
     "cifar10", 32,
+    DrawConfig(sampler="dpm_solver", steps=20, guidance_scale=1.0), 1000, 0,
     {
         "base": ({}, {}, {}),
         "narrow": ({"channels": (48, 64, 96)}, {}, {}),
@@ -83,19 +89,18 @@ COLOUR = Study(
 DIGITS = Study(
     ModelConfig(unet=PRESETS["mnist"], side=28, schedule="cosine_fine", target="v"),
     TrainConfig(
-        batch_size=64, learning_rate=1e-3, ema_decay=0.998, times="half_log", warmup_steps=100
+        batch_size=64, learning_rate=1e-3, ema_decay=0.998, times="half_log", cooldown=0.3,
+        warmup_steps=100,
     ),
     "mnist", 28,
+    DrawConfig(sampler="ddim", steps=50, eta=1.0, guidance_scale=1.0), 2000, 200,
     {
         "base": ({}, {}, {}),
-        "full resolution": ({"channels": (32, 64, 96), "patch": 1}, {}, {}),
-        "wide": ({"channels": (64, 96, 128)}, {}, {}),
-        "learned variance": ({"learned_variance": True}, {}, {}),
         "times evenly": ({}, {}, {"times": "uniform"}),
         "min_snr": ({}, {}, {"weighting": "min_snr"}),
         "bound": ({}, {}, {"weighting": "bound"}),
-        "flow": ({}, {"target": "flow"}, {}),
-        "cosine": ({}, {"schedule": "cosine"}, {}),
+        "learned variance": ({"learned_variance": True}, {}, {}),
+        "full resolution": ({"channels": (32, 64, 96), "patch": 1}, {}, {}),
         "longer average": ({}, {}, {"ema_decay": 0.9995}),
     },
 )  # fmt: skip
@@ -107,11 +112,6 @@ LEVELS = 16
 JUDGED = 512
 """Test pictures whose x_0 every variant guesses."""
 
-DRAWN = 1000
-"""Pictures that every variant draws."""
-
-DRAW = DrawConfig(sampler="dpm_solver", steps=20, guidance_scale=1.0)
-BOUND = LikelihoodConfig(likelihood_images=200)
 SHOWN = (
     "frechet", "frechet_floor", "label_accuracy", "bits_per_dim", "bits_per_dim_stderr",
 )  # fmt: skip
@@ -168,9 +168,10 @@ def studied(
     seconds = timed(trainer, train.steps)
     trainer.save_weights(folder / f"{name.replace(' ', '_')}.safetensors")
     found = errors(trainer.model(), test.pixels[:: len(test) // JUDGED][:JUDGED])
-    figures = report(trainer.model(), test, DRAWN, DRAW, BOUND)
+    bound = LikelihoodConfig(likelihood_images=study.likelihood_images)
+    figures = report(trainer.model(), test, study.drawn, study.draw, bound)
     return {
-        **{name: figures[name] for name in SHOWN},
+        **{name: figures[name] for name in SHOWN if name in figures},
         "parameters": count_parameters(trainer.net),
         "steps": train.steps,
         "pictures": train.steps * train.batch_size,

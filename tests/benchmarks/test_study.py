@@ -46,10 +46,8 @@ def test_a_variant_differs_in_one_thing(study: str, name: str) -> None:
 def test_a_variant_is_trained_and_judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     unet = UNetConfig(channels=(8,), groups=4, patch=4, classes=10)
     model = script.replace(script.DIGITS.model, unet=unet)
-    study = script.replace(script.DIGITS, model=model)
-    monkeypatch.setattr(script, "DRAWN", 50)
+    study = script.replace(script.DIGITS, model=model, drawn=50, likelihood_images=2)
     monkeypatch.setattr(script, "JUDGED", 20)
-    monkeypatch.setattr(script, "BOUND", script.LikelihoodConfig(likelihood_images=2))
     train, test = mnist().subset(500), mnist(train=False).subset(100)
     row = script.studied(study, "times evenly", train, test, 0.01, tmp_path)
     assert row["pictures"] == 64 * row["steps"] > 0
