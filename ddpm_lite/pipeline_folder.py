@@ -20,6 +20,7 @@ from ddpm_lite.model import DiffusionModel, ModelConfig, check_floats, checked_w
 from ddpm_lite.translation import (
     VERSION,
     Drawing,
+    cosines_first,
     model_from,
     scheduler_to,
     unet_to,
@@ -50,12 +51,13 @@ def import_folder(folder: Path, path: Path) -> dict[str, Any]:
     """
     network = _place(folder, "unet", CONFIG)
     beside = _place(folder, "scheduler", SCHEDULER)
+    unet, scheduler = _json(network / CONFIG), _json(beside / SCHEDULER)
     try:
-        config, drawing = model_from(_json(network / CONFIG), _json(beside / SCHEDULER))
+        config, drawing = model_from(unet, scheduler)
     except ValueError as error:
         raise CheckpointError(f"{folder}: cannot be imported: {error}") from None
     source = _weights_file(network)
-    weights = _weights(config, source)
+    weights = _weights(config, source, cosines_first(unet))
     digest = _digest(source)
     metadata = {
         "model": config.to_dict(),
@@ -100,12 +102,12 @@ def _weights_file(folder: Path) -> Path:
     raise CheckpointError(f"{folder}: holds no {WEIGHTS}")
 
 
-def _weights(config: ModelConfig, path: Path) -> dict[str, Tensor]:
+def _weights(config: ModelConfig, path: Path, turned: bool) -> dict[str, Tensor]:
     """The weights of a file of diffusers under our names, float32."""
     theirs, _ = read_tensors(path)
     check_floats(theirs, path)
     try:
-        ours = weights_from(config.unet, theirs)
+        ours = weights_from(config.unet, theirs, turned)
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from None
     with torch.device("meta"):  # names and shapes alone, however large they may be said to be

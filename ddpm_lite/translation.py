@@ -29,14 +29,13 @@ UNET_ONLY: Mapping[str, tuple[Any, ...]] = {
     "_class_name": ("UNet2DModel",),
     "center_input_sample": (False,),
     "time_embedding_type": ("positional",),
-    "freq_shift": (1,),
-    "flip_sin_to_cos": (False,),
+    "freq_shift": (1, 0),
+    "flip_sin_to_cos": (False, True),  # a turn of the first layer's weights
     "mid_block_type": ("UNetMidBlock2D",),
     "mid_block_scale_factor": (1,),
     "downsample_type": ("conv",),
     "upsample_type": ("conv",),
     "act_fn": ("silu", "swish"),
-    "norm_eps": (1e-6,),
     "resnet_time_scale_shift": ("default",),
     "add_attention": (True,),
     "class_embed_type": (None,),
@@ -198,13 +197,16 @@ def _unet_from(theirs: Mapping[str, Any]) -> UNetConfig:
         "dropout": _dropout_from(theirs),
         "downsample": _one_of(theirs, "downsample_padding", PADDINGS),
         "times_from": 0,
+        "freq_shift": _whole(theirs, "freq_shift"),
+        "norm_eps": _number(theirs, "norm_eps"),
     }
     try:
         return UNetConfig(**options)
     except ValueError as error:
         raise ValueError(
             f"block_out_channels = {list(widths)}, norm_num_groups = {groups}, in_channels = "
-            f"{channels}, layers_per_block = {options['blocks']}: {error}"
+            f"{channels}, layers_per_block = {options['blocks']}, norm_eps = "
+            f"{options['norm_eps']}: {error}"
         ) from None
 
 
@@ -381,6 +383,8 @@ def unet_to(config: ModelConfig) -> dict[str, Any]:
         "norm_num_groups": ours.groups,
         "dropout": ours.dropout,
         "downsample_padding": next(k for k, v in PADDINGS.items() if v == ours.downsample),
+        "freq_shift": ours.freq_shift,
+        "norm_eps": ours.norm_eps,
     }
 
 
@@ -469,11 +473,25 @@ def _layers(config: UNetConfig) -> dict[str, list[str]]:
     return names
 
 
-def weights_from(config: UNetConfig, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+FIRST = "time_embedding.linear_1.weight"
+"""The layer of diffusers that takes the sines and cosines of the time, (4 width, width)."""
+
+
+def cosines_first(unet: Mapping[str, Any]) -> bool:
+    """Whether a network of diffusers takes the cosines before the sines."""
+    return bool(unet.get("flip_sin_to_cos", UNET_DEFAULTS["flip_sin_to_cos"]))
+
+
+def weights_from(
+    config: UNetConfig, theirs: Mapping[str, Tensor], turned: bool = False
+) -> dict[str, Tensor]:
     """Our names for the weights of diffusers' network of this configuration.
 
-    Raises ValueError for a weight that such a network does not have; what is missing is missing.
+    `turned` tells whether it takes the cosines of the time first (`cosines_first`). Raises
+    ValueError for a weight that such a network does not have; what is missing is missing.
     """
+    if turned and FIRST in theirs and theirs[FIRST].ndim == 2:
+        theirs = {**theirs, FIRST: theirs[FIRST].roll(theirs[FIRST].shape[1] // 2, 1)}
     left = {_present_name(name): weight for name, weight in theirs.items()}
     if len(left) < len(theirs):
         raise ValueError("attention: weights are there twice, by the older names and the present")
@@ -525,18 +543,17 @@ def weights_to(config: UNetConfig, ours: Mapping[str, Tensor]) -> dict[str, Tens
             for target, part in zip(targets, weight.chunk(len(targets)), strict=True):
                 theirs[f"{target}.{kind}"] = part.clone(memory_format=torch.contiguous_format)
     if config.times_from == 1:
-        first = "time_embedding.linear_1.weight"
-        theirs[first] = _one_later(theirs[first])
+        theirs[FIRST] = _one_later(theirs[FIRST], config.freq_shift)
     return theirs
 
 
-def _one_later(weight: Tensor) -> Tensor:
+def _one_later(weight: Tensor, shift: int) -> Tensor:
     """The layer (out, width) that says of the embedding of t - 1 what this one says of that of t.
 
     With f the frequencies, sin(f t) = sin(f (t-1)) cos f + cos(f (t-1)) sin f, and likewise for
     cos: one step turns each pair (sin, cos) by its f, and the layer is turned with it.
     """
-    f = frequencies(weight.shape[1]).double()
+    f = frequencies(weight.shape[1], shift).double()
     of_sin, of_cos = weight.double().chunk(2, dim=1)
     turned = [of_sin * f.cos() - of_cos * f.sin(), of_sin * f.sin() + of_cos * f.cos()]
     return torch.cat(turned, dim=1).to(weight.dtype)

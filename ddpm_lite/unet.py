@@ -4,11 +4,12 @@ The layout is that of Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Mo
 (arXiv:2006.11239, appendix B): residual blocks with GroupNorm and SiLU, the time added inside
 every block, self-attention at chosen levels, skip connections from the way down to the way up.
 Two things are added: an optional class label, and an optional first step that folds 2x2 pixels
-into channels, which makes small grey images cheap. Two things can be had in two ways, because the
+into channels, which makes small grey images cheap. Some things can be had in two ways, because the
 authors' code (https://github.com/hojonathanho/diffusion) does them otherwise than the shipped
 model: where the side is halved it pads with zeros on the right and at the bottom alone, and its
-times begin at 0. The parameters are the same, but weights say what they have learnt only in the way
-that they were trained in, which `downsample` and `times_from` of a `UNetConfig` tell.
+times begin at 0. The library diffusers has ways of its own besides. The parameters are the same,
+but weights say what they have learnt only in the way that they were trained in, which `downsample`,
+`times_from`, `freq_shift` and `norm_eps` of a `UNetConfig` tell.
 """
 
 import math
@@ -68,6 +69,11 @@ class UNetConfig:
     """Zeros where the side is halved: all_sides, or right_below as in the DDPM paper's code."""
     times_from: Literal[0, 1] = 1
     """The number that stands for t = 1 inside the network: 1, or 0 as in the DDPM paper's code."""
+    freq_shift: Literal[0, 1] = 1
+    """The k-th of n frequencies of the time is 10000^(-k / (n - freq_shift)): 1 as in the paper's
+    code, or 0 as in diffusers, if nothing else is said there."""
+    norm_eps: float = 1e-6
+    """What every GroupNorm adds to the variance, so that it never divides by 0."""
 
     def __post_init__(self) -> None:
         if min((*self.channels, self.blocks, self.image_channels, self.patch)) < 1:
@@ -92,6 +98,10 @@ class UNetConfig:
             )
         if self.times_from not in (0, 1):
             raise ValueError(f"times_from must be 0 or 1, not {self.times_from!r}")
+        if self.freq_shift not in (0, 1):
+            raise ValueError(f"freq_shift must be 0 or 1, not {self.freq_shift!r}")
+        if not 0 < self.norm_eps < 1:
+            raise ValueError(f"norm_eps must be above 0 and below 1, not {self.norm_eps!r}")
 
     def _check_widths(self) -> None:
         split = {*self.attention, len(self.channels) - 1}  # the middle is as wide as the last level
@@ -156,32 +166,33 @@ PRESETS: Mapping[str, UNetConfig] = {
 Equal weights make it google/ddpm-cifar10-32 of diffusers, with which the tests compare it."""
 
 
-def frequencies(width: int, device: torch.device | str = "cpu") -> Tensor:
+def frequencies(width: int, shift: int = 1, device: torch.device | str = "cpu") -> Tensor:
     """The `width` / 2 frequencies of `sinusoidal_embedding`, float32.
 
     At t = 1000 the last bit of a frequency counts: diffusers rounds in this order too.
     """
     half = width // 2  # one frequency for a sine and a cosine
     exponent = -math.log(10_000.0) * torch.arange(half, device=device, dtype=torch.float32)
-    return torch.exp(exponent / (half - 1))  # (half,), from 1 to 1/10000, each a factor smaller
+    return torch.exp(exponent / (half - shift))  # (half,), from 1 to 1/10000, by equal factors
 
 
-def sinusoidal_embedding(t: Tensor, width: int) -> Tensor:
+def sinusoidal_embedding(t: Tensor, width: int, shift: int = 1) -> Tensor:
     """Sines and cosines of t (B,) at `width` / 2 frequencies from 1 down to 1/10000: (B, width).
 
     Source: Vaswani et al., "Attention is all you need" (arXiv:1706.03762, section 3.5).
     """
     # the fast waves tell t from t + 1, the slow ones t = 10 from t = 900: (B, 1) by (half,)
-    angle = t.float()[:, None] * frequencies(width, t.device)
+    angle = t.float()[:, None] * frequencies(width, shift, t.device)
     return torch.cat([angle.sin(), angle.cos()], dim=1)  # two (B, half) to (B, width)
 
 
 class TimeAndLabel(nn.Module):
     """Embeds the time and, where there is one, the class label into one vector."""
 
-    def __init__(self, width: int, classes: int) -> None:
+    def __init__(self, config: UNetConfig) -> None:
         super().__init__()
-        self.width = width
+        width, classes = config.channels[0], config.classes
+        self.width, self.shift = width, config.freq_shift
         self.mlp = nn.Sequential(
             nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, 4 * width)
         )
@@ -191,7 +202,7 @@ class TimeAndLabel(nn.Module):
     def forward(self, t: Tensor, label: Tensor | None) -> Tensor:
         dtype: torch.dtype = self.mlp[0].weight.dtype  # type: ignore[assignment]
         # (B,) to (B, width) to (B, 4 width): what the network should make of a time is learnt
-        embedding: Tensor = self.mlp(sinusoidal_embedding(t, self.width).to(dtype))
+        embedding: Tensor = self.mlp(sinusoidal_embedding(t, self.width, self.shift).to(dtype))
         if self.label is None:
             return F.silu(embedding)
         none = torch.full_like(t, self.label.num_embeddings - 1)  # (B,)
@@ -213,10 +224,10 @@ class ResidualBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, time: int, config: UNetConfig) -> None:
         super().__init__()
         # groups of channels are normalised, not the batch: an image must not depend on the others
-        self.norm1 = nn.GroupNorm(config.groups, inputs, eps=1e-6)
+        self.norm1 = nn.GroupNorm(config.groups, inputs, eps=config.norm_eps)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.time = nn.Linear(time, outputs)  # each block makes its own use of the time
-        self.norm2 = nn.GroupNorm(config.groups, outputs, eps=1e-6)
+        self.norm2 = nn.GroupNorm(config.groups, outputs, eps=config.norm_eps)
         self.dropout = nn.Dropout(config.dropout)
         self.conv2 = zero(nn.Conv2d(outputs, outputs, 3, padding=1))
         # where the width changes, the input is brought to it before it is added
@@ -250,7 +261,7 @@ class Attention(nn.Module):
     def __init__(self, channels: int, config: UNetConfig) -> None:
         super().__init__()
         self.heads = config.heads
-        self.norm = nn.GroupNorm(config.groups, channels, eps=1e-6)
+        self.norm = nn.GroupNorm(config.groups, channels, eps=config.norm_eps)
         # a 1x1 convolution is the same linear layer at every pixel; three of them in one
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = zero(nn.Conv2d(channels, channels, 1))
@@ -329,7 +340,7 @@ class UNet(nn.Module):
         first, last = config.channels[0], config.channels[-1]
         # how many numbers a folded pixel has, and how many the embedded time
         pixels, time = config.image_channels * config.patch**2, 4 * first
-        self.embed = TimeAndLabel(first, config.classes)
+        self.embed = TimeAndLabel(config)
         self.stem = nn.Conv2d(pixels, first, 3, padding=1)
         self.down, skips = self._way_down(config, time)
         # at the smallest side every pixel may look at all others: that is cheap there
@@ -337,7 +348,7 @@ class UNet(nn.Module):
             [Stage(last, last, time, config, True), Stage(last, last, time, config, False)]
         )
         self.up = self._way_up(config, time, skips)
-        self.norm = nn.GroupNorm(config.groups, first, eps=1e-6)
+        self.norm = nn.GroupNorm(config.groups, first, eps=config.norm_eps)
         # it puts out 0 before training, the mean of all noise
         self.head = zero(nn.Conv2d(first, pixels * config.outputs, 3, padding=1))
 

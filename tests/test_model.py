@@ -14,7 +14,7 @@ from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 SMALL = ModelConfig(unet=UNetConfig(channels=(8, 8), groups=4, classes=3), T=50, side=8)
 
 
-NEW_FIELDS = ("downsample", "times_from", "learned_variance")
+NEW_FIELDS = ("downsample", "times_from", "learned_variance", "freq_shift", "norm_eps")
 
 
 def saved(path: Path, config: ModelConfig = SMALL) -> UNet:
@@ -57,7 +57,7 @@ def test_values_of_another_type_are_refused(wrong: dict[str, object]) -> None:
     [
         {"blocks": 1.0}, {"heads": 1.0}, {"channels": [8.0, 8]}, {"channels": 8},
         {"attention": "0"}, {"attention": None}, {"learned_variance": 1}, {"dropout": False},
-        {"times_from": 1.0}, {"downsample": 1}, {"classes": "3"},
+        {"times_from": 1.0}, {"downsample": 1}, {"classes": "3"}, {"norm_eps": "1"},
     ],
 )  # fmt: skip
 def test_values_of_another_type_in_the_network_are_refused(wrong: dict[str, object]) -> None:
@@ -76,6 +76,7 @@ def test_a_configuration_older_than_a_field_means_the_old_way() -> None:
     unet = {k: v for k, v in values["unet"].items() if k not in NEW_FIELDS}
     read = ModelConfig.from_dict(values | {"unet": unet}).unet
     assert (read.downsample, read.times_from) == ("all_sides", 1)
+    assert (read.freq_shift, read.norm_eps) == (1, 1e-6)
     assert not read.learned_variance
 
 

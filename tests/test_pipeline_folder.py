@@ -231,7 +231,7 @@ def test_a_field_that_would_compute_something_else_is_named(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for part, field, value in (
-        ("unet/config.json", "norm_eps", 1e-5),
+        ("unet/config.json", "norm_eps", -1e-5),
         ("unet/config.json", "num_class_embeds", 10),
         ("scheduler/scheduler_config.json", "variance_type", "learned"),
     ):

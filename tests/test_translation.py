@@ -13,9 +13,11 @@ from torch import Tensor
 
 from ddpm_lite.model import ModelConfig, checked_weights
 from ddpm_lite.translation import (
+    FIRST,
     SCHEDULER_DEFAULTS,
     UNET_DEFAULTS,
     Drawing,
+    cosines_first,
     model_from,
     scheduler_to,
     unet_to,
@@ -38,6 +40,16 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "many blocks, one group, two channels": unet_config(
         layers_per_block=3, norm_num_groups=1, in_channels=2, out_channels=2, dropout=0.2
     ),
+    "what diffusers has where nothing is said": unet_config(
+        downsample_padding=1,
+        attention_head_dim=8,
+        norm_eps=1e-5,
+        freq_shift=0,
+        flip_sin_to_cos=True,
+    ),
+    "cosines first": unet_config(flip_sin_to_cos=True),
+    "a larger norm_eps": unet_config(norm_eps=0.1),
+    "other frequencies": unet_config(freq_shift=0),
     "four levels, a square": unet_config(
         "--a-", block_out_channels=[8, 4, 12, 4], sample_size=[16, 16], attn_norm_num_groups=4
     ),
@@ -63,7 +75,8 @@ def inputs(config: ModelConfig) -> tuple[Tensor, Tensor]:
 def test_a_network_of_diffusers_is_ours_and_back(name: str) -> None:
     theirs = theirs_of(CONFIGS[name])
     config, _ = model_from(CONFIGS[name], PUBLISHED_SCHEDULER)
-    ours = ours_of(config.unet, weights_from(config.unet, theirs.state_dict()))
+    turned = cosines_first(CONFIGS[name])
+    ours = ours_of(config.unet, weights_from(config.unet, theirs.state_dict(), turned))
     x, t = inputs(config)
     expected = theirs(x, t - 1).sample
     assert expected.std() > 0.1
@@ -73,7 +86,8 @@ def test_a_network_of_diffusers_is_ours_and_back(name: str) -> None:
     back = UNet2DModel.from_config(unet_to(config))
     back.eval().load_state_dict(weights_to(config.unet, ours.state_dict()))
     torch.testing.assert_close(back(x, t - 1).sample, expected, rtol=0, atol=1e-5)
-    assert all(torch.equal(v, back.state_dict()[k]) for k, v in theirs.state_dict().items())
+    same = [k for k, v in theirs.state_dict().items() if torch.equal(v, back.state_dict()[k])]
+    assert set(theirs.state_dict()) - set(same) == ({FIRST} if turned else set())
 
 
 def test_the_published_configuration_is_the_cifar10_recipe() -> None:
@@ -106,6 +120,8 @@ def test_the_names_of_older_releases_are_read() -> None:
 OURS: dict[str, UNetConfig] = {
     "times from 1": UNetConfig(channels=(8, 16), groups=4),
     "all sides, times from 0": UNetConfig(channels=(8, 16), groups=4, times_from=0),
+    "other frequencies, times from 1": UNetConfig(channels=(8, 16), groups=4, freq_shift=0),
+    "a larger norm_eps": UNetConfig(channels=(8, 16), groups=4, norm_eps=0.1),
     "right and below, times from 1": UNetConfig(
         image_channels=3, channels=(8, 16, 16), groups=4, heads=2, attention=(1,), blocks=2,
         downsample="right_below",
@@ -151,9 +167,11 @@ def test_what_diffusers_does_not_have_is_refused(
     [
         ("_class_name", "UNet2DConditionModel"),
         ("act_fn", "gelu"),
-        ("norm_eps", 1e-5),
-        ("freq_shift", 0),
-        ("flip_sin_to_cos", True),
+        ("norm_eps", 0),
+        ("norm_eps", float("inf")),
+        ("norm_eps", "small"),
+        ("freq_shift", 2),
+        ("flip_sin_to_cos", None),
         ("center_input_sample", True),
         ("time_embedding_type", "fourier"),
         ("time_embedding_dim", 64),
@@ -210,12 +228,19 @@ def test_different_heads_on_two_levels_are_refused() -> None:
         model_from(unet_config("aa", attention_head_dim=8), PUBLISHED_SCHEDULER)
 
 
-@pytest.mark.parametrize("field", ["norm_eps", "freq_shift", "flip_sin_to_cos"])
-def test_a_missing_field_means_what_it_means_in_diffusers(field: str) -> None:
-    config = unet_config()
-    del config[field]
-    with pytest.raises(ValueError, match=field):
-        model_from(config, PUBLISHED_SCHEDULER)
+def test_a_missing_field_means_what_it_means_in_diffusers() -> None:
+    """All that makes another function is left out: what UNet2DModel then builds is ours."""
+    config = unet_config(down_block_types=["DownBlock2D"] * 2, up_block_types=["UpBlock2D"] * 2)
+    kept = {
+        k: v for k, v in config.items() if k not in UNET_DEFAULTS or "block" in k or "_num" in k
+    }
+    kept |= {"sample_size": 8}
+    theirs = theirs_of(kept)
+    read, _ = model_from(kept, PUBLISHED_SCHEDULER)
+    assert (read.unet.norm_eps, read.unet.freq_shift, cosines_first(kept)) == (1e-5, 0, True)
+    ours = ours_of(read.unet, weights_from(read.unet, theirs.state_dict(), cosines_first(kept)))
+    x, t = inputs(read)
+    torch.testing.assert_close(ours(x, t), theirs(x, t - 1).sample, rtol=0, atol=1e-5)
 
 
 def test_the_defaults_are_those_of_diffusers() -> None:

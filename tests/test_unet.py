@@ -391,6 +391,10 @@ def test_a_network_without_classes_has_no_label_weights() -> None:
         ({"dropout": 1.0}, r"dropout in \[0, 1\)"),
         ({"downsample": "left"}, "downsample 'left' is not one of all_sides, right_below"),
         ({"times_from": 2}, "times_from must be 0 or 1, not 2"),
+        ({"freq_shift": 2}, "freq_shift must be 0 or 1, not 2"),
+        ({"norm_eps": 0.0}, "norm_eps must be above 0 and below 1, not 0.0"),
+        ({"norm_eps": 1.0}, "norm_eps must be above 0 and below 1, not 1.0"),
+        ({"norm_eps": math.nan}, "norm_eps must be above 0 and below 1, not nan"),
     ],
 )
 def test_impossible_shapes_are_refused(changes: dict[str, object], message: str) -> None:
