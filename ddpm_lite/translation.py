@@ -192,7 +192,7 @@ def _unet_from(theirs: Mapping[str, Any]) -> UNetConfig:
         "channels": widths,
         "blocks": _whole(theirs, "layers_per_block"),
         "attention": attention,
-        "heads": _heads_from(theirs, [widths[level] for level in (*attention, -1)]),
+        "head_width": _head_width_from(theirs, [widths[level] for level in (*attention, -1)]),
         "groups": groups,
         "dropout": _dropout_from(theirs),
         "downsample": _one_of(theirs, "downsample_padding", PADDINGS),
@@ -269,18 +269,15 @@ def _attention_from(theirs: Mapping[str, Any], levels: int) -> tuple[int, ...]:
     return tuple(level for level, each in enumerate(has) if each)
 
 
-def _heads_from(theirs: Mapping[str, Any], widths: Sequence[int]) -> int:
-    """The heads of all attention; there each head has a width, here each level has as many."""
+def _head_width_from(theirs: Mapping[str, Any], widths: Sequence[int]) -> int:
+    """The width of each attention head; 0 where there is one head of all."""
     if theirs["attention_head_dim"] is None:
-        return 1
+        return 0
     each = _whole(theirs, "attention_head_dim")
-    heads = {width // each if each > 0 and width % each == 0 else 0 for width in widths}
-    if len(heads) > 1 or 0 in heads:
-        raise ValueError(
-            f"attention_head_dim = {each}: here all levels with attention have as many heads, "
-            f"which widths of {', '.join(map(str, sorted(set(widths))))} have not with it"
-        )
-    return heads.pop()
+    if each < 1 or any(width % each for width in widths):
+        listed = ", ".join(map(str, sorted(set(widths))))
+        raise ValueError(f"attention_head_dim = {each}: no part of the widths {listed}")
+    return each
 
 
 def _side_from(theirs: Mapping[str, Any], multiple: int) -> int:
@@ -390,7 +387,7 @@ def unet_to(config: ModelConfig) -> dict[str, Any]:
 
 def _head_width(ours: UNetConfig) -> int | None:
     if ours.heads == 1:
-        return None
+        return ours.head_width or None
     widths = {ours.channels[level] for level in (*ours.attention, -1)}
     if len(widths) > 1:
         raise ValueError(

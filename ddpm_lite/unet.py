@@ -54,7 +54,9 @@ class UNetConfig:
     attention: tuple[int, ...] = ()
     """Levels with self-attention after each block, 0 being the finest. The middle always has it."""
     heads: int = 1
-    """Attention heads."""
+    """Attention heads, as many at each level, if `head_width` is 0."""
+    head_width: int = 0
+    """Channels of each attention head; a wider level has more heads then. 0: as `heads` says."""
     groups: int = 32
     """Groups of every GroupNorm."""
     patch: int = 1
@@ -89,6 +91,8 @@ class UNetConfig:
             )
         if min(self.groups, self.heads) < 1 or self.classes < 0 or not 0 <= self.dropout < 1:
             raise ValueError("groups and heads must be at least 1, classes 0, dropout in [0, 1)")
+        if self.head_width < 0 or (self.head_width and self.heads != 1):
+            raise ValueError("head_width must be at least 0, and heads is 1 beside it")
         if not all(0 <= level < len(self.channels) for level in self.attention):
             raise ValueError(f"attention levels {self.attention} are not levels of {self.channels}")
         self._check_widths()
@@ -105,14 +109,16 @@ class UNetConfig:
 
     def _check_widths(self) -> None:
         split = {*self.attention, len(self.channels) - 1}  # the middle is as wide as the last level
+        parts = self.head_width or self.heads
         bad = [
             width
             for level, width in enumerate(self.channels)
-            if width % self.groups or (level in split and width % self.heads)
+            if width % self.groups or (level in split and width % parts)
         ]
         if bad:
+            name = "head_width" if self.head_width else "heads"
             raise ValueError(
-                f"channels {bad} are not divisible by groups={self.groups} and heads={self.heads}"
+                f"channels {bad} are not divisible by groups={self.groups} and {name}={parts}"
             )
 
     def _check_sizes(self) -> None:
@@ -260,7 +266,8 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, config: UNetConfig) -> None:
         super().__init__()
-        self.heads = config.heads
+        width = config.head_width
+        self.heads = channels // width if width else config.heads
         self.norm = nn.GroupNorm(config.groups, channels, eps=config.norm_eps)
         # a 1x1 convolution is the same linear layer at every pixel; three of them in one
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)

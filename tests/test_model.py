@@ -14,7 +14,9 @@ from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 SMALL = ModelConfig(unet=UNetConfig(channels=(8, 8), groups=4, classes=3), T=50, side=8)
 
 
-NEW_FIELDS = ("downsample", "times_from", "learned_variance", "freq_shift", "norm_eps")
+NEW_FIELDS = (
+    "downsample", "times_from", "learned_variance", "freq_shift", "norm_eps", "head_width"
+)  # fmt: skip
 
 
 def saved(path: Path, config: ModelConfig = SMALL) -> UNet:
@@ -76,7 +78,7 @@ def test_a_configuration_older_than_a_field_means_the_old_way() -> None:
     unet = {k: v for k, v in values["unet"].items() if k not in NEW_FIELDS}
     read = ModelConfig.from_dict(values | {"unet": unet}).unet
     assert (read.downsample, read.times_from) == ("all_sides", 1)
-    assert (read.freq_shift, read.norm_eps) == (1, 1e-6)
+    assert (read.freq_shift, read.norm_eps, read.head_width) == (1, 1e-6, 0)
     assert not read.learned_variance
 
 

@@ -379,6 +379,12 @@ def test_a_network_without_classes_has_no_label_weights() -> None:
         ({"channels": (8, 18)}, r"channels \[18\] are not divisible by groups=4"),
         ({"channels": (8, 12), "heads": 8}, r"channels \[12\] are not divisible .* heads=8"),
         (
+            {"channels": (8, 12), "heads": 1, "head_width": 8},
+            r"channels \[12\] are not divisible .* head_width=8",
+        ),
+        ({"head_width": 4}, "heads is 1 beside it"),
+        ({"heads": 1, "head_width": -4}, "head_width must be at least 0"),
+        (
             {"channels": (12, 8), "heads": 8, "attention": (0,)},
             r"channels \[12\] are not divisible .* heads=8",
         ),
