@@ -66,7 +66,8 @@ CUT = """() =>
 
 CUT_IN_TEXT = """() =>
   [...document.querySelectorAll("article :is(p, li, dd, figcaption) span.math")]
-    .filter((node) => !node.closest(".proof-line, .book-formula, .book-claims, .book-map-list"))
+    .filter((node) => !node.closest(".proof-line, .book-formula, .book-claims, .book-erratum"))
+    .filter((node) => !node.closest('[class*="book-map"], [id*="book-map"]'))
     .filter((node) => node.scrollWidth > node.clientWidth + 3) // a bar over a letter hangs over
     .map((node) => node.closest("p, li, dd, figcaption").textContent.slice(0, 80))"""
 """The same of formulas in running text, where nobody looks for more of them."""
