@@ -52,7 +52,8 @@
     const waiting = make("div");
     const node = make("div", { className: "slip" }, makeTitle(slip, chapter), picture);
     const named = make("label", {}, make("span", {}, "Or mend it here"), input);
-    node.append(named, preview, make("div", { className: "try-buttons" }, check, give), waiting, verdict);
+    // the buttons stand over the preview: one that moved away under the pointer would not be clicked
+    node.append(named, make("div", { className: "try-buttons" }, check, give), preview, waiting, verdict);
 
     const tell = (/** @type {string} */ words) => {
       mark(picture, slip);

@@ -49,7 +49,7 @@
     const waiting = make("div");
     const named = make("label", {}, make("span", {}, "The formula, in LaTeX: change it, and see whether it still holds"), input);
     const bar = make("div", { className: "try-buttons" }, check, back, closing);
-    const node = make("section", { className: "try" }, named, preview, bar, waiting, verdict);
+    const node = make("section", { className: "try" }, named, bar, preview, waiting, verdict); // the preview moves no button
     node.dataset.label = label;
     node.setAttribute("aria-label", "Check the formula yourself");
 
