@@ -82,8 +82,7 @@ def find_judge(real: Images) -> Judge | None:
         return _judge_of_digits(real)
     if real.class_names == DIGITS and shape == (3, 28, 28):
         return _judge_of_digits(real, in_grey)
-    trained = colour_classifier.WEIGHTS.is_file()  # it is not in the package yet
-    if trained and real.class_names == CIFAR10 and shape == (3, 32, 32):
+    if real.class_names == CIFAR10 and shape == (3, 32, 32):
         name = f"cifar10_classifier penultimate, {colour_classifier.FEATURES}-d"
         return Judge(name, colour_classifier.load_colour_classifier(), real)
     return None

@@ -1,26 +1,30 @@
 """The classifier of coloured things: its shapes, its file, and that a training teaches it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from ddpm_lite import colour_classifier
 from ddpm_lite.checkpoint import CheckpointError, read, write
 from ddpm_lite.classifier import accuracy, shifted
 from ddpm_lite.colour_classifier import (
+    WEIGHTS,
     WHITE,
     ColourClassifier,
-    ColourNetwork,
     Plan,
     block,
     load_colour_classifier,
     save_colour_classifier,
     train,
+    views,
     whiten,
     with_a_hole,
+    write_judged,
 )
-from ddpm_lite.data import CIFAR10, Images
+from ddpm_lite.data import CIFAR10, Images, to_float
 
 
 def blots(n: int, seed: int) -> Images:
@@ -34,48 +38,85 @@ def blots(n: int, seed: int) -> Images:
 
 def untrained() -> ColourClassifier:
     torch.manual_seed(0)
-    return ColourClassifier(ColourNetwork(), ColourNetwork()).eval()
+    return ColourClassifier().eval()
 
 
 @pytest.mark.slow
 def test_a_training_teaches_a_network() -> None:
-    plan = Plan(epochs=3, batch_size=16, learning_rate=0.05)
-    network = train(blots(96, 0), plan)
-    assert not network.training
-    assert accuracy(network, blots(60, 1)) > 0.95
+    plan = Plan(cycles=((2, 0.05), (1, 0.05)), batch_size=16)
+    classifier = train(blots(96, 0), plan)
+    assert not classifier.training
+    assert accuracy(classifier, blots(60, 1)) > 0.95
 
 
-def test_networks_of_other_seeds_differ_in_all_that_is_learnt() -> None:
-    first, second = (train(blots(32, 0), Plan(epochs=1, batch_size=16, seed=s)) for s in (0, 1))
+def test_trainings_of_other_seeds_differ_in_all_that_is_learnt() -> None:
+    plans = (Plan(cycles=((1, 0.7),), batch_size=16, seed=seed) for seed in (0, 1))
+    first, second = (train(blots(32, 0), plan) for plan in plans)
     for name, value in first.named_parameters():
         if value.requires_grad:
             assert not torch.equal(value, second.get_parameter(name)), name
 
 
-def test_both_networks_have_half_a_voice() -> None:
-    classifier = untrained()
-    x = torch.rand(4, 3, 32, 32) * 2 - 1
-    first, second = classifier.first(x), classifier.second(x)
-    torch.testing.assert_close(classifier(x), (first + second) / 2)
-    assert not torch.allclose(first, second)
+def test_what_the_cycles_end_with_is_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cycles that leave 1, 2 and 3 in the last layer, and go on from what is there."""
+    began: list[float] = []
+
+    def cycle(classifier: ColourClassifier, *_: object) -> None:
+        began.append(classifier.head.weight.mean().item())
+        torch.nn.init.constant_(classifier.head.weight, len(began))
+
+    monkeypatch.setattr(colour_classifier, "_cycle", cycle)
+    made = train(blots(64, 0), Plan(cycles=((1, 0.1),) * 3, batch_size=16))
+    assert began[1:] == [1, 2]
+    assert torch.equal(made.head.weight, torch.full((10, 384), 2.0))
+    norm = made.blocks[0][2]
+    assert norm.num_batches_tracked == 4  # it has learnt anew, from each batch once
+
+
+def test_the_rate_of_each_cycle_rises_to_its_own_and_falls_to_0(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates: list[float] = []
+
+    class Watched(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            rates.append(self.param_groups[1]["lr"])
+            return super().step(closure)
+
+    monkeypatch.setattr(torch.optim, "SGD", Watched)
+    train(blots(64, 0), Plan(cycles=((3, 0.1), (2, 0.04)), batch_size=16))
+    assert len(rates) == 20  # four batches in an epoch
+    assert [max(rates[:12]), max(rates[12:])] == pytest.approx([0.1, 0.04], rel=0.1)
+    assert max(rates[11], rates[19]) < 0.2 * 0.04
 
 
 def test_features_lead_to_the_logits_and_a_picture_is_judged_alone(tmp_path: Path) -> None:
-    save_colour_classifier(untrained(), tmp_path / "c.safetensors", "noise")
+    save_colour_classifier(untrained(), tmp_path / "c.safetensors", {"data": "noise"})
     classifier = load_colour_classifier(tmp_path / "c.safetensors")
     x = torch.rand(5, 3, 32, 32) * 2 - 1
     features = classifier.features(x)
-    assert features.shape == (5, 768)
+    assert features.shape == (5, 384)
     assert torch.equal(classifier.head(features), classifier(x))
     torch.testing.assert_close(classifier(x)[:2], classifier(x[:2]), rtol=1e-4, atol=1e-4)
     assert read(tmp_path / "c.safetensors")[1]["data"] == "noise"
 
 
-def test_a_mirror_image_is_judged_as_its_picture() -> None:
-    network = untrained().first
-    x = torch.rand(3, 3, 32, 32) * 2 - 1
-    torch.testing.assert_close(network.features(x.flip(3)), network.features(x))
-    assert not torch.equal(network._features(x.flip(3)), network._features(x))
+def test_an_image_is_seen_where_it_is_and_a_pixel_away() -> None:
+    x = torch.arange(3.0 * 5 * 6).reshape(1, 3, 5, 6)
+    seen = views(x)
+    for here, k in zip(seen[:3], (1, 0, -1), strict=True):
+        moved = np.roll(x.numpy(), (-k, -k), (2, 3))
+        inner = (slice(None), slice(None), slice(1, -1), slice(1, -1))
+        assert np.array_equal(here[inner], moved[inner])
+    assert torch.equal(seen[1], x)
+    # what comes in from above is the second row, and from below the last but one
+    assert torch.equal(seen[2][..., 0, 1:], x[..., 1, :-1])
+    assert torch.equal(seen[0][..., -1, :-1], x[..., -2, 1:])
+    for here, there in zip(seen[:3], seen[3:], strict=True):
+        assert torch.equal(here.flip(3), there)
+    network, images = untrained(), torch.rand(2, 3, 32, 32) * 2 - 1
+    each = torch.stack([network._features(image) for image in views(images)])
+    torch.testing.assert_close(network.features(images), each.mean(0))
 
 
 def test_a_hole_is_one_grey_square_anywhere() -> None:
@@ -89,6 +130,21 @@ def test_a_hole_is_one_grey_square_anywhere() -> None:
         assert torch.equal(image, wanted)
         corners.add((top, left))
     assert corners == {(top, left) for top in range(4) for left in range(5)}
+
+
+def test_the_accuracy_stands_in_the_file(tmp_path: Path) -> None:
+    held = blots(30, 2)
+    write_judged(untrained(), held, tmp_path / "c.safetensors", "somewhere")
+    told = read(tmp_path / "c.safetensors")[1]
+    said = load_colour_classifier(tmp_path / "c.safetensors")(to_float(held.pixels)).argmax(1)
+    assert told["accuracy"] == pytest.approx((said == held.labels).double().mean().item())
+    assert (told["data"], told["test_pictures"]) == ("JPEG", 30)
+
+
+def test_the_shipped_one_says_how_often_it_is_right() -> None:
+    told = read(WEIGHTS)[1]
+    assert told["accuracy"] >= 0.92
+    assert (told["data"], told["test_pictures"]) == ("JPEG", 10_000)
 
 
 def test_a_file_that_holds_something_else_is_refused(tmp_path: Path) -> None:

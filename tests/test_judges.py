@@ -1,12 +1,10 @@
 """The right judge for each kind of picture, and none where none can be right."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
-from ddpm_lite import colour_classifier
 from ddpm_lite.classifier import load_classifier
+from ddpm_lite.colour_classifier import load_colour_classifier
 from ddpm_lite.data import CIFAR10, DIGITS, Images, coloured_mnist, mnist, to_float
 from ddpm_lite.evaluate import sample_quality
 from ddpm_lite.judges import digits, find_judge
@@ -60,12 +58,15 @@ def test_other_pictures_have_no_judge(shape: tuple[int, ...], names: tuple[str, 
     assert find_judge(real) is None
 
 
-def test_things_have_no_judge_while_their_classifier_is_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = Images(torch.zeros(4, 3, 32, 32, dtype=torch.uint8), torch.zeros(4).long(), CIFAR10)
-    monkeypatch.setattr(colour_classifier, "WEIGHTS", tmp_path / "missing.safetensors")
-    assert find_judge(real) is None
+def test_things_are_judged_by_their_classifier() -> None:
+    pixels = torch.randint(0, 256, (6, 3, 32, 32), dtype=torch.uint8)
+    judge = find_judge(Images(pixels, torch.arange(6), CIFAR10))
+    assert judge is not None
+    network, x = load_colour_classifier(), to_float(pixels)
+    assert judge.name == "cifar10_classifier penultimate, 384-d"
+    torch.testing.assert_close(judge.reference, network.features(x), rtol=1e-3, atol=1e-4)
+    told = judge.look(pixels).probabilities
+    torch.testing.assert_close(told, network(x).softmax(1), rtol=1e-2, atol=1e-3)
 
 
 def test_a_judge_refuses_pictures_of_another_shape() -> None:

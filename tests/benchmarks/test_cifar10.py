@@ -9,7 +9,7 @@ import torch
 from packing import unpack
 
 from ddpm_lite import report
-from ddpm_lite.colour_classifier import ColourClassifier, ColourNetwork
+from ddpm_lite.colour_classifier import ColourClassifier
 from ddpm_lite.data import CIFAR10, Images
 from ddpm_lite.draw import DrawConfig, draw, own_config
 from ddpm_lite.judges import Judge
@@ -71,7 +71,7 @@ def test_all_is_measured_once_and_shipped(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(script, "DRAW", DrawConfig(steps=1))
     monkeypatch.setattr(script, "SCALES", (1.0, 2.0))
     monkeypatch.setattr(script, "SHOWN", 10)
-    network = ColourClassifier(ColourNetwork(), ColourNetwork()).eval().requires_grad_(False)
+    network = ColourClassifier().eval().requires_grad_(False)
     for place in (script, report):
         monkeypatch.setattr(place, "find_judge", lambda real: Judge("untrained", network, real))
     unet = UNetConfig(image_channels=3, channels=(8, 8), groups=4, patch=4, classes=10)
