@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import torch
 
 from ddpm_lite.data import Images
@@ -36,6 +37,33 @@ def trainer(**changes: object) -> Trainer:
 
 def weights(of: Trainer) -> dict[str, torch.Tensor]:
     return {k: v.clone() for k, v in of.net.state_dict().items()}
+
+
+class Shared(torch.nn.Module):
+    """Stands in for DistributedDataParallel, which needs the other processes."""
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net, self.require_backward_grad_sync = net, True
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.net(*inputs)
+        return out
+
+
+def one_of_two(rank: int, **changes: object) -> Trainer:
+    """The training of one of two processes, which hears nothing of the other."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ddpm_lite.train.DistributedDataParallel", Shared)
+        patch.setattr("ddpm_lite.train.world", lambda: (rank, 2))
+        return trainer(**changes)
+
+
+def everything(training: Trainer) -> dict[str, torch.Tensor]:
+    """All that a resumed training takes from its checkpoint."""
+    return {"step": torch.tensor(training.step)} | {
+        name: tensor.clone() for name, tensor in training._tensors().items()
+    }
 
 
 class NoDouble(torch.Tensor):
