@@ -24,7 +24,7 @@ from mutants import Mutant, mutants
 
 EXPLAINED = trials.ROOT / "tests" / "mutation.md"
 MODULES = [
-    "schedule", "diffusion", "sample", "evaluate", "checkpoint", "train",
+    "schedule", "diffusion", "sample", "evaluate", "checkpoint", "train", "resume",
     "data", "images", "image_folder", "archives", "downloads", "batches",
 ]  # fmt: skip
 SYMBOLIC = sorted(
@@ -41,17 +41,15 @@ DOORS = {
     "partial_sums": "expectations equality", "printed": "inline", "prose": "inline",
     "reader": "equality", "rules": "equality expectations premises",
     "scopes": "expectations equality", "slips": "mutants",
-    "tokens": "equality plain reader",
+    "tokens": "equality plain reader", "train": "resume",
 }  # fmt: skip
-"""The modules of `symbolic` through whose functions another one is called and tested, too."""
+"""The modules through whose functions another one is called and tested, too."""
 
 
 def tests_of(module: str) -> list[str]:
     """The files whose tests are tried on a module's mutants: its own, and those of its doors."""
-    if not module.startswith("symbolic."):
-        return [f"tests/test_{module}.py"]
-    name = module.removeprefix("symbolic.")
-    files = [f"tests/symbolic/test_{one}.py" for one in (name, *DOORS.get(name, "").split())]
+    folder, name = f"tests.{module}".replace(".", "/").rsplit("/", 1)
+    files = [f"{folder}/test_{one}.py" for one in (name, *DOORS.get(name, "").split())]
     return [file for file in files if (trials.ROOT / file).exists()]
 
 
