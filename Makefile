@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 QUICK := not slow and not site and not browser
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Else every process that the tests start would compile all of Python's files anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: book page check test serve train bench mutants adversary faults fuzz mutation coverage colab pictures clean
 
@@ -34,13 +36,13 @@ check: .venv/tested
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal -m "$(QUICK)"
 
-# As many processes as the machine has cores, with one thread each.
+# One process more than the machine has cores, because browsers are often waited for; each has one thread.
+test: PROCESSES = $(shell $(BIN)/python -c "import os; print(1 + os.cpu_count())")
 test: .venv/tested
 	$(BIN)/python tests/browser/chromium.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal --durations=40
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(PROCESSES) --dist worksteal --durations=40
 
 serve:
 	@test -d _build/html || $(MAKE) book

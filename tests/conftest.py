@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -13,12 +14,26 @@ NEEDS = {"browser": "browser", "site": "site", "site_url": "site"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests are marked with what they need.
 
-    What takes long begins first, so that no process is left alone with it at the end.
+    What takes long begins first in each process, so that none is left alone with it at the end:
+    xdist gives each an equal piece of the list, of which the others take the end when they have
+    done their own.
     """
     for item in items:
         for fixture in NEEDS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(NEEDS[fixture])
-    items.sort(key=lambda item: "slow" not in item.keywords)
+    long = [item for item in items if "slow" in item.keywords]
+    short = [item for item in items if "slow" not in item.keywords]
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = [
+        item
+        for k in range(processes)
+        for part in (long, short)
+        for item in _share(part, k, processes)
+    ]
+
+
+def _share(items: list[pytest.Item], k: int, n: int) -> list[pytest.Item]:
+    return items[len(items) * k // n : len(items) * (k + 1) // n]
 
 
 @pytest.fixture(autouse=True)

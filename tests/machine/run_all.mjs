@@ -29,7 +29,7 @@ python.globals.set("texts", python.toPy(texts));
 python.globals.set("tell", (/** @type {string} */ line) => console.error(`${seconds().toFixed(1)} s  ${line}`));
 const said = python.runPython(`
 import json, verdicts
-json.dumps(verdicts.verdicts(texts, ${Number(slipped)}, verdicts.every(${Number(part)}, ${Number(parts)}), tell))
+json.dumps(verdicts.verdicts(texts, ${Number(slipped)}, ${Number(part)}, ${Number(parts)}, tell))
 `);
 const loaded = python.runPython(`sorted(set(sys.modules) & {"torch", "numpy", "IPython", "PIL"})`).toJs();
 console.log(JSON.stringify({ ...JSON.parse(said), started, imported, loaded }));

@@ -11,18 +11,13 @@ from ddpm_lite.symbolic import service
 from ddpm_lite.symbolic.slips import slips
 
 
-def every(part: int, parts: int) -> dict[str, str]:
-    """Of every so many hostile texts one."""
-    return dict(list(HOSTILE.items())[part::parts])
-
-
 def verdicts(
-    texts: dict[str, str], slipped: int, hostile: dict[str, str], tell: Callable[[str], object]
+    texts: dict[str, str], slipped: int, part: int, parts: int, tell: Callable[[str], object]
 ) -> dict[str, Any]:
     """What is said of every derived equation and every answer, of slips drawn at random, and worse.
 
     `texts` are the chapters by name, `slipped` the number of slips in all of them together, which
-    are the same in each run.
+    are the same in each run. Of `parts` hostile texts and untrue sheets one is tried.
     """
     said: dict[str, Any] = {
         "equations": {},
@@ -45,12 +40,14 @@ def verdicts(
     for label, latex in random.Random(0).sample(possible, slipped):
         said["slips"][f"{label}: {latex}"] = service.try_formula(label, latex)["verdict"]
     label = next(iter(said["equations"]))
-    for name, text in hostile.items():
+    for name, text in list(HOSTILE.items())[part::parts]:
         tell(name)
         both = (text, f"{text} = 1")
         said["hostile"][name] = [service.try_formula(label, one)["verdict"] for one in both]
-    for sheets in UNTRUE.values():
-        said["untrue"] |= {s: service.sheet(s)["lines"][-1]["verdict"] for s in sheets}
+    untrue = [one for sheets in UNTRUE.values() for one in sheets]
+    said["untrue"] = {
+        one: service.sheet(one)["lines"][-1]["verdict"] for one in untrue[part::parts]
+    }
     return said
 
 
