@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-NEEDS = {"browser": "browser", "site": "site", "site_url": "site"}
+NEEDS = {"browser": "browser", "site": "site", "site_url": "site", "training_pictures": "slow"}
 """Fixtures, and what they mark a test with, so that `make check` can leave it out."""
 
 

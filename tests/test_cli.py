@@ -43,8 +43,8 @@ def weights(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """A folder of two classes of small pictures."""
+def training_pictures(tmp_path: Path) -> Path:
+    """A folder of two classes of small pictures, to train on."""
     for index in range(16):
         folder = tmp_path / "pictures" / ("bright" if index % 2 else "dark")
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,10 +94,10 @@ def test_help_is_printed(command: list[str], capsys: pytest.CaptureFixture[str])
 
 
 def test_own_pictures_from_a_folder_to_drawings(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    training_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, npz = tmp_path / "run", tmp_path / "x.npz"
-    assert main([*short(pictures, run), "--image-channels", "3", "--patch", "1"]) == 0
+    assert main([*short(training_pictures, run), "--image-channels", "3", "--patch", "1"]) == 0
     assert {CHECKPOINT, METRICS, WEIGHTS, LOCK, "samples"} == {p.name for p in run.iterdir()}
     png = tmp_path / "grid.png"
     drawing = ["sample", str(run / WEIGHTS), "--n", "6", "--steps", "2"]
@@ -197,33 +197,33 @@ def evaluated(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[dic
 
 
 def test_a_folder_is_judged_by_what_was_held_out(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    training_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     run = tmp_path / "run"
-    assert main([*short(pictures, run), "--holdout", "0.5", "--batch-size", "4"]) == 0
+    assert main([*short(training_pictures, run), "--holdout", "0.5", "--batch-size", "4"]) == 0
     data = read(run / CHECKPOINT)[1]["data"]
-    images = load(pictures, side=8, channels=1)
+    images = load(training_pictures, side=8, channels=1)
     seen, held = images.split(0.5)
     assert (data["images"], data["sha256"]) == (8, seen.digest)
-    words = [str(run / WEIGHTS), "--data", str(pictures), "--n", "2"]
+    words = [str(run / WEIGHTS), "--data", str(training_pictures), "--n", "2"]
     figures, _ = evaluated(words, capsys)
     assert figures["likelihood_images"] == len(held) == 8
     assert figures["bits_per_dim"] > 0
     assert figures["frechet"] is None
     # another folder counts whole
-    (pictures / "dark" / "0.png").unlink()
+    (training_pictures / "dark" / "0.png").unlink()
     assert evaluated(words, capsys)[0]["likelihood_images"] == 15
     assert "trained on these very images" not in caplog.text
 
 
 def test_figures_of_the_training_images_are_told_to_flatter(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    training_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     run = tmp_path / "run"
-    assert main(short(pictures, run)) == 0
-    words = [str(run / WEIGHTS), "--data", str(pictures), "--n", "2"]
+    assert main(short(training_pictures, run)) == 0
+    words = [str(run / WEIGHTS), "--data", str(training_pictures), "--n", "2"]
     assert evaluated(words, capsys)[0]["likelihood_images"] == 16
     assert "trained on these very images" in caplog.text
 
@@ -236,40 +236,40 @@ def test_a_large_side_without_a_shift_is_warned_of(
     assert caplog.text.count("--shift 2") == warned
 
 
-def test_a_network_has_the_labels_of_its_folder(pictures: Path) -> None:
+def test_a_network_has_the_labels_of_its_folder(training_pictures: Path) -> None:
     labelled = ModelConfig(unet=PRESETS["mnist"])
-    assert with_classes(labelled, load(pictures)).unet.classes == 2
-    assert with_classes(labelled, load(pictures / "dark")).unet.classes == 0
+    assert with_classes(labelled, load(training_pictures)).unet.classes == 2
+    assert with_classes(labelled, load(training_pictures / "dark")).unet.classes == 0
     plain = ModelConfig(unet=PRESETS["cifar10"])
-    assert with_classes(plain, load(pictures)) == plain
+    assert with_classes(plain, load(training_pictures)) == plain
 
 
 def test_resume_with_other_pictures_of_the_same_names_is_refused_and_changes_nothing(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    training_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    assert main(short(pictures, run)) == 0
+    assert main(short(training_pictures, run)) == 0
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     capsys.readouterr()
-    again = [*short(pictures, run), "--resume", "--steps", "5"]
-    Image.new("L", (9, 8), 199).save(pictures / "bright" / "3.png")
+    again = [*short(training_pictures, run), "--resume", "--steps", "5"]
+    Image.new("L", (9, 8), 199).save(training_pictures / "bright" / "3.png")
     assert "was trained on as many other images" in fails(again, capsys)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
-    Image.new("L", (9, 8), 200).save(pictures / "bright" / "3.png")
-    pictures.rename(tmp_path / "moved")
+    Image.new("L", (9, 8), 200).save(training_pictures / "bright" / "3.png")
+    training_pictures.rename(tmp_path / "moved")
     again[3] = str(tmp_path / "moved")  # their place does not matter
     assert main(again) == 0
 
 
 def test_resume_goes_on_and_a_second_start_is_refused(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    training_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    assert main(short(pictures, run)) == 0
+    assert main(short(training_pictures, run)) == 0
     before = (run / CHECKPOINT).read_bytes()
-    assert "--resume" in fails(short(pictures, run), capsys)
+    assert "--resume" in fails(short(training_pictures, run), capsys)
     assert (run / CHECKPOINT).read_bytes() == before
-    assert main([*short(pictures, run), "--resume", "--steps", "5"]) == 0
+    assert main([*short(training_pictures, run), "--resume", "--steps", "5"]) == 0
     assert json.loads((run / METRICS).read_text().splitlines()[-1])["step"] == 5
 
 
@@ -285,10 +285,10 @@ def test_bad_checkpoints(tmp_path: Path, weights: Path, capsys: pytest.CaptureFi
 
 
 def test_checkpoint_of_another_architecture(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    training_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(short(pictures, tmp_path / "run")) == 0
-    other = [*short(pictures, tmp_path / "run"), "--resume", "--blocks", "2"]
+    assert main(short(training_pictures, tmp_path / "run")) == 0
+    other = [*short(training_pictures, tmp_path / "run"), "--resume", "--blocks", "2"]
     assert "another configuration" in fails(other, capsys)
 
 
@@ -315,18 +315,18 @@ def test_no_network(
 
 
 def test_output_folder_that_cannot_be_written(
-    pictures: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    training_pictures: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wall = tmp_path / "wall"
     wall.write_text("a file, not a folder")
-    assert "cannot be written" in fails(short(pictures, wall / "run"), capsys)
+    assert "cannot be written" in fails(short(training_pictures, wall / "run"), capsys)
     words = ["sample", str(weights), "--n", "2", "--steps", "1", "--out", str(wall / "x.png")]
     assert "cannot be written" in fails(words, capsys)
     assert wall.read_text() == "a file, not a folder"
 
 
 def test_nan(
-    pictures: Path,
+    training_pictures: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -334,22 +334,24 @@ def test_nan(
     def nan(self: Trainer, x_0: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
         return torch.full((len(x_0),), math.nan, requires_grad=True)
 
-    assert main(short(pictures, tmp_path / "run")) == 0
+    assert main(short(training_pictures, tmp_path / "run")) == 0
     good = (tmp_path / "run" / CHECKPOINT).read_bytes()
     monkeypatch.setattr(Trainer, "_loss", nan)
-    again = [*short(pictures, tmp_path / "run"), "--resume", "--steps", "9"]
+    again = [*short(training_pictures, tmp_path / "run"), "--resume", "--steps", "9"]
     assert "the loss is nan" in fails(again, capsys)
     assert (tmp_path / "run" / CHECKPOINT).read_bytes() == good
 
 
-def test_too_few_images(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [*short(pictures, tmp_path / "run"), "--batch-size", "32"]
+def test_too_few_images(
+    training_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*short(training_pictures, tmp_path / "run"), "--batch-size", "32"]
     assert "do not fill one batch" in fails(words, capsys)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_training_says_how_to_go_on_and_does(
-    pictures: Path,
+    training_pictures: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -363,7 +365,7 @@ def test_a_stopped_training_says_how_to_go_on_and_does(
             os.kill(os.getpid(), number)
         return update(self)
 
-    words = short(pictures, tmp_path / "run")
+    words = short(training_pictures, tmp_path / "run")
     monkeypatch.setattr(Trainer, "_update", with_signal)
     line = fails(words, capsys, status)
     assert "stopped at step 2 of 3" in line
@@ -449,9 +451,9 @@ def test_a_folder_is_refused_before_its_data_are_read(
 
 
 def test_info_shows_the_options_of_every_part_of_a_run(
-    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    training_pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = short(pictures, tmp_path / "run")
+    words = short(training_pictures, tmp_path / "run")
     assert main([*words, "--learning-rate", "0.003"]) == 0
     for steps, rate in (("4", "0.003"), ("5", "0.003"), ("5", "0.007")):
         assert main([*words, "--resume", "--steps", steps, "--learning-rate", rate]) == 0
@@ -636,7 +638,7 @@ def test_a_model_of_a_size_beyond_all_use_is_one_line(
 
 
 def test_a_network_that_cannot_be_compiled_is_one_line_and_leaves_the_folder_free(
-    pictures: Path,
+    training_pictures: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -646,7 +648,7 @@ def test_a_network_that_cannot_be_compiled_is_one_line_and_leaves_the_folder_fre
     def fail(self: Trainer) -> None:
         raise lacking("No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1 ...")
 
-    words, update = short(pictures, tmp_path / "run"), Trainer._update
+    words, update = short(training_pictures, tmp_path / "run"), Trainer._update
     monkeypatch.setattr(Trainer, "_update", fail)
     line = fails(words, capsys)
     assert "(No working C++ compiler found); train it without --compile" in line

@@ -40,6 +40,8 @@ from ddpm_lite.run import (
 )
 from ddpm_lite.train import Trainer, TrainingError, TrainState
 
+pytestmark = pytest.mark.slow  # each of them trains
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -724,7 +726,6 @@ def finished(process: ForkServerProcess) -> int | None:
     return process.exitcode
 
 
-@pytest.mark.slow
 def test_run_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     assert finished(apart.start(apart.train, tmp_path / "through")) == 0
     path, moments, kills = tmp_path / "killed" / CHECKPOINT, random.Random(0), 0
