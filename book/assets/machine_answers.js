@@ -41,8 +41,7 @@
     place.replaceChildren();
     delete place.dataset.verdict;
     if (!typed.trim()) return place.replaceChildren("Type an answer first.");
-    views.openPage(page);
-    const answer = await ask(form, "try_answer", [exercise, typed, Number(part)]);
+    const answer = await ask(form, "try_answer", [exercise, typed, Number(part)], page);
     const right = answer.verdict === "equal";
     const told = answer.verdict === "different" ? { ...answer, message: "Not yet." } : answer;
     showVerdict(place, told, typed, "Right.");

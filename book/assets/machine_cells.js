@@ -48,8 +48,7 @@
     const shown = make("div", { className: "cell-shown" });
     shown.setAttribute("role", "status");
     cell.querySelector(".cell-bar")?.after(shown);
-    views.openPage(page);
-    const answer = await ask(shown, "run_cell", [page.page, number, sourceOf(cell)]);
+    const answer = await ask(shown, "run_cell", [page.page, number, sourceOf(cell)], page);
     if (answer.error) return showVerdict(shown, answer, "");
     const parts = answer.output.map(drawn);
     if (answer.raised) parts.push(make("pre", { className: "cell-raised" }, answer.raised));

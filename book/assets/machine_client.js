@@ -1,10 +1,11 @@
 // The page's proof machine, `bookMachine`: Python in one worker, from the book's own files.
 //
-// ask(call, args, { seconds })  the answer that ddpm_lite/symbolic/service.py describes. The first
-//     question starts the machine, which loads 22 MB; questions wait for each other. One that works
-//     longer than `seconds` is stopped: { error: "stopped after 20 seconds", stopped: true }.
-//     `open_page` takes the name alone: the text comes from the book's files.
-// stop()  stops the question that is asked: { error: "stopped", stopped: true }.
+// ask(call, args, { seconds, signal })  the answer that ddpm_lite/symbolic/service.py describes. The
+//     first question starts the machine, which loads 22 MB; questions wait for each other. One that
+//     works longer than `seconds` is stopped: { error: "stopped after 20 seconds", stopped: true }.
+//     An AbortSignal ends its own question, also while that waits: { error: "stopped", stopped: true }.
+//     `open_page` takes the name alone, because the text comes from the book's files; other questions
+//     rest on it, so that a signal ends only the waiting for it.
 // watch(listener)  tells { state, loaded, bytes, reason } now and at each change, until the function
 //     that it returns is called. The states are "off", "loading", "ready" and "failed".
 //
@@ -210,19 +211,33 @@ onmessage = ({ data: { worker, files } }) => {
 
   /** @type {Promise<Machine> | undefined} */
   let machine;
-  /** @type {(error: string) => void} Ends the question that is asked. */
-  let halt = () => {};
   /** @type {Promise<any>} The question before the next one. */
   let last = Promise.resolve();
 
-  /** @param {string} call @param {any[]} args @param {{ seconds?: number }} [limits] @returns {Promise<Answer>} */
-  function ask(call, args, { seconds = 20 } = {}) {
+  const STOPPED = { error: "stopped", stopped: true };
+
+  /** @param {string} call @param {any[]} args @param {{ seconds?: number, signal?: AbortSignal }} [limits]
+   * @returns {Promise<Answer>} */
+  function ask(call, args, { seconds = 20, signal } = {}) {
     const known = call === "open_page" && opened.get(args[0]);
-    if (known) return known;
-    const answer = last.then(() => answered(call, args, seconds));
-    if (call === "open_page") remember(args[0], answer);
+    return Promise.race([known || queued(call, args, seconds, signal), aborted(signal)]);
+  }
+
+  /** @param {string} call @param {any[]} args @param {number} seconds @param {AbortSignal} [signal] */
+  function queued(call, args, seconds, signal) {
+    const opens = call === "open_page";
+    const answer = last.then(() => answered(call, args, seconds, opens ? undefined : signal));
+    if (opens) remember(args[0], answer);
     last = answer;
     return answer;
+  }
+
+  /** What is said of a question that the signal ends. @param {AbortSignal} [signal] @returns {Promise<Answer>} */
+  function aborted(signal) {
+    return new Promise((resolve) => {
+      if (signal?.aborted) resolve(STOPPED);
+      signal?.addEventListener("abort", () => resolve(STOPPED));
+    });
   }
 
   /** @param {string} page @param {Promise<Answer>} answer */
@@ -231,34 +246,33 @@ onmessage = ({ data: { worker, files } }) => {
     if ((await answer).error) opened.delete(page);
   }
 
-  const stop = () => halt("stopped");
-
   /** One question; whatever happens, it has an answer.
-   * @param {string} call @param {any[]} args @param {number} seconds @returns {Promise<Answer>} */
-  async function answered(call, args, seconds) {
+   * @param {string} call @param {any[]} args @param {number} seconds @param {AbortSignal} [signal]
+   * @returns {Promise<Answer>} */
+  async function answered(call, args, seconds, signal) {
+    if (signal?.aborted) return STOPPED;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     let timer;
     let given = args;
     /** @type {Machine | undefined} */
     let working;
+    /** @type {(answer: Answer) => void} */
+    let halt = () => {};
     /** @type {Promise<Answer>} */
-    const stopped = new Promise((resolve) => {
-      halt = (error) => resolve({ error, stopped: true });
-    });
-    const mine = halt;
+    const late = new Promise((resolve) => (halt = resolve));
     const work = async () => {
       const ready = await (machine ??= begin());
       if (call === "open_page") given = [args[0], await text(args[0])];
-      if (halt !== mine) return {}; // stopped while it waited
+      if (signal?.aborted) return STOPPED; // while it waited
       working = ready;
-      timer = setTimeout(mine, 1000 * seconds, `stopped after ${seconds} seconds`);
+      timer = setTimeout(halt, 1000 * seconds, { error: `stopped after ${seconds} seconds`, stopped: true });
       const { answer, broken } = await ready.ask(call, given);
       return answer ?? { error: broken, broken: true };
     };
     const failed = (/** @type {any} */ error) => ({ error: reason(error) });
-    const { broken, ...answer } = /** @type {Answer} */ (await Promise.race([stopped, work().catch(failed)]));
+    const first = await Promise.race([aborted(signal), late, work().catch(failed)]);
+    const { broken, ...answer } = /** @type {Answer} */ (first);
     clearTimeout(timer);
-    halt = () => {};
     if (working && (broken || answer.stopped)) renew(working);
     else if (call === "open_page" && !answer.error) open.set(given[0], given[1]);
     return answer;
@@ -279,5 +293,5 @@ onmessage = ({ data: { worker, files } }) => {
   /** @param {any} error */
   const reason = (error) => String(error?.message ?? error);
 
-  /** @type {any} */ (globalThis).bookMachine = { ask, stop, watch };
+  /** @type {any} */ (globalThis).bookMachine = { ask, watch };
 })();

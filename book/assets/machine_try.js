@@ -97,8 +97,7 @@
   async function judge(label, page, input, waiting, verdict) {
     const typed = input.value;
     clear(verdict);
-    views.openPage(page);
-    const answer = await ask(waiting, "try_formula", [label, typed]);
+    const answer = await ask(waiting, "try_formula", [label, typed], page);
     const right = answer.verdict === "compared" ? "The members are what the cells derive." : "This is what the cells derive.";
     showVerdict(verdict, answer, typed, right);
     if (answer.place !== undefined && document.activeElement === input) {

@@ -82,19 +82,26 @@ globalThis.bookViews = (() => {
   }
 
   /** Asks, and shows how far the machine is in the meantime.
-   * @param {HTMLElement} place @param {string} call @param {any[]} args */
-  async function ask(place, call, args) {
+   * @param {HTMLElement} place @param {string} call @param {any[]} args
+   * @param {BookPage} [page] which has to be open for that */
+  async function ask(place, call, args, page) {
     const { node, end } = stateLine();
-    const stop = make("button", { type: "button", onclick: () => globalThis.bookMachine.stop() }, "Stop");
+    const stopping = new AbortController();
+    const stop = make("button", { type: "button", onclick: () => stopping.abort() }, "Stop");
     node.append(" ", stop);
     place.append(node);
     const late = setTimeout(() => (node.hidden = false), 150); // most answers come before
-    const answer = await globalThis.bookMachine.ask(call, args);
+    const opened = page && openPage(page);
+    let answer = await globalThis.bookMachine.ask(call, args, { signal: stopping.signal });
+    if (opened && answer.error && !answer.stopped) answer = { ...answer, ...failure(await opened) };
     clearTimeout(late);
     end();
     node.remove();
     return answer;
   }
+
+  /** Why a page could not be opened, if so. @param {any} opened */
+  const failure = ({ error, stopped }) => (error ? { error, stopped } : {});
 
   // --- Verdicts ------------------------------------------------------------------------------------
 

@@ -35,8 +35,7 @@ interface BookPage {
 }
 
 interface BookMachine {
-  ask(call: string, args: unknown[], limits?: { seconds?: number }): Promise<any>;
-  stop(): void;
+  ask(call: string, args: unknown[], limits?: { seconds?: number; signal?: AbortSignal }): Promise<any>;
   watch(listener: (news: { state: string; loaded: number; bytes: number; reason: string }) => void): () => void;
 }
 

@@ -138,14 +138,20 @@ def test_questions_wait_for_each_other_and_the_page_for_none(machine: Page) -> N
     assert order == [["page", True], ["cell", True], ["next", LABEL]]
 
 
+STOPPED = {"error": "stopped", "stopped": True}
+ASK_AND_STOP = """async ([call, args, wait]) => {
+  const stopping = new AbortController();
+  setTimeout(() => stopping.abort(), wait);
+  return bookMachine.ask(call, args, { seconds: 100, signal: stopping.signal });
+}"""
+
+
 def test_a_reader_stops_a_question_and_asks_again(machine: Page) -> None:
     ask(machine, "open_page", CHAPTER)
-    asked = "(q) => { window.late = bookMachine.ask(...q); setTimeout(bookMachine.stop, 500); }"
-    machine.evaluate(asked, ["run_cell", [CHAPTER, 1, FOREVER], {"seconds": 100}])
-    assert machine.evaluate("late") == {"error": "stopped", "stopped": True}
+    forever = ["run_cell", [CHAPTER, 1, FOREVER], 500]
+    assert machine.evaluate(ASK_AND_STOP, forever) == STOPPED
     assert machine.locator("iframe").count() <= 1
     assert ask(machine, "run_to", LABEL)["mark"] == "✓ proved"  # the page is open again
-    machine.evaluate("bookMachine.stop()")  # when nothing is asked
     assert ask(machine, "run_cell", CHAPTER, 1, FOREVER, seconds=1) == {
         "error": "stopped after 1 seconds",
         "stopped": True,
@@ -153,11 +159,22 @@ def test_a_reader_stops_a_question_and_asks_again(machine: Page) -> None:
 
 
 def test_a_question_can_be_stopped_while_the_machine_loads(machine: Page) -> None:
-    machine.evaluate("(name) => { window.late = bookMachine.ask('open_page', [name]); }", CHAPTER)
-    machine.evaluate("bookMachine.stop()")
-    assert machine.evaluate("late") == {"error": "stopped", "stopped": True}
-    assert "no open page" in ask(machine, "run_to", LABEL)["error"]  # it was never put
+    machine.evaluate(
+        "(name) => { window.opening = bookMachine.ask('open_page', [name]); }", CHAPTER
+    )
+    assert machine.evaluate(ASK_AND_STOP, ["run_to", [LABEL], 0]) == STOPPED
+    assert machine.evaluate(ASK_AND_STOP, ["open_page", [CHAPTER], 0]) == STOPPED
+    assert "error" not in machine.evaluate("opening")  # others may rest on it
+    assert ask(machine, "run_to", LABEL)["mark"] == "✓ proved"
     assert is_honest(machine)
+
+
+def test_a_question_that_waits_is_stopped_and_the_one_before_goes_on(machine: Page) -> None:
+    ask(machine, "open_page", CHAPTER)
+    machine.evaluate("(label) => { window.first = bookMachine.ask('run_to', [label]); }", LABEL)
+    assert machine.evaluate(ASK_AND_STOP, ["run_cell", [CHAPTER, 1, FOREVER], 0]) == STOPPED
+    assert machine.evaluate("first")["mark"] == "✓ proved"
+    assert ask(machine, "run_to", LABEL)["mark"] == "✓ proved"
 
 
 def test_what_is_missing_is_said_and_tried_again(machine: Page, log: Log) -> None:

@@ -178,6 +178,22 @@ def test_the_page_goes_on_while_a_check_runs_and_it_can_be_stopped(book: Page) -
     editor.locator(".try-close").click()
 
 
+def test_stop_while_it_loads_and_a_chapter_that_does_not_come(
+    browser: Browser, site_url: str
+) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{site_url}/{CHAPTER}")
+        page.route("**/machine/pages/*", lambda route: route.fulfill(status=500))
+        editor = try_it(page)
+        editor.locator(".try-check").click()
+        editor.get_by_role("button", name="Stop").click()
+        expect(editor.locator(".verdict")).to_have_attribute("data-verdict", "stopped")
+        assert "cannot be loaded (500)" in check(editor).inner_text(timeout=SLOW)
+        page.unroute("**/machine/pages/*")
+        expect(check(editor)).to_have_attribute("data-verdict", "equal", timeout=SLOW)
+
+
 # --- Slips ---------------------------------------------------------------------------------------
 
 
