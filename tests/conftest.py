@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from turns import in_turns
 
 NEEDS = {"browser": "browser", "site": "site", "site_url": "site", "training_pictures": "slow"}
 """Fixtures, and what they mark a test with, so that `make check` can leave it out."""
@@ -14,9 +15,7 @@ NEEDS = {"browser": "browser", "site": "site", "site_url": "site", "training_pic
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests are marked with what they need.
 
-    What takes long begins first in each process, so that none is left alone with it at the end:
-    xdist gives each an equal piece of the list, of which the others take the end when they have
-    done their own.
+    What takes long begins first in each process, so that none is left alone with it at the end.
     """
     for item in items:
         for fixture in NEEDS.keys() & set(getattr(item, "fixturenames", ())):
@@ -24,16 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     long = [item for item in items if "slow" in item.keywords]
     short = [item for item in items if "slow" not in item.keywords]
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    items[:] = [
-        item
-        for k in range(processes)
-        for part in (long, short)
-        for item in _share(part, k, processes)
-    ]
-
-
-def _share(items: list[pytest.Item], k: int, n: int) -> list[pytest.Item]:
-    return items[len(items) * k // n : len(items) * (k + 1) // n]
+    items[:] = in_turns(long, short, processes)
 
 
 @pytest.fixture(autouse=True)

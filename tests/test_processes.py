@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from small import trainer
 
@@ -70,7 +71,7 @@ lines.append(str(resumed.resume(folder / "one")))
 lines.append(" ".join(map(str, losses)))
 lines.append(" ".join(str(state.loss) for state in resumed.steps()))
 for name, steps in (("through", 100), ("parts", 50), ("parts", 100)):
-    training = Trainer(MODEL, config(steps=steps), images(), device)
+    training = Trainer(MODEL, config(steps=steps, cooldown=0.0), images(), device)
     resume = (folder / name / CHECKPOINT).exists()
     run(training, RunConfig(folder / name, resume, picture_steps=10**9))
     weights = torch.cat([p.detach().flatten() for p in training.net.parameters()])
@@ -163,8 +164,9 @@ def test_two_processes_keep_equal_weights_when_they_go_on(folder: Path) -> None:
     for name in ("through", "parts"):
         first, second = (np.load(folder / name / f"rank{rank}.npy") for rank in (0, 1))
         assert (first == second).all()
-    tensors, weights = (read(folder / name / CHECKPOINT)[0] for name in ("through", "parts"))
-    assert weights.keys() == tensors.keys()
+    through, parts = (read(folder / name / WEIGHTS)[0] for name in ("through", "parts"))
+    assert parts.keys() == through.keys()
+    assert all(torch.equal(parts[name], through[name]) for name in through)
 
 
 def pictures(folder: Path) -> Path:
