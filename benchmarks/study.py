@@ -10,19 +10,18 @@ target, weight and law of times.
     OMP_NUM_THREADS=1 python benchmarks/study.py colour --data cifar10/train --test cifar10/test
 
 writes book/data/digits_study.json and book/data/colour_study.json. A variant that is already in the
-file is not trained again, so a stopped study goes on.
+file is not trained again, so a stopped study goes on, with the same minutes and pictures.
 """
 
 import argparse
 import json
-import shlex
-import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from measuring import command, kind_of
 from torch import Tensor
 
 from ddpm_lite.data import Images, load, to_float
@@ -196,10 +195,15 @@ def main() -> None:
     study, folder = STUDIES[options.study], Path("runs") / f"{options.study}_study"
     folder.mkdir(parents=True, exist_ok=True)
     out = Path(__file__).parents[1] / "book" / "data" / f"{options.study}_study.json"
+    paths = options.data or study.data, options.test or study.data
+    same = {"minutes": options.minutes, "data": kind_of(paths[0]), "test": kind_of(paths[1])}
     told: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {"rows": {}}
-    told |= {"command": shlex.join(["python", *sys.argv]), "minutes": options.minutes}
-    images = load(options.data or study.data, train=True, side=study.side)
-    test = load(options.test or study.data, train=False, side=study.side)
+    if told["rows"] and not same.items() <= told.items():
+        parser.error(f"{out} holds variants of other minutes or pictures: remove it first")
+    told |= {"command": command(), **same}
+    images, test = (
+        load(path, train, study.side) for path, train in zip(paths, (True, False), strict=True)
+    )
     for name in options.only or study.changes:
         if name not in told["rows"]:
             row = studied(study, name, images, test, options.minutes, folder)

@@ -1,5 +1,7 @@
 """The studies of small networks: fair variants, and errors as reckoned by hand."""
 
+import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -79,3 +81,22 @@ def test_as_many_steps_as_the_minutes_allow(monkeypatch: pytest.MonkeyPatch) -> 
     plan = script.plan_of(model, script.COLOUR.plan, images, 1.0)
     assert plan.steps == 60
     assert Trainer(model, plan, images).step == 0
+
+
+def test_other_minutes_are_not_mixed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "book" / "data" / "digits_study.json"
+    out.parent.mkdir(parents=True)
+    rows = {name: {} for name in script.DIGITS.changes}
+    told = {"minutes": 12.0, "data": "mnist", "test": "mnist", "rows": rows}
+    out.write_text(json.dumps(told))
+    monkeypatch.setattr(script, "__file__", str(tmp_path / "benchmarks" / "study.py"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["study.py", "digits", "--minutes", "12"])
+    script.main()  # nothing is missing
+    monkeypatch.setattr(sys, "argv", ["study.py", "digits", "--minutes", "20"])
+    with pytest.raises(SystemExit):
+        script.main()
+    assert "of other minutes or pictures" in capsys.readouterr().err
+    assert json.loads(out.read_text()) == told
