@@ -68,6 +68,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--n", type=int, default=500, help=f"digits a scale, in steps of {BATCH}")
+    parser.add_argument("--model", default="mnist", help="one that ships, or a checkpoint")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     if options.n < BATCH or options.n % BATCH:
@@ -79,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measures all and writes the file."""
     options = parse(arguments)
     torch.set_num_threads(1)
-    model, judge, rows = DiffusionModel.load(), digits(), []
+    model, judge, rows = DiffusionModel.load(options.model), digits(), []
     for scale in SCALES:
         batches = draw_batches(model, scale, options.n)
         grey = [round(float(batch.float().mean()), 3) for batch in batches]

@@ -209,6 +209,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--error-images", type=int, default=32, help="images of the third part")
     parser.add_argument("--error-steps", type=int, default=250, help="steps of its reference")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--model", default="mnist", help="one that ships, or a checkpoint")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
     if options.n % options.batch:
@@ -221,7 +222,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     torch.set_num_threads(options.threads)
     start, used = time.perf_counter(), time.process_time()
-    found = measure(DiffusionModel.load(), options)
+    found = measure(DiffusionModel.load(options.model), options)
     bfloat16 = options.precision != "float32" and has_bfloat16(torch.device("cpu"))
     words = sys.argv[1:] if arguments is None else arguments
     settings = {

@@ -14,7 +14,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from ddpm_lite.train import TrainConfig, learning_rate_at
 from ddpm_lite.unet import PRESETS, UNet
 
 OUT = Path(__file__).parents[1] / "book" / "data" / "what_goes_wrong.json"
-T, STEPS, BATCH, DRAWN, SEED = 100, 500, 64, 30, 0
+T, STEPS, BATCH, DRAWN = 100, 500, 64, 30
 CPU = torch.device("cpu")
 
 
@@ -48,6 +48,8 @@ class Run:
     """Whether the pictures are in [0, 1] and not in [-1, 1]."""
     scaled: bool = True
     """Whether the betas are multiplied by 1000 / T."""
+    seed: int = 0
+    """Of the network, the batches and all noise."""
 
 
 RUNS = [
@@ -69,8 +71,8 @@ def schedule_of(run: Run) -> NoiseSchedule:
 
 def training(run: Run, net: UNet, steps: int = STEPS) -> Iterator[float]:
     """The loss of each update."""
-    schedule, batches = schedule_of(run), Batches(mnist(), BATCH, seed=SEED)
-    rng = torch.Generator().manual_seed(SEED)
+    schedule, batches = schedule_of(run), Batches(mnist(), BATCH, seed=run.seed)
+    rng = torch.Generator().manual_seed(run.seed)
     plan = TrainConfig(steps=STEPS, learning_rate=run.learning_rate, warmup_steps=30, cooldown=0.4)
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=0.0)
     for step, (x_0, label) in enumerate(islice(batches, steps), 1):
@@ -88,9 +90,9 @@ def training(run: Run, net: UNet, steps: int = STEPS) -> Iterator[float]:
         yield loss.item()
 
 
-def new_network() -> UNet:
-    """The same one for each run."""
-    torch.manual_seed(SEED)
+def new_network(seed: int = 0) -> UNet:
+    """The same one for each run with this seed."""
+    torch.manual_seed(seed)
     net: UNet = UNet(PRESETS["tiny"]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net
 
@@ -106,7 +108,7 @@ def drawn(run: Run, net: UNet) -> Tensor:
         return predicted.float()
 
     schedule = schedule_of(run)
-    noise = initial_noise((DRAWN, 1, 28, 28), SEED)
+    noise = initial_noise((DRAWN, 1, 28, 28), run.seed)
     return last(ddim(denoiser(schedule, told, "v"), schedule, noise, T))
 
 
@@ -132,7 +134,7 @@ def shown(x_0: Tensor) -> dict[str, Any]:
 def carry_out(runs: list[Run]) -> Iterator[dict[str, Any]]:
     """One row for each run. Pictures in [0, 1] are shown as they are, and mapped to [-1, 1]."""
     for run in runs:
-        start, net = time.process_time(), new_network()
+        start, net = time.process_time(), new_network(run.seed)
         losses = list(training(run, net))
         x_0, end = drawn(run, net.eval()), losses[-50:]
         row = {"run": asdict(run), "cpu_seconds": round(time.process_time() - start, 1)}
@@ -150,14 +152,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("runs", nargs="*", help=f"of {', '.join(r.name for r in RUNS)}; else all")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     unknown = set(options.runs) - {run.name for run in RUNS}
     if unknown or (options.runs and options.out == OUT):
         parser.error(f"unknown runs {unknown}" if unknown else "some of the runs only need --out")
-    chosen = [run for run in RUNS if not options.runs or run.name in options.runs]
-    settings = {"T": T, "steps": STEPS, "batch_size": BATCH, "seed": SEED, "network": "tiny"}
-    settings |= {"precision": "bfloat16" if has_bfloat16(CPU) else "float32"}
+    chosen = [
+        replace(run, seed=options.seed)
+        for run in RUNS
+        if not options.runs or run.name in options.runs
+    ]
+    settings = {"T": T, "steps": STEPS, "batch_size": BATCH, "seed": options.seed}
+    settings |= {"network": "tiny", "precision": "bfloat16" if has_bfloat16(CPU) else "float32"}
     settings |= {"target": "v", "schedule": "linear", "sampler": f"ddim, {T} steps, eta 0"}
     result = {
         "command": shlex.join(["python", *sys.argv]),

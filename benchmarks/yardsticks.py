@@ -109,6 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--model", default="mnist", help="one that ships, or a checkpoint")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     train, test = mnist(), mnist(train=False)
@@ -120,7 +121,7 @@ def main() -> None:
     coders["a table over four neighbours"] = bits(shares, keys, test.pixels)
     coders = {name: round(value, 4) for name, value in coders.items()}
     print(coders, flush=True)
-    model = DiffusionModel.load()
+    model = DiffusionModel.load(options.model)
     result = {
         "command": shlex.join(["python", *sys.argv]),
         "pictures": len(test),
