@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from ddpm_lite.checkpoint import write
 from ddpm_lite.data import Images
 from ddpm_lite.model import ModelConfig
 from ddpm_lite.train import TrainConfig, Trainer
-from ddpm_lite.unet import UNetConfig
+from ddpm_lite.unet import UNet, UNetConfig
 
 MODEL = ModelConfig(unet=UNetConfig(channels=(8, 16), groups=4, patch=2, classes=2), side=8)
 
@@ -64,6 +66,17 @@ def everything(training: Trainer) -> dict[str, torch.Tensor]:
     return {"step": torch.tensor(training.step)} | {
         name: tensor.clone() for name, tensor in training._tensors().items()
     }
+
+
+def coloured_model(path: Path, side: int = 8) -> None:
+    """Writes an untrained model of two coloured classes, whose output is not zero."""
+    unet = UNetConfig(image_channels=3, channels=(8, 8), groups=4, patch=2, classes=2)
+    torch.manual_seed(0)
+    net = UNet(unet)
+    torch.nn.init.normal_(net.head.weight, std=0.1)
+    weights = {f"ema.{name}": value for name, value in net.state_dict().items()}
+    model = ModelConfig(unet=unet, side=side, T=50).to_dict()
+    write(path, weights, {"model": model, "class_names": ["cat", "horse"], "step": 0})
 
 
 class NoDouble(torch.Tensor):

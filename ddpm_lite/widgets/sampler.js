@@ -83,7 +83,8 @@ function render({ model, el }) {
   const fromNoise = () =>
     runs.sample(() => {
       const draw = normal(uniform(chosen.seed()));
-      return [schedule.T, Float32Array.from({ length: numbersOf(model) }, draw)];
+      const length = shapeOf(model).reduce((count, side) => count * side);
+      return [schedule.T, Float32Array.from({ length }, draw)];
     });
   const own = ownDigit({
     side,
@@ -118,10 +119,11 @@ function render({ model, el }) {
   return endOf(view, own, runs, { end: () => gone.abort() });
 }
 
-// How many numbers a picture has.
+// Of one picture.
 /** @param {Model<State>} model */
-function numbersOf(model) {
-  return model.get("channels") * model.get("side") ** 2;
+function shapeOf(model) {
+  const side = model.get("side");
+  return [model.get("channels"), side, side];
 }
 
 /** @param {Model<State>} model */
@@ -217,7 +219,7 @@ async function load(model, root, { bar, say }, gone) {
   say("Loading …");
   const [text, files] = [model.get("worker"), model.get("files")];
   try {
-    return await loadNetwork({ text, root, files, pixels: numbersOf(model), progress, gone });
+    return await loadNetwork({ text, root, files, shape: shapeOf(model), progress, gone });
   } finally {
     bar.style.display = "none";
   }

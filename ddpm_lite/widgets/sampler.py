@@ -82,7 +82,7 @@ class Sampler(Widget):
         frames = [run[k] for k in picks if k >= 0]
         what = "a digit" if grey else "a picture"
         if number is not None:
-            what = f"the digit {names[number]}" if grey else f"a picture of a {names[number]}"
+            what = f"the digit {names[number]}" if grey else f"a picture ({names[number]})"
         super().__init__(
             f"A diffusion model draws {what} from noise in {steps} step{'s' if steps > 1 else ''}: "
             "at every step the noisy picture, and the clean one that the model predicts.",
@@ -112,6 +112,8 @@ class Sampler(Widget):
         )
         if labelled:  # there is no knob for guidance
             self.height, self.narrow_height = 750, 1060
+        if not grey:  # nor anything to sketch on
+            self.height, self.narrow_height = 560, 805
         self.model = model
 
     def live(self) -> "anywidget.AnyWidget":

@@ -59,22 +59,22 @@ async function unwrapped(root, file) {
   return new Blob([Uint8Array.from(text, (c) => c.charCodeAt(0))], { type });
 }
 
-// The network of a page. `files` are addresses below `root`, `pixels` is the size of one image;
+// The network of a page. `files` are addresses below `root`, `shape` is [channels, side, side];
 // `progress` is told how many bytes have come, all together. Rejects with a reason in words.
 /**
  * @param {{
  *   text: string, root: string, files: { runtime: string, wasm: string, model: string },
- *   pixels: number, progress: (bytes: number) => void, gone: AbortSignal,
+ *   shape: number[], progress: (bytes: number) => void, gone: AbortSignal,
  * }} options
  * @returns {Promise<Evaluate>}
  */
-export async function loadNetwork({ text, root, files, pixels, progress, gone }) {
+export async function loadNetwork({ text, root, files, shape, progress, gone }) {
   const source = (/** @type {string} */ file) =>
     root.startsWith("file:") ? unwrapped(root, file) : new URL(file, root).href;
   const [runtime, wasm, model] = await Promise.all([files.runtime, files.wasm, files.model].map(source));
   gone.throwIfAborted();
-  const first = await started({ text, load: { runtime, wasm, model, pixels }, progress, gone });
-  return navigator.hardwareConcurrency > 1 ? shared(first, { text, runtime, pixels, gone }) : first.evaluate;
+  const first = await started({ text, load: { runtime, wasm, model, shape }, progress, gone });
+  return navigator.hardwareConcurrency > 1 ? shared(first, { text, runtime, shape, gone }) : first.evaluate;
 }
 
 // A guided step asks for two labels: a second worker answers for one of them, on a core of its own,
@@ -82,13 +82,13 @@ export async function loadNetwork({ text, root, files, pixels, progress, gone })
 // ready, and if it never is, the first one answers for both.
 /**
  * @param {Awaited<ReturnType<typeof started>>} first
- * @param {{ text: string, runtime: string | Blob, pixels: number, gone: AbortSignal }} options
+ * @param {{ text: string, runtime: string | Blob, shape: number[], gone: AbortSignal }} options
  * @returns {Evaluate}
  */
-function shared(first, { text, runtime, pixels, gone }) {
+function shared(first, { text, runtime, shape, gone }) {
   /** @type {Evaluate | undefined} */
   let second;
-  const load = { runtime, ...first.files, pixels }; // nothing is fetched twice
+  const load = { runtime, ...first.files, shape }; // nothing is fetched twice
   started({ text, load, progress: () => {}, gone }).then(
     ({ evaluate }) => (second = evaluate),
     () => {},

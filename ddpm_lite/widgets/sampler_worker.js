@@ -1,6 +1,7 @@
 // A worker that holds the network: it fetches onnxruntime and the weights, and evaluates.
-// {load: {runtime, wasm, model, pixels}} -> {loaded: bytes}..., {files: {wasm, model}}; the first three
-// are addresses, or the files themselves as blobs, as which two of them come back
+// {load: {runtime, wasm, model, shape}} -> {loaded: bytes}..., {files: {wasm, model}}; the first three
+// are addresses, or the files themselves as blobs, as which two of them come back; `shape` is that of
+// one image, [channels, side, side]
 // {id, x, t, labels} -> {id, output};   anything may end in {id, error}.
 /**
  * @typedef {string | Blob} Source
@@ -11,6 +12,8 @@
 let ort;
 /** @type {import("onnxruntime-web").InferenceSession} */
 let session;
+/** @type {number[]} */
+let shape;
 
 /** @type {(source: Source) => string} */
 const address = (source) => (source instanceof Blob ? URL.createObjectURL(source) : source);
@@ -34,8 +37,8 @@ async function fetched(source) {
   return new Blob(parts);
 }
 
-/** @param {{ runtime: Source, wasm: Source, model: Source, pixels: number }} sources */
-async function load({ runtime, wasm, model, pixels }) {
+/** @param {{ runtime: Source, wasm: Source, model: Source, shape: number[] }} sources */
+async function load({ runtime, wasm, model, ...image }) {
   const [code, binary, graph] = await Promise.all([import(address(runtime)), fetched(wasm), fetched(model)]);
   const [binaryBytes, graphBytes] = await Promise.all([binary.arrayBuffer(), graph.arrayBuffer()]);
   ort = code;
@@ -43,20 +46,21 @@ async function load({ runtime, wasm, model, pixels }) {
   ort.env.wasm.numThreads = 1; // more need headers that a plain static server does not send
   ort.env.wasm.wasmBinary = binaryBytes;
   session = await ort.InferenceSession.create(graphBytes, { executionProviders: ["wasm"] });
-  await evaluate({ x: new Float32Array(pixels), t: 1, labels: [0, 0] }); // the first run is slower
+  shape = image.shape;
+  const grey = new Float32Array(shape.reduce((count, length) => count * length));
+  await evaluate({ x: grey, t: 1, labels: [0, 0] }); // the first run is slower
   postMessage({ files: { wasm: binary, model: graph } });
 }
 
 /** @param {Question} question */
 async function evaluate({ x, t, labels }) {
   const count = labels.length;
-  const side = Math.sqrt(x.length);
   const images = new Float32Array(count * x.length);
   labels.forEach((_, i) => images.set(x, i * x.length));
   const integers = (/** @type {number[]} */ values) =>
     new ort.Tensor("int64", BigInt64Array.from(values, BigInt), [count]);
   const outputs = await session.run({
-    x: new ort.Tensor("float32", images, [count, 1, side, side]),
+    x: new ort.Tensor("float32", images, [count, ...shape]),
     t: integers(labels.map(() => t)),
     label: integers(labels),
   });

@@ -9,6 +9,7 @@ import book_model
 import pytest
 
 from ddpm_lite.export import ExportError
+from ddpm_lite.shipped import MODELS
 from ddpm_lite.widgets.files import model_file
 
 
@@ -35,14 +36,14 @@ def finish(outdir: Path, form: str = "html", error: Exception | None = None) -> 
 def test_each_is_written_once_and_again_when_its_weights_are_newer(
     exports: list[Path], tmp_path: Path
 ) -> None:
-    path, other = (tmp_path / "_static" / model_file(name) for name in ("mnist", "mnist_one_step"))
+    paths = [tmp_path / "_static" / model_file(name) for name in MODELS]
     finish(tmp_path)
     finish(tmp_path)
-    assert exports == [path, other]
-    os.utime(path, (0, 0))
+    assert exports == paths
+    os.utime(paths[0], (0, 0))
     finish(tmp_path)
-    assert exports == [path, other, path]
-    assert path.stat().st_mtime > time.time() - 60
+    assert exports == [*paths, paths[0]]
+    assert paths[0].stat().st_mtime > time.time() - 60
 
 
 def test_other_builds_and_failed_ones_get_no_model(exports: list[Path], tmp_path: Path) -> None:

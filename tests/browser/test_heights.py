@@ -1,8 +1,12 @@
 """The room that a page keeps free for a widget is the room that it takes: nothing jumps."""
 
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Page
+from small import coloured_model
 
+from ddpm_lite.shipped import MODELS
 from ddpm_lite.widgets.base import Widget
 from ddpm_lite.widgets.elbo import BoundExplorer, BoundTerms
 from ddpm_lite.widgets.evolution import DensityEvolution
@@ -56,9 +60,23 @@ def test_a_widget_takes_the_room_that_is_kept(
     if not FONTS.exists():
         missing("the book's letters are not there; `make book` brings them")
     page = widget_page(make(), width=width + (32 if width == COLUMN else 0))  # type: ignore[call-arg]
+    is_kept(page)
+
+
+def is_kept(page: Page) -> None:
     ((kept, taken),) = page.evaluate(HEIGHTS)
     assert taken <= kept + 24, f"{taken} pixels, {kept} kept"
     assert taken >= 0.8 * kept, f"{taken} pixels, {kept} kept"
+
+
+@pytest.mark.parametrize("width", [COLUMN, 400])
+def test_a_sampler_in_colour_keeps_no_room_for_a_sketch(
+    widget_page: Show, width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coloured_model(tmp_path / "colours.safetensors", side=32)
+    monkeypatch.setitem(MODELS, "colours", tmp_path / "colours.safetensors")
+    made = Sampler(model="colours", label="horse", own_t=20)
+    is_kept(widget_page(made, width=width + (32 if width == COLUMN else 0)))
 
 
 @pytest.mark.parametrize("name", WITH_WIDGETS or ["index"])

@@ -56,15 +56,26 @@ def bounded_time() -> Iterator[None]:
         signal.signal(signal.SIGVTALRM, before)
 
 
-def feed(target: Target, inputs: int, seed: int) -> int:
+def ignore(part: int, number: int) -> None:
+    """Does nothing with an input's number."""
+
+
+def feed(
+    target: Target,
+    inputs: int,
+    seed: int,
+    part: int = 0,
+    note: Callable[[int, int], None] = ignore,
+) -> int:
     """Feeds as many inputs; returns how many were fed. Raises what the target does not document.
 
-    Hypothesis draws a number for each input and names the one that failed. What follows from the
-    number is drawn by `random`, which is ten times as fast.
+    Hypothesis draws a number for each input, none twice, and names the one that failed. What
+    follows from seed, part and number is drawn by `random`, which is ten times as fast; so another
+    seed or part has other inputs, though hypothesis likes small numbers. `note` is told first.
     """
     fed = 0
 
-    @hypothesis.seed(seed)
+    @hypothesis.seed(seed + part)
     @settings(
         max_examples=inputs,
         database=None,
@@ -76,7 +87,8 @@ def feed(target: Target, inputs: int, seed: int) -> int:
     def one(number: int) -> None:
         nonlocal fed
         fed += 1
-        value = target.draw(random.Random(number))
+        note(part, number)
+        value = target.draw(random.Random(f"{seed} {part} {number}"))
         with bounded_time(), contextlib.suppress(*target.documented):
             target.feed(value)
 
@@ -86,12 +98,17 @@ def feed(target: Target, inputs: int, seed: int) -> int:
 
 
 def feed_many(
-    make: Callable[[Path], Target], inputs: int, seed: int, minutes: float, chunk: int = 2000
+    make: Callable[[Path], Target],
+    inputs: int,
+    seed: int,
+    minutes: float,
+    note: Callable[[int, int], None] = ignore,
+    chunk: int = 2000,
 ) -> int:
     """As `feed`, in parts, so that little is remembered; ends early when the time is over."""
     fed, end = 0, time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory() as around:
         target = make(Path(around))
         while fed < inputs and time.monotonic() < end:
-            fed += feed(target, min(chunk, inputs - fed), seed + fed)
+            fed += feed(target, min(chunk, inputs - fed), seed, fed, note)
     return fed

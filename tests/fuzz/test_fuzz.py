@@ -1,10 +1,15 @@
 """A hundred hostile inputs for each reader; `make fuzz` has 100,000."""
 
+import argparse
+import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +21,17 @@ from targets import TARGETS, Target
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", TARGETS)
+@pytest.mark.parametrize("make", TARGETS.values())
 def test_a_reader_raises_nothing_but_what_it_documents(
     tmp_path: Path, make: Callable[[Path], Target]
 ) -> None:
     assert fuzz.feed(make(tmp_path), 100, seed=0) >= 100
+
+
+command: Any = importlib.util.module_from_spec(
+    spec := spec_from_file_location("command", Path(__file__).with_name("__main__.py"))  # type: ignore[arg-type,assignment]
+)
+spec.loader.exec_module(command)  # type: ignore[union-attr]
 
 
 def _nothing(_: object) -> None:
@@ -52,6 +63,36 @@ def test_what_must_not_be_is_noticed(
     assert fuzz.feed(Target(target.draw, _nothing, (ValueError,)), 5, seed=0) == 5
     with pytest.raises(raised):
         fuzz.feed(Target(target.draw, feed, (ValueError,)), 5, seed=0)
+
+
+def test_other_seeds_and_parts_have_other_inputs(tmp_path: Path) -> None:
+    seen: list[float] = []
+    target = Target(lambda r: r.random(), seen.append, ())
+    for seed, part in ((0, 0), (0, 300), (1, 0), (300, 0)):
+        fuzz.feed(target, 300, seed, part)
+    assert len(set(seen)) == len(seen) == 1200
+
+
+JOBS = {
+    "died \\(SIGSEGV\\) at number 7": "os.kill(os.getpid(), signal.SIGSEGV)",
+    "hangs at number 7": "time.sleep(60)",
+    "died \\(3\\) at number 7": "sys.exit(3)",
+    "too slow: no more than 4 in 0 minutes": 'print(\'{"inputs": 4, "wrong": ""}\')',
+    "KeyError": 'print(\'{"inputs": 5, "wrong": "KeyError"}\')',
+}
+
+
+@pytest.mark.parametrize("wrong", JOBS)
+def test_a_reader_that_kills_its_process_is_named(
+    wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "job.py"
+    begin = "import os, signal, sys, time\nopen(sys.argv[-1], 'w').write('number 7')\n"
+    script.write_text(begin + JOBS[wrong])
+    monkeypatch.setattr(command, "JOB", script)
+    monkeypatch.setattr(command, "PATIENCE", 5 if "hangs" not in wrong else 0.5)
+    told = command.fed("idx", argparse.Namespace(inputs=5, seed=0, minutes=0))
+    assert re.search(wrong, told["wrong"])
 
 
 @pytest.mark.slow

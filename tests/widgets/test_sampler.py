@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 import torch
 from ipywidgets.widgets.widget import _instances
+from small import coloured_model
 
-from ddpm_lite.checkpoint import write
 from ddpm_lite.classifier import load_classifier
 from ddpm_lite.data import to_uint8
 from ddpm_lite.draw import DrawConfig, make_denoiser
-from ddpm_lite.model import DiffusionModel, ModelConfig
+from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import ancestral_step, last
 from ddpm_lite.schedule import linear
 from ddpm_lite.shipped import MODELS
-from ddpm_lite.unet import UNet, UNetConfig
 from ddpm_lite.widgets.files import PAGES
 from ddpm_lite.widgets.sampler import Sampler, page_noise, page_states, reply
 
@@ -104,14 +103,7 @@ def test_the_student_wants_a_label_and_no_guidance() -> None:
 @pytest.fixture
 def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small untrained model of two coloured classes among the shipped ones."""
-    unet = UNetConfig(image_channels=3, channels=(8, 8), groups=4, patch=2, classes=2)
-    config = ModelConfig(unet=unet, side=8, T=50)
-    torch.manual_seed(0)
-    net = UNet(unet)
-    torch.nn.init.normal_(net.head.weight, std=0.1)  # an untrained network says nothing
-    weights = {f"ema.{name}": value for name, value in net.state_dict().items()}
-    names = {"model": config.to_dict(), "class_names": ["cat", "horse"], "step": 0}
-    write(tmp_path / "colours.safetensors", weights, names)
+    coloured_model(tmp_path / "colours.safetensors")
     monkeypatch.setitem(MODELS, "colours", tmp_path / "colours.safetensors")
 
 
@@ -122,7 +114,7 @@ def test_a_model_in_colour_draws_a_class_by_its_name() -> None:
     assert (state["channels"], state["side"]) == (3, 8)
     assert (state["names"], state["label"]) == (["cat", "horse"], 1)
     assert state["files"]["model"] == "models/colours.onnx"
-    assert "a picture of a horse" in widget.description
+    assert "a picture (horse)" in widget.description
     assert state["digits"] == []  # nothing to sketch with: the pad is grey
     model = DiffusionModel.load(MODELS["colours"])
     denoise = make_denoiser(model, torch.tensor([1]), DrawConfig(guidance_scale=1.3))
