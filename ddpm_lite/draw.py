@@ -6,11 +6,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from ddpm_lite.data import to_uint8
 from ddpm_lite.diffusion import Variance, check_name, check_numbers
 from ddpm_lite.model import DiffusionModel, Precision
+from ddpm_lite.progress import with_bar
 from ddpm_lite.sample import (
     Denoiser,
     State,
@@ -145,7 +145,7 @@ def draw(
     labels = balanced_labels(n, model.config.unet.classes) if labels is None else labels
     images, one_batch = [], n <= config.batch_size
     starts = range(0, n, config.batch_size)
-    for start in tqdm(starts, desc="drawing", disable=not progress or one_batch):
+    for start in with_bar(starts, progress and not one_batch, "drawing", "batch"):
         count, seed = min(config.batch_size, n - start), config.seed + 7919 * start
         label = None if labels is None else labels[start : start + count].to(model.device)
         x_T = initial_noise((count, *model.config.image_shape), seed, model.device)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ddpm_lite.checkpoint import CheckpointError, read
 from ddpm_lite.devices import plain_defaults
 from ddpm_lite.diffusion import Model, Target
-from ddpm_lite.image_folder import MAX_SIDE
+from ddpm_lite.images import MAX_SIDE
 from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, check_steps, shifted
 from ddpm_lite.shipped import model_path
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
