@@ -176,10 +176,13 @@ def evaluate(arguments: Sequence[str]) -> None:
     metadata = read(model_path(config.model), only="nothing")[1]
     model = DiffusionModel.load(config.model, best_device())
     config = parse(replace(Evaluate(), draw=own_config(model)), arguments)
-    real = _real_images(config.data or _data_of(model, metadata), model, metadata)
+    data = config.data or _data_of(model, metadata)
+    real = _real_images(data, model, metadata)
+    # a published FID is the distance from the pictures that were trained on
+    usual = load(data) if config.features == "inception" and data in NAMES else None
     if model.config.unet.classes:
         _warn_of_labels(metadata, config.draw)
-    figures = report(model, real, config.n, config.draw, config.likelihood, config.features)
+    figures = report(model, real, config.n, config.draw, config.likelihood, config.features, usual)
     for name, value in figures.items():
         if name != "terms":  # a hundred numbers are for programs
             print(f"{name:>22}: {value}")
@@ -187,16 +190,29 @@ def evaluate(arguments: Sequence[str]) -> None:
         print(json.dumps(figures))
 
 
+KNOWN: Mapping[str, tuple[tuple[str, ...], tuple[int, int, int]]] = {
+    "mnist": (DIGITS, (1, 28, 28)),
+    "coloured_mnist": (DIGITS, (3, 28, 28)),
+    "cifar10": (CIFAR10, (3, 32, 32)),
+}
+"""Named data by the classes and the shape of its images."""
+
+
 def _data_of(model: DiffusionModel, metadata: Mapping[str, Any]) -> str:
-    """The named data that a model was trained on, by its classes. Raises UsageError."""
-    names, colour = metadata.get("class_names"), model.config.unet.image_channels == 3
-    if names == list(CIFAR10):
-        return "cifar10"
-    if names is None or names == list(DIGITS):
-        return "coloured_mnist" if colour else "mnist"
+    """The named data that a model was trained on, by its classes and the shape that it draws.
+
+    Older files of ours hold no classes. Nobody knows what an imported model has seen. Raises
+    UsageError.
+    """
+    names, drawn = metadata.get("class_names"), model.config.image_shape
+    foreign = names is None and "imported" in metadata
+    for data, (classes, shape) in KNOWN.items():
+        if not foreign and drawn == shape and names in (None, list(classes)):
+            return data
+    held = "none" if names is None else listed([str(name) for name in names], 5)
     raise UsageError(
-        f"say what real images it is to be compared with: --data, as its classes are "
-        f"{listed([str(name) for name in names], 5)}"
+        f"say what real images it is to be compared with: --data, as it draws {drawn} and the "
+        f"classes in its file are: {held}"
     )
 
 
