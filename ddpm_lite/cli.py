@@ -31,7 +31,7 @@ from ddpm_lite.draw import DrawConfig, balanced_labels, draw, own_config
 from ddpm_lite.evaluate import EvaluationError
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
-from ddpm_lite.labels import class_names, class_number, listed, needs_label, visible
+from ddpm_lite.labels import class_number, listed, needs_label, visible
 from ddpm_lite.model import DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.options import (
     Evaluate,
@@ -119,7 +119,7 @@ def sample(arguments: Sequence[str]) -> None:
     if config.npz is not None:
         _check_file("--npz", config.npz, ".npz")
     metadata = read(model_path(config.model), only="nothing")[1]
-    names = class_names(metadata, model.config.unet.classes)
+    names = model.class_names
     number = None if config.label is None else _class_number(config.label, names)
     _warn_of_labels(metadata, config.draw)
     if number is None:
@@ -275,7 +275,7 @@ def info(arguments: Sequence[str]) -> None:
     config, device = parse(Info(), arguments), best_device()
     tensors, metadata = read(model_path(config.model))
     model = DiffusionModel.load(config.model)
-    names = class_names(metadata, model.config.unet.classes)
+    names = model.class_names
     rows = {
         "ddpm_lite": __version__,
         "torch": f"{torch.__version__}, {torch.get_num_threads()} threads",
