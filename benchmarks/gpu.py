@@ -7,6 +7,9 @@ of its own peak that is, trains with two cards where there are two, and spends t
 on a training that leaves a checkpoint to go on from. The last line is JSON. If all results agree,
 the rows of this GPU go into benchmarks/gpu.md, which the README and chapter 8 show.
 
+It needs the repository, Python 3.11, torch and NumPy: nothing has to be installed beside these
+(`bare_machine.py`).
+
 Without a GPU it runs the same at toy size on the CPU, to test itself, and writes no row.
 """
 
@@ -21,8 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import bare_machine  # noqa: F401, as it makes the imports of ddpm_lite possible
 import torch
 from gpu_checks import Check, all_hold, check_device
+from gpu_recipe import Recipe, read_recipe
 from gpu_speed import (
     CIFAR10,
     COMPILED,
@@ -39,10 +44,10 @@ from gpu_speed import (
 )
 
 from ddpm_lite.data import load
-from ddpm_lite.options import Train, parse_train
-from ddpm_lite.run import CHECKPOINT
 from ddpm_lite.train import Trainer
 
+CHECKPOINT = "checkpoint.safetensors"
+"""As in `ddpm_lite.run`, so that `ddpm-lite train --resume` goes on from it."""
 ROWS = Path(__file__).with_name("gpu.md")
 HEAD = (
     "| device | network | setting | images/s | TFLOP/s | of its bf16 peak | memory | two cards |\n"
@@ -67,7 +72,7 @@ class Plan:
     seconds: float
     """Of each measurement."""
     recipe: str
-    """What is trained in the end."""
+    """What is trained in the end, if nothing else is asked for."""
     kept: float
     """Seconds that are kept for that."""
 
@@ -155,14 +160,14 @@ def two_processes(device: torch.device, plan: Plan, clock: Clock) -> dict[str, A
     return found
 
 
-def new_trainer(options: Train, device: torch.device) -> Trainer:
+def new_trainer(recipe: Recipe, device: torch.device) -> Trainer:
     """The training of a recipe, at its beginning."""
-    return Trainer(options.model, options.train, load(options.data), device)
+    return Trainer(recipe.model, recipe.train, load(recipe.data), device)
 
 
-def train_until(clock: Clock, folder: Path, options: Train, device: torch.device) -> Trainer:
+def train_until(clock: Clock, folder: Path, recipe: Recipe, device: torch.device) -> Trainer:
     """Trains while there is time, from the folder's checkpoint if there is one, and saves."""
-    trainer, file = new_trainer(options, device), folder / CHECKPOINT
+    trainer, file = new_trainer(recipe, device), folder / CHECKPOINT
     if file.exists():
         trainer.resume(file)
     for _ in trainer.steps():
@@ -239,7 +244,9 @@ def report(title: str, checks: Sequence[Check]) -> None:
         print(check, flush=True)
 
 
-def run_all(device: torch.device, plan: Plan, clock: Clock, folder: Path) -> dict[str, Any]:
+def run_all(
+    device: torch.device, plan: Plan, recipe: Recipe, clock: Clock, folder: Path
+) -> dict[str, Any]:
     """Every part, told as it goes; returns the last line, with the table's `rows`."""
     began, name = time.perf_counter(), device_name(device)
     checks = list(check_device(device, plan.steps, plan.digits))
@@ -251,11 +258,10 @@ def run_all(device: torch.device, plan: Plan, clock: Clock, folder: Path) -> dic
     two = two_processes(device, plan, clock)
     if two:
         checks.append(Check("weights of two processes", two["weights_differ_by"], 0))
-    options = parse_train([plan.recipe])
-    trainer = train_until(clock, folder, options, device)
+    trainer = train_until(clock, folder, recipe, device)
     file = folder / CHECKPOINT
-    checks.append(check_checkpoint(trainer, new_trainer(options, device), file))
-    report(f"\nTrained to step {trainer.step} of {plan.recipe}: {file}", checks[-1:])
+    checks.append(check_checkpoint(trainer, new_trainer(recipe, device), file))
+    report(f"\nTrained to step {trainer.step} of {recipe.name}: {file}", checks[-1:])
     return {
         "device": name,
         "torch": torch.__version__,
@@ -280,7 +286,16 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--folder", type=Path, default=Path("runs/gpu"), help="where the trainings lie"
     )
+    parser.add_argument("--recipe", help="what is trained in the end: a name or a TOML file")
     return parser.parse_args(arguments)
+
+
+def chosen_recipe(name: str) -> Recipe:
+    """The recipe, read before minutes are spent. Exits with one line if it is none."""
+    try:
+        return read_recipe(name)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        sys.exit(f"recipe {name}: {error}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -290,11 +305,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = GPU if device.type == "cuda" else CPU
     if plan is CPU:
         print("No GPU here: everything runs at toy size on the CPU, and no row is written.")
-    folder = options.folder / Path(plan.recipe).stem
-    found = run_all(device, plan, Clock(options.minutes), folder)
+    recipe = chosen_recipe(options.recipe or plan.recipe)
+    folder = options.folder / Path(recipe.name).stem
+    found = run_all(device, plan, recipe, Clock(options.minutes), folder)
     rows = found.pop("rows")
     print("", HEAD, *rows, sep="\n")
-    print(f"\nddpm-lite train {plan.recipe} --folder {folder} --resume  goes on from there")
+    print(
+        "\nThis command goes on from there the next time, and so does, with the package installed,"
+    )
+    print(f"ddpm-lite train {recipe.name} --folder {folder} --resume")
     if plan is GPU and found["agrees"]:
         write_rows(ROWS, found["device"], rows)
     print(json.dumps(found))

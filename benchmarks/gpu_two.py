@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import bare_machine  # noqa: F401, as it makes the imports of ddpm_lite possible
 import torch
 import torch.distributed as dist
 from gpu_speed import CIFAR10, COMPILED, EAGER, TOY, images_per_second, trainer_for

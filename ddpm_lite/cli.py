@@ -31,7 +31,7 @@ from ddpm_lite.draw import DrawConfig, balanced_labels, draw, own_config
 from ddpm_lite.evaluate import EvaluationError
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
-from ddpm_lite.labels import class_names, class_number, listed, needs_label, visible
+from ddpm_lite.labels import class_number, listed, needs_label, visible
 from ddpm_lite.model import DiffusionModel, ModelConfig, best_device, has_bfloat16
 from ddpm_lite.options import (
     Evaluate,
@@ -119,7 +119,7 @@ def sample(arguments: Sequence[str]) -> None:
     if config.npz is not None:
         _check_file("--npz", config.npz, ".npz")
     metadata = read(model_path(config.model), only="nothing")[1]
-    names = class_names(metadata, model.config.unet.classes)
+    names = model.class_names
     number = None if config.label is None else _class_number(config.label, names)
     _warn_of_labels(metadata, config.draw)
     if number is None:
@@ -176,10 +176,13 @@ def evaluate(arguments: Sequence[str]) -> None:
     metadata = read(model_path(config.model), only="nothing")[1]
     model = DiffusionModel.load(config.model, best_device())
     config = parse(replace(Evaluate(), draw=own_config(model)), arguments)
-    real = _real_images(config.data or _data_of(model, metadata), model, metadata)
+    data = config.data or _data_of(model, metadata)
+    real = _real_images(data, model, metadata)
+    # a published FID is the distance from the pictures that were trained on
+    usual = load(data) if config.features == "inception" and data in NAMES else None
     if model.config.unet.classes:
         _warn_of_labels(metadata, config.draw)
-    figures = report(model, real, config.n, config.draw, config.likelihood, config.features)
+    figures = report(model, real, config.n, config.draw, config.likelihood, config.features, usual)
     for name, value in figures.items():
         if name != "terms":  # a hundred numbers are for programs
             print(f"{name:>22}: {value}")
@@ -187,16 +190,29 @@ def evaluate(arguments: Sequence[str]) -> None:
         print(json.dumps(figures))
 
 
+KNOWN: Mapping[str, tuple[tuple[str, ...], tuple[int, int, int]]] = {
+    "mnist": (DIGITS, (1, 28, 28)),
+    "coloured_mnist": (DIGITS, (3, 28, 28)),
+    "cifar10": (CIFAR10, (3, 32, 32)),
+}
+"""Named data by the classes and the shape of its images."""
+
+
 def _data_of(model: DiffusionModel, metadata: Mapping[str, Any]) -> str:
-    """The named data that a model was trained on, by its classes. Raises UsageError."""
-    names, colour = metadata.get("class_names"), model.config.unet.image_channels == 3
-    if names == list(CIFAR10):
-        return "cifar10"
-    if names is None or names == list(DIGITS):
-        return "coloured_mnist" if colour else "mnist"
+    """The named data that a model was trained on, by its classes and the shape that it draws.
+
+    Older files of ours hold no classes. Nobody knows what an imported model has seen. Raises
+    UsageError.
+    """
+    names, drawn = metadata.get("class_names"), model.config.image_shape
+    foreign = names is None and "imported" in metadata
+    for data, (classes, shape) in KNOWN.items():
+        if not foreign and drawn == shape and names in (None, list(classes)):
+            return data
+    held = "none" if names is None else listed([str(name) for name in names], 5)
     raise UsageError(
-        f"say what real images it is to be compared with: --data, as its classes are "
-        f"{listed([str(name) for name in names], 5)}"
+        f"say what real images it is to be compared with: --data, as it draws {drawn} and the "
+        f"classes in its file are: {held}"
     )
 
 
@@ -259,7 +275,7 @@ def info(arguments: Sequence[str]) -> None:
     config, device = parse(Info(), arguments), best_device()
     tensors, metadata = read(model_path(config.model))
     model = DiffusionModel.load(config.model)
-    names = class_names(metadata, model.config.unet.classes)
+    names = model.class_names
     rows = {
         "ddpm_lite": __version__,
         "torch": f"{torch.__version__}, {torch.get_num_threads()} threads",

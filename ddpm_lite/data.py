@@ -1,6 +1,6 @@
 """Every data set by its name: MNIST, grey or coloured, Fashion-MNIST, CIFAR-10, your own folder.
 
-The names of `images`, `image_folder`, `archives` and `batches` can be imported from here as well.
+The names of `images`, `archives` and `batches` can be imported from here as well.
 """
 
 from pathlib import Path
@@ -12,7 +12,6 @@ from ddpm_lite.archives import cifar10 as cifar10
 from ddpm_lite.archives import fashion_mnist as fashion_mnist
 from ddpm_lite.batches import Batches as Batches
 from ddpm_lite.colouring import paint
-from ddpm_lite.image_folder import folder as folder
 from ddpm_lite.images import DataError as DataError
 from ddpm_lite.images import Images as Images
 from ddpm_lite.images import as_images, reason
@@ -51,6 +50,16 @@ def load(name: str | Path, train: bool = True, side: int = 32, channels: int = 3
     raise DataError(
         f"{name or 'an empty name'}: no such data; choose {', '.join(NAMES)} or a folder's path"
     )
+
+
+def folder(path: str | Path, side: int, channels: int = 3) -> Images:
+    """The pictures below a folder as (channels, side, side): `image_folder.folder`.
+
+    That needs Pillow, which is read only then.
+    """
+    from ddpm_lite.image_folder import folder as read
+
+    return read(path, side, channels)
 
 
 def mnist(train: bool = True) -> Images:

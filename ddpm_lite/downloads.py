@@ -7,10 +7,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import pooch
-import requests
-from tqdm import tqdm
-
 from ddpm_lite.images import DataError, reason
 
 SILENCE, PATIENCE = 30.0, 3600.0
@@ -32,7 +28,11 @@ class Source:
 
 def cache_folder() -> Path:
     """Where downloads are kept: $DDPM_LITE_CACHE, or the system's cache folder for ddpm_lite."""
-    return Path(os.environ.get("DDPM_LITE_CACHE") or pooch.os_cache("ddpm_lite")).expanduser()
+    if named := os.environ.get("DDPM_LITE_CACHE"):
+        return Path(named).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("ddpm_lite")).expanduser()
 
 
 def fetch(source: Source) -> Path:
@@ -67,6 +67,9 @@ def _download(address: str, source: Source) -> bytearray:
 
     Raises ValueError if it is another one, and the errors of requests, which are OSErrors.
     """
+    import requests  # what only a download needs is read for one
+    from tqdm import tqdm
+
     content, end = bytearray(), time.monotonic() + PATIENCE
     bar = tqdm(total=source.size, desc=source.name, unit="B", unit_scale=True, leave=False)
     with bar, requests.get(address, stream=True, timeout=SILENCE) as answer:

@@ -1,16 +1,17 @@
 """Drawing whole sets of images with a model: batches, labels, any sampler by its name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from ddpm_lite.data import to_uint8
 from ddpm_lite.diffusion import Variance, check_name, check_numbers
+from ddpm_lite.labels import class_names, class_number
 from ddpm_lite.model import DiffusionModel, Precision
+from ddpm_lite.progress import with_bar
 from ddpm_lite.sample import (
     Denoiser,
     State,
@@ -124,28 +125,39 @@ def balanced_labels(n: int, classes: int) -> Tensor | None:
     return torch.arange(n) % classes if classes else None
 
 
+def _numbers(model: DiffusionModel, labels: Sequence[str]) -> Tensor:
+    """The classes of these names, int64 (n,). Raises ValueError for a name that is none."""
+    names = model.class_names or class_names({}, model.config.unet.classes)
+    return torch.tensor([class_number(label, names) for label in labels], device="cpu")
+
+
 def draw(
     model: DiffusionModel,
     n: int,
     config: DrawConfig | None = None,
-    labels: Tensor | None = None,
+    labels: Tensor | Sequence[str] | None = None,
     progress: bool = False,
 ) -> Tensor:
-    """N images, uint8 (n, C, H, W); without labels (n,) every class equally often.
+    """N images, uint8 (n, C, H, W); without labels every class equally often.
 
+    Labels are n numbers of classes, int64 (n,), or n names, such as ["horse", "ship"]
+    (`DiffusionModel.class_names`); "7" is the class of that name, or else of that number.
     Without a config they are drawn as the model's file asks (`own_config`).
     Each batch has a seed of its own, made of `config.seed` and the number of its first image; so
     the images after the first batch depend on `config.batch_size`. The progress bar counts batches,
-    or the steps of a single one. Raises ValueError if n < 1, if there are not n labels, or if the
-    network puts out numbers that are not finite.
+    or the steps of a single one. Raises ValueError if n < 1, if there are not n labels, if a name
+    is none of the model's, or if the network puts out numbers that are not finite.
     """
     if n < 1 or (labels is not None and len(labels) != n):
         raise ValueError("n must be at least 1, and there must be as many labels")
     config = config or own_config(model)
-    labels = balanced_labels(n, model.config.unet.classes) if labels is None else labels
+    if labels is None:
+        labels = balanced_labels(n, model.config.unet.classes)
+    elif not isinstance(labels, Tensor):
+        labels = _numbers(model, labels)
     images, one_batch = [], n <= config.batch_size
     starts = range(0, n, config.batch_size)
-    for start in tqdm(starts, desc="drawing", disable=not progress or one_batch):
+    for start in with_bar(starts, progress and not one_batch, "drawing", "batch"):
         count, seed = min(config.batch_size, n - start), config.seed + 7919 * start
         label = None if labels is None else labels[start : start + count].to(model.device)
         x_T = initial_noise((count, *model.config.image_shape), seed, model.device)

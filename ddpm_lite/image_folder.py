@@ -14,7 +14,7 @@ import torch
 from PIL import ExifTags, Image, ImageCms, ImageOps
 from tqdm import tqdm
 
-from ddpm_lite.images import Bytes, DataError, Images, reason
+from ddpm_lite.images import MAX_SIDE, Bytes, DataError, Images, reason
 from ddpm_lite.labels import visible
 
 __all__ = ["folder"]
@@ -26,9 +26,6 @@ IMAGE_SUFFIXES = frozenset(
     )
 )  # fmt: skip
 """The file names that `folder` takes for images, in any case."""
-
-MAX_SIDE = 4096
-"""The largest side that an image is made into."""
 
 logger = logging.getLogger("ddpm_lite")
 

@@ -11,6 +11,9 @@ from torch import Tensor
 
 __all__ = ["Images", "to_float", "to_uint8"]
 
+MAX_SIDE = 4096
+"""The largest side of an image."""
+
 Bytes = npt.NDArray[np.uint8]
 """Pixels or labels as they are read."""
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from ddpm_lite.checkpoint import CheckpointError, read
 from ddpm_lite.devices import plain_defaults
 from ddpm_lite.diffusion import Model, Target
-from ddpm_lite.image_folder import MAX_SIDE
+from ddpm_lite.images import MAX_SIDE
+from ddpm_lite.labels import class_names
 from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, check_steps, shifted
 from ddpm_lite.shipped import model_path
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
@@ -109,6 +110,8 @@ class DiffusionModel:
     schedule: NoiseSchedule
     wishes: Mapping[str, Any] = field(default_factory=dict)
     """Options of `DrawConfig` that its file asks for; a distilled network wants few steps."""
+    class_names: tuple[str, ...] = ()
+    """The names of its classes in their order; where none are known, their numbers or nothing."""
 
     @classmethod
     def load(
@@ -132,7 +135,8 @@ class DiffusionModel:
         net.load_state_dict(weights)
         net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         net.eval().requires_grad_(False)
-        return cls(net, config, schedule, metadata.get("draw", {}))
+        names = class_names(metadata, config.unet.classes)
+        return cls(net, config, schedule, metadata.get("draw", {}), names)
 
     @property
     def device(self) -> torch.device:

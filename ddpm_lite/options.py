@@ -76,11 +76,14 @@ class Evaluate:
     model.safetensors of a run."""
     data: str | None = None
     """Real images: the test images of mnist, coloured_mnist, fashion_mnist or cifar10, or a folder,
-    of which the share is taken that the training held out; without it by the model's classes."""
+    of which the share is taken that the training held out; without it by the model's classes and
+    its shape, but an imported model knows no classes."""
     features: Features = "own"
-    """own, or inception for the usual FID (needs torch-fidelity and its network's download)."""
+    """own, or inception for the FID of colour images (needs torch-fidelity and its network's
+    download): from the training images of a named set, as it is published, but from the held-out
+    share of a folder."""
     n: int = 10_000
-    """How many images to draw for the Frechet distance."""
+    """How many images to draw for the Frechet distance; published FIDs take 50,000."""
     json: bool = False
     """End with one line of JSON."""
     likelihood: LikelihoodConfig = field(default_factory=LikelihoodConfig)
@@ -97,7 +100,8 @@ class Export:
     """A model: mnist or mnist_one_step, which are shipped, or a file, the checkpoint or
     model.safetensors of a run."""
     format: Literal["onnx", "diffusers"] = "onnx"
-    """onnx, or diffusers: for a network without labels and without a patch."""
+    """onnx, or diffusers: for a network without labels and without a patch, which its DDPMPipeline
+    and UNet2DModel do not have. All shipped models have both."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
     """The .onnx file, model.onnx without it, or for diffusers a new folder, model_diffusers."""
 

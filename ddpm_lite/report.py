@@ -46,14 +46,17 @@ def report(
     config: DrawConfig,
     bound: LikelihoodConfig,
     features: Features = "own",
+    reference: Images | None = None,
 ) -> dict[str, Any]:
     """Bounds the likelihood of real images, without labels; draws n images and compares the two.
 
     `real` are images that the model was not trained on. Drawn images are judged where a classifier
-    for such images comes with the package (`find_judge`); "inception" takes the usual FID from the
-    real images instead. Raises ValueError if the real images are not of the model's shape, if they
-    are too few, for n outside 2..60,000 and for more steps than the model has, and EvaluationError
-    without torch-fidelity; all that before anything is computed.
+    for such images comes with the package (`find_judge`); "inception" takes the FID of colour
+    images instead, from the `reference`, or from the real images without one. Published FIDs take
+    the training set for it, and n = 50,000. Raises ValueError if the real images are not of the
+    model's shape, if they are too few, for n outside 2..60,000, for more steps than the model has
+    and for the FID of grey images, and EvaluationError without torch-fidelity; all that before
+    anything is computed.
     """
     shape = tuple(real.pixels.shape[1:])
     if shape != model.config.image_shape:
@@ -75,13 +78,13 @@ def report(
     if judge is None and features == "own":
         reason = "no classifier for such images comes with the package"
         return figures | {"frechet": None, "reason": reason}
-    return figures | _judged(model, real, n, config, judge)
+    return figures | _judged(model, reference or real, n, config, judge)
 
 
 def _judged(
     model: DiffusionModel, real: Images, n: int, config: DrawConfig, judge: Judge | None
 ) -> dict[str, Any]:
-    """What drawn images are worth to a judge, or to Inception without one."""
+    """What drawn images are worth to a judge of real ones, or to Inception without one."""
     classes = model.config.unet.classes
     labels = balanced_labels(n, classes)
     images = draw(model, n, config, labels, progress=True)

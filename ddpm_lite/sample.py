@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from ddpm_lite.diffusion import (
     Gaussian,
@@ -27,6 +26,7 @@ from ddpm_lite.diffusion import (
     q_posterior,
     q_sample,
 )
+from ddpm_lite.progress import with_bar
 from ddpm_lite.schedule import NoiseSchedule
 
 __all__ = [
@@ -109,8 +109,7 @@ def _pairs(T: int, steps: int, progress: bool) -> Iterable[tuple[int, int]]:
     """Each step as (the time it starts from, the time it leads to), with a bar of progress."""
     times = timesteps(T, steps)  # T > ... > 0, one more than there are steps
     pairs = [(times[i], times[i + 1]) for i in range(steps)]
-    bar: Iterable[tuple[int, int]] = tqdm(pairs, desc="sampling", unit="step", disable=not progress)
-    return bar
+    return with_bar(pairs, progress, "sampling", "step")
 
 
 class _Noise:

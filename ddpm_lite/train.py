@@ -26,6 +26,7 @@ from ddpm_lite.checkpoint import load_optimizer, optimizer_tensors, read, write
 from ddpm_lite.data import Batches, Images
 from ddpm_lite.devices import to_device
 from ddpm_lite.diffusion import Weighting, check_name, check_numbers, training_loss
+from ddpm_lite.labels import class_names
 from ddpm_lite.model import (
     DiffusionModel,
     ModelConfig,
@@ -318,7 +319,10 @@ class Trainer:
 
     def model(self) -> DiffusionModel:
         """The running average of the weights, ready to draw; it goes on changing with training."""
-        return DiffusionModel(self.average.eval(), self.model_config, self.schedule)
+        own = {"class_names": self.batches.images.class_names}
+        names = class_names(own, self.model_config.unet.classes)
+        average = self.average.eval()
+        return DiffusionModel(average, self.model_config, self.schedule, class_names=names)
 
     def save(self, path: Path, keep: str = "") -> None:
         """Writes everything that `resume` needs; every process calls it, the first one writes.

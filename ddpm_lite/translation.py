@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ddpm_lite.diffusion import Target, Variance
-from ddpm_lite.image_folder import MAX_SIDE
+from ddpm_lite.images import MAX_SIDE
 from ddpm_lite.model import ModelConfig
 from ddpm_lite.schedule import SCHEDULES, check_steps, cosine
 from ddpm_lite.unet import Downsample, UNetConfig, frequencies

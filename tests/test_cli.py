@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,11 @@ from PIL import Image
 from ddpm_lite import cli
 from ddpm_lite.checkpoint import read, write
 from ddpm_lite.cli import main, with_classes
-from ddpm_lite.data import load
+from ddpm_lite.data import CIFAR10, DIGITS, Images, load
 from ddpm_lite.draw import DrawConfig
 from ddpm_lite.lock import LOCK
 from ddpm_lite.model import ModelConfig
+from ddpm_lite.options import UsageError
 from ddpm_lite.run import CHECKPOINT, METRICS, WEIGHTS
 from ddpm_lite.shipped import MODELS
 from ddpm_lite.train import Trainer, TrainState
@@ -187,6 +189,54 @@ def test_a_model_of_other_classes_is_told_what_to_be_compared_with(
     complaint = fails(["evaluate", str(weights)], capsys, 2)
     assert "--data" in complaint
     assert "0 cat, 1 dog" in complaint
+
+
+def drawer(shape: tuple[int, int, int]) -> Any:
+    return SimpleNamespace(config=SimpleNamespace(image_shape=shape))
+
+
+@pytest.mark.parametrize("name", ["mnist", "coloured_mnist", "cifar10"])
+def test_data_are_known_by_classes_and_shape(name: str) -> None:
+    classes = list(CIFAR10 if name == "cifar10" else DIGITS)
+    channels, side = (1 if name == "mnist" else 3), (32 if name == "cifar10" else 28)
+    model = drawer((channels, side, side))
+    assert cli._data_of(model, {"class_names": classes}) == name
+    assert cli._data_of(model, {}) == name  # an older file of ours
+    with pytest.raises(UsageError, match=rf"--data.* draws \({channels}, 31, 31\).*{classes[1]}"):
+        cli._data_of(drawer((channels, 31, 31)), {"class_names": classes})
+    with pytest.raises(UsageError, match=r"--data.* the classes in its file are: none"):
+        cli._data_of(model, {"imported": {}})
+
+
+def test_the_usual_fid_is_the_distance_from_training_images_and_of_colour_alone(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Bits/dim are still of images that the model has not seen."""
+    seen = dict[str, Any]()
+
+    def compare(**sets: Any) -> dict[str, float]:
+        seen.update(sets)
+        return {"frechet_inception_distance": 1.0}
+
+    def of_part(name: Any, train: bool, *_: Any) -> Images:
+        pixels = torch.full((6 if train else 4, 3, 28, 28), 200 if train else 100)
+        return Images(pixels.byte(), torch.arange(len(pixels)), DIGITS)
+
+    fake = SimpleNamespace(calculate_metrics=compare)
+    monkeypatch.setitem(sys.modules, "torch_fidelity", fake)
+    coloured = ModelConfig.from_dict(SMALL.to_dict() | {"unet": {
+        **SMALL.to_dict()["unet"], "image_channels": 3,
+    }})  # fmt: skip
+    tensors = {f"ema.{k}": v for k, v in UNet(coloured.unet).state_dict().items()}
+    write(tmp_path / "colour.safetensors", tensors, {"model": coloured.to_dict()})
+    words = ["--n", "3", "--steps", "1", "--features", "inception"]
+    grey = fails(["evaluate", str(weights), *words], capsys)
+    assert "(N, 3, H, W)" in grey
+    monkeypatch.setattr(cli, "load", lambda name, train=True, *_: of_part(name, train))
+    figures, _ = evaluated([str(tmp_path / "colour.safetensors"), *words], capsys)
+    assert [int(pixels[0, 0, 0]) for pixels in seen["input2"]] == 6 * [200]
+    assert (figures["reference"], figures["likelihood_images"], figures["n"]) == (6, 4, 3)
 
 
 def evaluated(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, Any], str]:

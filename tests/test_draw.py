@@ -77,6 +77,28 @@ def test_each_image_gets_its_own_label_in_any_batch(batch_size: int) -> None:
     assert brightness(draw(model(), 8, config, torch.tensor(wanted))) == wanted
 
 
+def test_labels_may_be_names() -> None:
+    names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "0")
+    named = replace(model(), class_names=names)
+    labels = ["seven", "one", "0", "7"]  # 0 is the name of the last one
+    assert brightness(draw(named, 4, FAST, labels)) == [7, 1, 9, 7]
+    assert brightness(draw(named, 2, FAST, ("two", "eight"))) == [2, 8]
+    assert brightness(draw(model(), 2, FAST, ["3", "4"])) == [3, 4]  # it knows no names
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["ten"], "label ten is none of the model's classes: 0 0, 1 1"),
+        (["10"], "label 10 is none"),
+        (["1", "2"], "as many labels"),
+    ],
+)
+def test_names_of_no_class_are_refused(labels: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        draw(model(), 1, FAST, labels)
+
+
 def test_balanced_labels_differ_by_at_most_one() -> None:
     assert balanced_labels(7, 3) is not None
     assert balanced_labels(7, 3).tolist() == [0, 1, 2, 0, 1, 2, 0]  # type: ignore[union-attr]

@@ -1,6 +1,7 @@
 import json
 import math
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,16 @@ def test_loaded_model_computes_what_was_saved(tmp_path: Path) -> None:
     torch.testing.assert_close(model(x, t, label), expected, rtol=1e-4, atol=1e-5)
     assert model.schedule.T == 50
     assert not model.net.training
+
+
+def test_a_loaded_model_knows_its_classes_by_name_as_far_as_its_file_does(tmp_path: Path) -> None:
+    saved(tmp_path / "m")
+    assert DiffusionModel.load(tmp_path / "m").class_names == ("0", "1", "2")
+    tensors, metadata = read(tmp_path / "m")
+    write(tmp_path / "m", tensors, metadata | {"class_names": ["cat", "dog"]})
+    assert DiffusionModel.load(tmp_path / "m").class_names == ("cat", "dog", "2")
+    saved(tmp_path / "m", replace(SMALL, unet=replace(SMALL.unet, classes=0)))
+    assert DiffusionModel.load(tmp_path / "m").class_names == ()
 
 
 class Elsewhere(torch.nn.Module):

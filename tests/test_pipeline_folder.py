@@ -102,6 +102,8 @@ def test_what_is_exported_is_what_was_imported(
     assert sorted(p.name for p in out.parent.iterdir()) == ["out"]
     assert main(["info", str(path)]) == 0
     assert "sha256" in capsys.readouterr().out
+    # nobody knows what it was trained on
+    assert "real images it is to be compared with: --data" in line_of(["evaluate", path], capsys, 2)
 
 
 def test_the_sha256_is_that_of_the_file(folder: Path, tmp_path: Path) -> None:

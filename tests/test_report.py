@@ -90,9 +90,11 @@ def test_inception_features_are_asked_for_by_name(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("ddpm_lite.report.inception_fid", fid)
     monkeypatch.setitem(sys.modules, "torch_fidelity", ModuleType("torch_fidelity"))
-    nothing, real = LikelihoodConfig(likelihood_images=0), coloured(6)
-    figures = report(untrained(channels=3), real, 5, DrawConfig(steps=2), nothing, "inception")
-    assert seen == [5, 6]
+    nothing, real, steps = LikelihoodConfig(likelihood_images=0), coloured(6), DrawConfig(steps=2)
+    figures = report(untrained(channels=3), real, 5, steps, nothing, "inception")
+    assert (seen, figures["reference"]) == ([5, 6], 6)
+    figures = report(untrained(channels=3), real, 5, steps, nothing, "inception", coloured(9))
+    assert (seen[2:], figures["reference"]) == ([5, 9], 9)
     assert (figures["inception_fid"], figures["n"]) == (12.346, 5)
     assert (figures["sampler"], figures["steps"], figures["guidance_scale"]) == ("ddim", 2, 1.3)
     assert "frechet" not in figures

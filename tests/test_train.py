@@ -88,6 +88,7 @@ def test_a_network_that_was_only_looked_at_trains_with_dropout_again() -> None:
     drawing = training.model()
     assert not drawing.net.training
     assert drawing.config == training.model_config
+    assert drawing.class_names == ("left", "right")
     assert torch.equal(drawing.schedule.beta, training.model_config.build_schedule().beta)
 
 

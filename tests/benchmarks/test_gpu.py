@@ -3,7 +3,11 @@
 import copy
 import json
 import math
+import os
+import re
+import subprocess
 import sys
+import tomllib
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,11 +21,13 @@ import gpu_speed
 import pytest
 import torch
 from gpu_checks import Check, small_trainer
+from gpu_recipe import read_recipe
 from gpu_speed import EAGER, TOY, Setting, Speed
 
+from ddpm_lite import run
 from ddpm_lite.checkpoint import read
 from ddpm_lite.model import DiffusionModel
-from ddpm_lite.options import parse_train
+from ddpm_lite.options import parse_train, recipe_names
 from ddpm_lite.train import Trainer
 from ddpm_lite.unet import UNet
 
@@ -51,13 +57,45 @@ def recipe(folder: Path, steps: int) -> str:
 # --- the whole -----------------------------------------------------------------------------------
 
 
+BARE = """
+import sys
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
+
+class Bare:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        gone = name.partition(".")[0] in {}
+        return None if gone else PathFinder.find_spec(name, path, target)
+
+sys.meta_path[:] = [BuiltinImporter, FrozenImporter, Bare]  # so no editable install either
+"""
+"""Python reads this, under the name of sitecustomize, when it starts."""
+
+
+def bare_machine(folder: Path) -> dict[str, str]:
+    """An environment in which the project is not installed, and of what it needs torch and NumPy.
+
+    What comes with torch is there.
+    """
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = {re.split("[<>=!~ ]", name)[0] for name in project["dependencies"]}
+    assert {"torch", "numpy", "tyro", "pillow"} < names
+    gone = names - {"torch", "numpy", "sympy"} | {"PIL"}
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(BARE.format(sorted(gone)))
+    return {**os.environ, "PYTHONPATH": str(folder), "CUDA_VISIBLE_DEVICES": ""}
+
+
 @pytest.mark.slow
-def test_the_whole_kit_runs_on_the_cpu_and_says_so(
-    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(gpu, "CPU", replace(gpu.CPU, recipe=recipe(tmp_path, 3)))
-    assert gpu.main(["--minutes", "5", "--folder", str(tmp_path)]) == 0
-    lines = capsys.readouterr().out.splitlines()
+def test_the_whole_kit_runs_on_a_bare_machine_s_cpu_and_says_so(tmp_path: Path) -> None:
+    before = gpu.ROWS.read_text() if gpu.ROWS.exists() else None
+    short = recipe(tmp_path, 3)
+    command = [sys.executable, ROOT / "benchmarks" / "gpu.py", "--minutes", "5", "--recipe", short]
+    ran = subprocess.run(
+        command, cwd=tmp_path, env=bare_machine(tmp_path / "bare"), capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
     assert "No GPU here" in lines[0]
     found = json.loads(lines[-1])
     assert found["agrees"]
@@ -66,9 +104,38 @@ def test_the_whole_kit_runs_on_the_cpu_and_says_so(
     assert len(found["checks"]) == 6
     assert found["two"]["images_per_second"] > 0
     assert [speed["network"] for speed in found["speeds"]] == ["toy"]
-    assert read(Path(found["checkpoint"]))[1]["step"] == found["step"] == 3
     assert any(line.startswith("| CPU, at toy size | toy, ") for line in lines)
-    assert not rows.exists()
+    assert before == (gpu.ROWS.read_text() if gpu.ROWS.exists() else None)
+    # what was written without safetensors is read with it, and can be gone on from
+    file = tmp_path / "runs" / "gpu" / "short" / run.CHECKPOINT
+    assert file == tmp_path / found["checkpoint"]
+    assert read(file)[1]["step"] == found["step"] == 3
+    options = parse_train([short])
+    assert gpu.new_trainer(read_recipe(short), CPU).resume(file) == []
+    assert Trainer(options.model, options.train, gpu.load("mnist"), CPU).resume(file) == []
+
+
+def test_a_recipe_is_what_the_command_line_reads(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(
+        'preset = "tiny"\nchannels = [8, 8]\ngroups = 4\nlabel-dropout = 1\nT = 50\nside = 8\n'
+        'keep_doublings = true\ntarget = "eps"\n'
+    )
+    for name in (*recipe_names(), str(tmp_path / "own.toml")):
+        ours, options = read_recipe(name), parse_train([name])
+        assert (ours.name, ours.data) == (name, options.data)
+        assert (ours.model, ours.train) == (options.model, options.train)
+
+
+@pytest.mark.parametrize("text", [None, "steps = ", 'preset = "none"', "steps = 0"])
+def test_what_is_no_recipe_is_told_in_one_line_and_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    monkeypatch.setattr(gpu, "run_all", lambda *_: pytest.fail("too late"))
+    if text is not None:
+        (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(SystemExit, match=r"recipe .*own\.toml: ") as told:
+        gpu.main(["--recipe", str(tmp_path / "own.toml")])
+    assert "\n" not in str(told.value)
 
 
 def as_found(agrees: bool) -> Callable[..., dict[str, Any]]:
@@ -277,21 +344,21 @@ def test_two_processes_that_fail_are_told(
 
 @pytest.mark.slow
 def test_training_stops_in_time_and_goes_on_the_next_time(tmp_path: Path) -> None:
-    options = parse_train([recipe(tmp_path, 4)])
+    short = read_recipe(recipe(tmp_path, 4))
     over = gpu.Clock(0)
-    assert gpu.train_until(over, tmp_path, options, CPU).step == 1
-    assert gpu.train_until(over, tmp_path, options, CPU).step == 2
-    trainer = gpu.train_until(gpu.Clock(9), tmp_path, options, CPU)
+    assert gpu.train_until(over, tmp_path, short, CPU).step == 1
+    assert gpu.train_until(over, tmp_path, short, CPU).step == 2
+    trainer = gpu.train_until(gpu.Clock(9), tmp_path, short, CPU)
     assert trainer.step == 4
     file = tmp_path / gpu.CHECKPOINT
-    assert gpu.check_checkpoint(trainer, gpu.new_trainer(options, CPU), file).holds
+    assert gpu.check_checkpoint(trainer, gpu.new_trainer(short, CPU), file).holds
 
 
 def test_a_checkpoint_of_another_moment_is_noticed(tmp_path: Path) -> None:
-    options = parse_train([recipe(tmp_path, 4)])
-    trainer = gpu.train_until(gpu.Clock(0), tmp_path, options, CPU)
+    short = read_recipe(recipe(tmp_path, 4))
+    trainer = gpu.train_until(gpu.Clock(0), tmp_path, short, CPU)
     next(trainer.steps())
-    check = gpu.check_checkpoint(trainer, gpu.new_trainer(options, CPU), tmp_path / gpu.CHECKPOINT)
+    check = gpu.check_checkpoint(trainer, gpu.new_trainer(short, CPU), tmp_path / gpu.CHECKPOINT)
     assert not check.holds
 
 

@@ -6,6 +6,10 @@ from typing import Any
 
 import speed_table
 
+from ddpm_lite.checkpoint import read
+from ddpm_lite.shipped import MODELS
+from ddpm_lite.unet import PRESETS
+
 ROOT = Path(__file__).parents[2]
 README = " ".join((ROOT / "README.md").read_text().split())
 
@@ -65,6 +69,29 @@ def test_the_colour_run_and_gzip() -> None:
 def test_the_speed_table_is_that_of_the_print() -> None:
     table = speed_table.table(speed_table.PRINT.read_text())
     assert " ".join(table.split()) in README
+
+
+def test_what_is_inside_names_every_module_and_every_preset() -> None:
+    _, _, after = README.partition("## What is inside")
+    table = after.partition("## ")[0]
+    modules = {path.name for path in (ROOT / "ddpm_lite").glob("*.py")} - {"__init__.py"}
+    assert {name for name in modules if f"`{name}`" not in table} == set()
+    assert {name for name in PRESETS if f"`{name}`" not in table} == set()
+
+
+def test_why_no_shipped_model_can_be_exported_to_diffusers() -> None:
+    assert "all of them take a label, which `DDPMPipeline` does not pass on, and fold 2x2" in README
+    for path in MODELS.values():
+        unet = read(path, only="nothing")[1]["model"]["unet"]
+        assert (unet["classes"] > 0, unet["patch"]) == (True, 2)
+
+
+def test_the_makers_of_the_data_that_something_shipped_has_seen_are_named() -> None:
+    """MNIST lies in the package; of CIFAR-10 a classifier does that was trained on it."""
+    for name in ("README.md", "LICENSE", "ddpm_lite/assets/README.md"):
+        text = " ".join((ROOT / name).read_text().split())
+        assert "Yann LeCun and Corinna Cortes" in text
+        assert 'Alex Krizhevsky, "Learning Multiple Layers of Features from Tiny Images"' in text
 
 
 def test_how_many_changed_formulas_were_noticed() -> None:
