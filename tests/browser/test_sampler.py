@@ -12,18 +12,15 @@ import numpy as np
 import pytest
 import torch
 from playwright.sync_api import Page
-from small import coloured_model
 from torch import Tensor
 
 from ddpm_lite.classifier import load_classifier
 from ddpm_lite.data import to_uint8
 from ddpm_lite.diffusion import q_sample
 from ddpm_lite.draw import DrawConfig, SamplerName, make_denoiser
-from ddpm_lite.export import export
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import Denoiser, ddim_step, denoiser, last, timesteps
 from ddpm_lite.schedule import SCHEDULES, linear
-from ddpm_lite.shipped import MODELS
 from ddpm_lite.widgets.files import RUNTIME_FILES, model_file
 from ddpm_lite.widgets.modules import module_text
 from ddpm_lite.widgets.sampler import Sampler, page_noise, page_states
@@ -394,36 +391,6 @@ def test_the_student_draws_in_one_step_and_offers_only_what_it_knows(
         denoise, noise = make_denoiser(model, torch.tensor([5]), config), page_noise(steps, SHAPE)
         wanted = last(page_states(denoise, model.schedule, noise, "consistency", steps, steps))
         assert (picture(frames[-1]) - wanted).abs().max() < 1e-2
-
-
-def test_a_network_in_colour_is_pytorchs(
-    widget_page: Show, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At every step, and with guidance, for which two workers share the labels."""
-    for name in RUNTIME_FILES.values():
-        if not (SITE / "_static" / name).is_file():
-            missing(f"_static/{name} is not in the built book; `make book` puts it there")
-    path, static = tmp_path / "colours.safetensors", tmp_path / "_static"
-    coloured_model(path, side=16)
-    monkeypatch.setitem(MODELS, "colours", path)
-    model = DiffusionModel.load(path)
-    export(model, static / model_file("colours"))
-    (static / "vendor").symlink_to(SITE / "_static" / "vendor")
-    widget = Sampler(
-        model="colours", label="horse", guidance=2.0, steps=4, own_t=20, static_root="_static/"
-    )
-    page = widget_page(widget)
-    assert not page.locator(".w-own").is_visible()  # a sketch is grey
-    config = DrawConfig(guidance_scale=2.0, precision="float32")
-    for label, seed in ((1, 0), (0, 3)):
-        choose(page, label=label, seed=seed)
-        frames = press(page)
-        denoise = make_denoiser(model, torch.tensor([label]), config)
-        x_T = page_noise(seed, (3, 16, 16))
-        wanted = page_states(denoise, model.schedule, x_T, "dpm_solver", 4)
-        for frame, state in zip(frames[1:], wanted, strict=True):
-            drawn = torch.tensor(frame["x"]).reshape(1, 3, 16, 16)
-            assert (drawn - state.x_t).abs().max() < 1e-2
 
 
 # --- By keyboard, without motion, without a model -------------------------------------------------
