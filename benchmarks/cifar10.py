@@ -13,17 +13,20 @@ again, so a stopped run goes on; delete the two JSON files for a new model.
 """
 
 import argparse
+import hashlib
 import json
-import shlex
 import shutil
+import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from colour_run import lines_of, seconds_of
+from colour_run import lines_of
+from measuring import command, kind_of
 from packing import pack
 from torch import Tensor
 
@@ -35,12 +38,12 @@ from ddpm_lite.judges import find_judge
 from ddpm_lite.measured import ASSETS
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.report import LikelihoodConfig, report
-from ddpm_lite.run import CHECKPOINT, METRICS
+from ddpm_lite.run import METRICS, WEIGHTS
 
 SHIPPED = ASSETS / "cifar10.safetensors"
 EVALUATION = ASSETS / "cifar10_evaluation.json"
 PICTURES = Path(__file__).parents[1] / "book" / "data" / "cifar10_pictures.json"
-SCALES = (1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 4.0)
+SCALES = (1.0, 1.5, 2.0, 3.0, 4.0)
 DRAW = DrawConfig(sampler="dpm_solver", steps=20)
 SHOWN = 100
 COPY = 0.5
@@ -78,29 +81,25 @@ def chosen(rows: list[dict[str, Any]]) -> float:
     return float(min(rows, key=lambda row: row["frechet"])["scale"])
 
 
-def nearest_two(pixels: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
-    """Distances (n, 2) to the two nearest training pictures or mirror images, and which (n, 2).
+def nearest_two(pixels: Tensor, train: Tensor) -> Tensor:
+    """Distances (n, 2) to the two nearest training pictures, each the nearer of it and its mirror.
 
     A distance is the root of the sum of squares, in grey levels.
     """
     flat = pixels.flatten(1).double()  # (n, C H W); in float32 a copy would be 7 grey levels away
-    gaps, places = torch.zeros(len(flat), 0).double(), torch.zeros(len(flat), 0).long()
-    for start in range(0, len(train), 5000):
-        part = train[start : start + 5000]
+    gaps = torch.zeros(len(flat), 0).double()
+    for part in train.split(5000):
         plain, mirrored = (torch.cdist(flat, p.flatten(1).double()) for p in (part, part.flip(-1)))
         own = torch.minimum(plain, mirrored)  # a picture and its mirror image are one
-        index = torch.arange(start, start + len(part)).expand(len(pixels), -1)
-        gaps, places = torch.cat([gaps, own], 1), torch.cat([places, index], 1)
-        gaps, order = gaps.topk(2, largest=False)
-        places = places.gather(1, order)
-    return gaps, places
+        gaps = torch.cat([gaps, own], 1).topk(2, largest=False).values
+    return gaps
 
 
 def copies(sets: dict[str, Tensor], train: Tensor) -> dict[str, Any]:
     """For each set how near its pictures are to training pictures, and how many are copies."""
     found: dict[str, Any] = {"ratio": COPY}
     for name, pixels in sets.items():
-        gaps = nearest_two(pixels, train)[0]
+        gaps = nearest_two(pixels, train)
         ratio = gaps[:, 0] / gaps[:, 1]
         found[name] = {
             "n": len(pixels),
@@ -120,32 +119,38 @@ def evaluation(model: DiffusionModel, test: Images, scale: float, n: int, bits: 
 
 def ship(run: Path, scale: float) -> DiffusionModel:
     """The averaged weights in float16, with how they want to be drawn with, and the metrics."""
-    tensors, told = read(run / CHECKPOINT, only="ema.")
+    tensors, told = read(run / WEIGHTS)
     wishes = {"sampler": DRAW.sampler, "steps": DRAW.steps, "guidance_scale": scale}
     write(SHIPPED, {k: v.half() for k, v in tensors.items()}, told | {"draw": wishes})
     shutil.copyfile(run / METRICS, ASSETS / "cifar10_metrics.jsonl")
     return DiffusionModel.load(SHIPPED)
 
 
-def training(run: Path) -> dict[str, Any]:
-    """What the training has cost so far."""
-    metadata, lines = read(run / CHECKPOINT, only="nothing")[1], lines_of(run / METRICS)
-    batch = metadata["train"]["batch_size"]
-    seconds = seconds_of(lines, batch)
-    return {
-        "steps": metadata["step"],
-        "of": metadata["train"]["steps"],
-        "pictures": metadata["step"] * batch,
-        "hours": round(seconds / 3600, 2),
-    }
+def fingerprint(model: DiffusionModel) -> str:
+    """SHA-256 of the weights, whatever else their file says."""
+    found = hashlib.sha256()
+    for name, value in sorted(model.net.state_dict().items()):
+        found.update(name.encode() + value.numpy().tobytes())
+    return found.hexdigest()
+
+
+def training(run: Path, cores: int) -> dict[str, Any]:
+    """What the training has cost, at its median speed: other work took its time now and then."""
+    told, lines = read(run / WEIGHTS, only="nothing")[1], lines_of(run / METRICS)
+    pictures = told["step"] * told["train"]["batch_size"]
+    speed = statistics.median(line["images_per_second"] for line in lines)
+    hours = pictures / speed / 3600
+    return {"steps": told["step"], "pictures": pictures, "core_hours": round(cores * hours, 2)}
 
 
 class Told:
     """A JSON file that grows part by part; what stands there is not measured again."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, weights: str) -> None:
         self.path = path
         self.parts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        if self.part("weights", lambda: weights) != weights:
+            raise SystemExit(f"{path} is of other weights: remove it first")
 
     def part(self, name: str, measure: Callable[[], Any]) -> Any:
         """What the file says, or else what is measured now."""
@@ -155,20 +160,18 @@ class Told:
         return self.parts[name]
 
 
-def measured(run: Path, train: Images, test: Images, n: int) -> None:
-    """Measures what the files lack, and ships the model."""
-    model = ship(run, 1.0)  # what is judged is what is shipped
-    told, pictures = Told(EVALUATION), Told(PICTURES)
-    told.part("command", lambda: shlex.join(["python", *sys.argv]))
-    told.part("training", lambda: training(run))
+def measured(run: Path, train: Images, test: Images, n: int, about: dict[str, Any]) -> None:
+    """Ships the model and measures what the files lack; `about` says of what pictures, and how."""
+    model = DiffusionModel.load(run / WEIGHTS)  # in float16, as it is shipped
+    told, pictures = (Told(path, fingerprint(model)) for path in (EVALUATION, PICTURES))
+    for name in about:
+        told.part(name, partial(about.get, name))
     rows = told.part("sweep", lambda: sweep(model, train, n // 10))
     scale = told.part("guidance", lambda: chosen(rows))
     ship(run, scale)
     shown = draw(model, max(SHOWN, n // 10), guided(scale))
     pictures.part("class_names", lambda: list(train.class_names))
     pictures.part("drawn", lambda: pack(shown[:SHOWN]))
-    nearest = train.pixels[nearest_two(shown[:10], train.pixels)[1][:, 0]]
-    pictures.part("nearest", lambda: pack(nearest))
     sets = {"drawn": shown, "test": some(test, len(shown)).pixels}
     told.part("copies", lambda: copies(sets, train.pixels))
     told.part("chosen", lambda: evaluation(model, test, scale, n, 0))
@@ -180,13 +183,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=Path, help="the folder of the training")
+    parser.add_argument("run", type=Path, help="the folder of the ended training")
     parser.add_argument("train", help="training pictures: a named set or a folder")
     parser.add_argument("test", help="test pictures: a named set or a folder")
     parser.add_argument("--n", type=int, default=10_000, help="pictures of an evaluation")
+    parser.add_argument("--cores", type=int, default=1, help="cores that the training had")
     options = parser.parse_args()
     train, test = load(options.train, True), load(options.test, False)
-    measured(options.run, train, test, options.n)
+    about = {
+        "command": command(),
+        "data": kind_of(options.train),
+        "test": kind_of(options.test),
+        "training": training(options.run, options.cores),
+    }
+    measured(options.run, train, test, options.n, about)
 
 
 if __name__ == "__main__":

@@ -6,29 +6,30 @@ A training that keeps its averaged weights each time its steps have doubled:
     python benchmarks/quality_curve.py runs/cifar10_small cifar10/test
 
 Each of these weights draws from the same noises without guidance, which nobody has tuned, and is
-judged as `ddpm-lite evaluate` does.
+judged as `ddpm-lite evaluate` does; so are those at the end. An average that still holds much of
+its beginning, because its training was young, is left out.
 """
 
 import argparse
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import count_operations
+from measuring import command, count_operations, kind_of
 
 from ddpm_lite.checkpoint import read
 from ddpm_lite.data import Images, load
 from ddpm_lite.draw import DrawConfig
 from ddpm_lite.model import DiffusionModel, new_net
 from ddpm_lite.report import LikelihoodConfig, report
-from ddpm_lite.run import KEPT
+from ddpm_lite.run import KEPT, WEIGHTS
 
 OUT = Path(__file__).parents[1] / "book" / "data" / "quality_curve.json"
 DRAW = DrawConfig(sampler="dpm_solver", steps=20, guidance_scale=1.0)
 BOUND = LikelihoodConfig(likelihood_images=200)
+BEGINNING = 0.2
+"""The largest share of an average that its first weights may have."""
 SHOWN = (
     "frechet", "frechet_floor", "knn_precision", "knn_recall", "label_accuracy", "bits_per_dim",
     "bits_per_dim_stderr",
@@ -55,6 +56,12 @@ def point(path: Path, real: Images, n: int) -> dict[str, Any]:
     }
 
 
+def ripe(path: Path) -> bool:
+    """Whether the averaged weights in a file have left their beginning behind."""
+    metadata = read(path, only="nothing")[1]
+    return bool(metadata["train"]["ema_decay"] ** metadata["step"] <= BEGINNING)
+
+
 def main() -> None:
     """Judges all kept weights and writes the file."""
     parser = argparse.ArgumentParser(
@@ -64,14 +71,15 @@ def main() -> None:
     parser.add_argument("data", help="test pictures: a named set or a folder")
     parser.add_argument("--n", type=int, default=2000, help="pictures to draw at each point")
     options = parser.parse_args()
-    files = sorted((options.run / KEPT).glob("*.safetensors"))
+    kept = sorted((options.run / KEPT).glob("*.safetensors"))
+    files = [path for path in (*kept, options.run / WEIGHTS) if path.is_file() and ripe(path)]
     config = DiffusionModel.load(files[0]).config
     real = load(options.data, False, config.side, config.unet.image_channels)
     rows = []
     for path in files:
         rows.append(point(path, real, options.n))
         print(rows[-1], flush=True)
-    told = {"command": shlex.join(["python", *sys.argv]), "n": options.n, "rows": rows}
+    told = {"command": command(), "data": kind_of(options.data), "n": options.n, "rows": rows}
     OUT.write_text(json.dumps(told, indent=1) + "\n")
 
 

@@ -14,18 +14,18 @@ from ddpm_lite.data import mnist
 from ddpm_lite.draw import DrawConfig
 from ddpm_lite.model import DiffusionModel, ModelConfig
 from ddpm_lite.report import LikelihoodConfig
-from ddpm_lite.run import KEPT
+from ddpm_lite.run import KEPT, WEIGHTS
 from ddpm_lite.unet import UNet, UNetConfig
 
 SMALL = ModelConfig(unet=UNetConfig(channels=(8, 8), groups=4, patch=2, classes=10), T=20)
 
 
-def kept(folder: Path, steps: int) -> None:
+def kept(path: Path, steps: int) -> None:
     """Untrained weights, as a training keeps them."""
     torch.manual_seed(steps)
     tensors = {f"ema.{name}": value for name, value in UNet(SMALL.unet).state_dict().items()}
-    metadata = {"model": SMALL.to_dict(), "step": steps, "train": {"batch_size": 32}}
-    write(folder / KEPT / f"step_{steps:06d}.safetensors", tensors, metadata)
+    train = {"batch_size": 32, "ema_decay": 0.98}
+    write(path, tensors, {"model": SMALL.to_dict(), "step": steps, "train": train})
 
 
 def test_operations_are_three_times_those_of_the_way_forward() -> None:
@@ -38,8 +38,9 @@ def test_operations_are_three_times_those_of_the_way_forward() -> None:
 
 
 def test_every_kept_file_is_a_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for steps in (200, 100):
-        kept(tmp_path / "run", steps)
+    for steps in (200, 100, 50):  # after 50 steps 36 % of the average is the beginning
+        kept(tmp_path / "run" / KEPT / f"step_{steps:06d}.safetensors", steps)
+    kept(tmp_path / "run" / WEIGHTS, 300)
     test = mnist(train=False)
     monkeypatch.setattr(script, "load", lambda *_: test.subset(40))
     monkeypatch.setattr(script, "DRAW", DrawConfig(steps=2, guidance_scale=1.0))
@@ -49,9 +50,10 @@ def test_every_kept_file_is_a_point(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     script.main()
     told = json.loads((tmp_path / "curve.json").read_text())
     assert told["n"] == 12
-    assert [row["step"] for row in told["rows"]] == [100, 200]
-    assert [row["pictures"] for row in told["rows"]] == [3200, 6400]
-    first, second = (row["operations"] for row in told["rows"])
+    assert [row["step"] for row in told["rows"]] == [100, 200, 300]
+    assert [row["pictures"] for row in told["rows"]] == [3200, 6400, 9600]
+    first, second, last = (row["operations"] for row in told["rows"])
     assert second == 2 * first > 0
+    assert last == 3 * first
     assert all(row["frechet"] > row["frechet_floor"] > 0 for row in told["rows"])
     shutil.rmtree(tmp_path / "run")
