@@ -149,7 +149,7 @@ PRESETS: Mapping[str, UNetConfig] = {
     "mnist": UNetConfig(channels=(48, 64, 96), groups=8, heads=4, patch=2, classes=10),
     "cifar10_small": UNetConfig(
         image_channels=3,
-        channels=(64, 128, 128),
+        channels=(48, 64, 96),
         attention=(1,),
         heads=4,
         groups=8,
