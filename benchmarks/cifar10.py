@@ -31,6 +31,7 @@ from packing import pack
 from torch import Tensor
 
 from ddpm_lite.checkpoint import read, write
+from ddpm_lite.colour_classifier import WEIGHTS as CLASSIFIER
 from ddpm_lite.data import Images, load
 from ddpm_lite.draw import DrawConfig, balanced_labels, draw
 from ddpm_lite.evaluate import sample_quality
@@ -138,7 +139,8 @@ def training(run: Path, cores: int) -> dict[str, Any]:
     """What the training has cost, at its median speed: other work took its time now and then."""
     told, lines = read(run / WEIGHTS, only="nothing")[1], lines_of(run / METRICS)
     pictures = told["step"] * told["train"]["batch_size"]
-    speed = statistics.median(line["images_per_second"] for line in lines)
+    speeds = [line["images_per_second"] for line in lines]
+    speed = statistics.median(value for value in speeds if value)  # none: the clock stood still
     hours = pictures / speed / 3600
     return {"steps": told["step"], "pictures": pictures, "core_hours": round(cores * hours, 2)}
 
@@ -195,6 +197,7 @@ def main() -> None:
         "data": kind_of(options.train),
         "test": kind_of(options.test),
         "training": training(options.run, options.cores),
+        "classifier_accuracy": read(CLASSIFIER, only="nothing")[1]["accuracy"],
     }
     measured(options.run, train, test, options.n, about)
 

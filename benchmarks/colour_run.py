@@ -1,16 +1,10 @@
-"""What a training on colour pictures gave, for chapter 11: book/data/<name of the run>_run.json.
-
-The ten-minute run, on digits in colour:
+"""What the ten-minute training on digits in colour gave, for chapter 11.
 
     ddpm-lite train coloured_mnist
     python benchmarks/colour_run.py runs/coloured_mnist coloured_mnist
 
-CIFAR-10 as picture files in class folders, judged with its test folder:
-
-    ddpm-lite train colour --data cifar10/train
-    python benchmarks/colour_run.py runs/colour cifar10/test
-
-Each is drawn from and judged as `ddpm-lite evaluate` does, without guidance and with a little.
+writes book/data/coloured_mnist_run.json. It is drawn from and judged as `ddpm-lite evaluate` does,
+without guidance and with a little.
 """
 
 import argparse

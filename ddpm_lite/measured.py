@@ -3,7 +3,7 @@
     mnist_evaluation.frechet:.2f
     sampling_quality.quality[sampler=DDIM & steps=20].frechet:.1f
     mnist_metrics.-1.loss:.3f
-    colour_run.seconds/60:.0f
+    coloured_mnist_run.seconds/60:.0f
 
 First the file's name without its ending; then keys of objects, places in lists (from the end where
 negative), or conditions that one row of a list fulfils; then, if wanted, one number to multiply by

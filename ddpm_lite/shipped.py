@@ -8,7 +8,10 @@ PRETRAINED = Path(__file__).parent / "assets" / "mnist.safetensors"
 ONE_STEP = PRETRAINED.with_name("mnist_one_step.safetensors")
 """Its student, which draws in one step."""
 
-MODELS = {"mnist": PRETRAINED, "mnist_one_step": ONE_STEP}
+COLOUR = PRETRAINED.with_name("cifar10.safetensors")
+"""The `cifar10_small` preset, trained on JPEG copies of CIFAR-10."""
+
+MODELS = {"mnist": PRETRAINED, "mnist_one_step": ONE_STEP, "cifar10": COLOUR}
 """All of them, by name."""
 
 

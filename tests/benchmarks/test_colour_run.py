@@ -15,7 +15,7 @@ from ddpm_lite.options import parse_train
 
 @cache
 def committed() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((script.OUT / "colour_run.json").read_text())
+    found: dict[str, Any] = json.loads((script.OUT / "coloured_mnist_run.json").read_text())
     return found
 
 
@@ -34,8 +34,8 @@ def test_the_loss_fell_from_that_of_a_network_that_says_nothing() -> None:
 
 
 def test_the_pictures_are_forty_in_colour() -> None:
-    pictures = unpack(committed()["pictures"], 3, 32, 32)
-    assert pictures.shape == (40, 3, 32, 32)
+    pictures = unpack(committed()["pictures"], 3, 28, 28)
+    assert pictures.shape == (40, 3, 28, 28)
     channels = pictures.float().mean((0, 2, 3)) / 255
     assert channels.min() > 0.2  # neither black nor white as a whole
     assert channels.max() < 0.8

@@ -33,5 +33,5 @@ def test_the_build_fails_where_there_is_none(tmp_path: Path) -> None:
 
 
 def test_notebooks_have_the_number() -> None:
-    stored = json.loads((colab.BOOK / "data" / "colour_run.json").read_text())["seconds"]
-    assert colab.plain("{value}`colour_run.seconds:.0f` s") == f"{stored:.0f} s"
+    stored = json.loads((colab.BOOK / "data" / "coloured_mnist_run.json").read_text())["seconds"]
+    assert colab.plain("{value}`coloured_mnist_run.seconds:.0f` s") == f"{stored:.0f} s"

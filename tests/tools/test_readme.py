@@ -60,9 +60,31 @@ def test_the_run_of_coloured_digits() -> None:
     assert f"{bound} on {plain['likelihood_images']} test images" in README
 
 
-def test_the_colour_run_and_gzip() -> None:
-    bits = load("book/data/colour_run.json")["bits_per_dim"]
-    assert f"{bits['mean']:.2f} ± {bits['se']:.2f} bits/dim on {bits['n']} test pictures" in README
+def test_the_colour_models_numbers() -> None:
+    saved = load("ddpm_lite/assets/cifar10_evaluation.json")
+    plain, chosen = saved["plain"], saved["chosen"]
+    assert chosen["guidance_scale"] == saved["guidance"] != plain["guidance_scale"] == 1.0
+    assert (plain["sampler"], plain["steps"]) == (chosen["sampler"], chosen["steps"])
+    assert (plain["sampler"], plain["steps"]) == ("dpm_solver", 20)
+    assert f"core-minutes | {60 * saved['training']['core_hours']:.0f} |" in README
+    assert (
+        f"{100 * chosen['label_accuracy']:.1f} % of n = {chosen['n']:,} taken for what was asked "
+        f"for with guidance {saved['guidance']:g}, {100 * plain['label_accuracy']:.1f} % without"
+    ) in README
+    distances = f"Frechet {chosen['frechet']:.2f} and {plain['frechet']:.2f}"
+    assert f"{distances} (floor {plain['frechet_floor']:.2f})" in README
+    assert (
+        f"precision {chosen['knn_precision']:.2f} and {plain['knn_precision']:.2f}, recall "
+        f"{chosen['knn_recall']:.2f} and {plain['knn_recall']:.2f}"
+    ) in README
+    assert (
+        f"{plain['bits_per_dim']:.2f} ± {plain['bits_per_dim_stderr']:.2f} bits/dim on "
+        f"{plain['likelihood_images']:,} test pictures"
+    ) in README
+    assert f"{100 * saved['classifier_accuracy']:.0f} % of the real test pictures" in README
+
+
+def test_gzip() -> None:
     assert f"`gzip` needs {load('book/data/yardsticks.json')['coders']['gzip']:.2f} for" in README
 
 
