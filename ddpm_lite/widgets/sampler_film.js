@@ -24,7 +24,9 @@ export function film(side, changed) {
     name: "step",
     change: (k) => show(k),
   });
+  let soon = 0; // the frame of the screen in which the newest picture will be shown
   const show = (/** @type {number} */ index) => {
+    cancelAnimationFrame(soon);
     const last = reel.frames.length - 1;
     reel.shown = Math.max(0, Math.min(index, last));
     step.input.max = String(last);
@@ -36,13 +38,14 @@ export function film(side, changed) {
     large.redraw();
     strip.redraw();
   };
+  const showLast = () => show(reel.frames.length - 1);
   const play = player(reel, show);
   return {
     large: h("div", { className: "w-large" }, large),
     strip: h("div", {}, strip),
     tools: [step, play],
     frames: () => reel.frames,
-    showLast: () => show(reel.frames.length - 1),
+    showLast,
     /** A run begins. @param {string} subject what is drawn @param {Frame[]} frames */
     start(subject, frames) {
       Object.assign(reel, { subject, frames, image: developed(side) });
@@ -50,12 +53,16 @@ export function film(side, changed) {
       strip.setAttribute("aria-label", `Drawing ${subject}, step by step: ${pairs}`);
       show(0);
     },
-    /** @param {Frame} frame @param {boolean} visible */
+    /**
+     * It is drawn with the screen's next frame, when the network is at work on the next step already.
+     * @param {Frame} frame @param {boolean} visible
+     */
     add(frame, visible) {
       reel.frames.push(frame);
-      if (visible) show(reel.frames.length - 1);
+      cancelAnimationFrame(soon);
+      if (visible) soon = requestAnimationFrame(showLast);
     },
-    end: endOf(play, large, strip),
+    end: endOf(play, large, strip, { end: () => cancelAnimationFrame(soon) }),
   };
 }
 

@@ -411,6 +411,51 @@ def test_the_student_draws_in_one_step_and_offers_only_what_it_knows(
         assert (picture(frames[-1]) - wanted).abs().max() < 1e-2
 
 
+# --- While it draws ------------------------------------------------------------------------------
+
+AT_ONCE = """
+  window.Worker = class {
+    postMessage({ load, id, x, labels }) {
+      const output = load ? null : new Float32Array(x.length * labels.length);
+      const data = load ? { files: {} } : { id, output };
+      setTimeout(() => this.onmessage({ data }));
+    }
+    terminate() {}
+  };"""
+"""A worker that answers at once, with zeros."""
+
+
+def test_the_network_does_not_wait_for_the_screen(widget_page: Show, made: Sampler) -> None:
+    """Where no frame of the screen comes, only the first and the last pictures are painted."""
+    count = """window.requestAnimationFrame = () => 0;
+      const { fillText } = CanvasRenderingContext2D.prototype;
+      window.written = new Set();
+      CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+        if (text.includes("at t =")) window.written.add(text.split("=")[1]);
+        fillText.call(this, text, ...place);
+      };"""
+    page = widget_page(made, first=AT_ONCE + count)
+    page.evaluate("document.querySelector('.book-widget [data-name=draw]').click()")
+    until(page, "document.querySelector('.w-note').textContent.includes('20 steps in')")
+    assert sorted(map(int, page.evaluate("[...window.written]"))) == [0, 1000]
+    assert number(page, "t") == 0
+
+
+def test_a_late_frame_does_not_take_the_reader_back(widget_page: Show, made: Sampler) -> None:
+    page = widget_page(made, first=AT_ONCE)
+    page.evaluate(
+        """() => document.addEventListener("drawn", () => {
+          const slider = document.querySelector("[data-name=step]");
+          slider.value = 0;
+          slider.dispatchEvent(new Event("input"));
+          requestAnimationFrame(() => requestAnimationFrame(() => (window.later = true)));
+        })"""
+    )
+    page.click("[data-name=draw]")
+    until(page, "window.later")
+    assert number(page, "t") == 1000
+
+
 # --- In colour ------------------------------------------------------------------------------------
 
 COLOUR = (3, 16, 16)
