@@ -24,6 +24,11 @@ def class_number(label: str, names: Sequence[str]) -> int:
     raise ValueError(f"label {label} is none of the model's classes: {listed(names, 20)}")
 
 
+def with_article(name: str) -> str:
+    """One of a class, such as "a horse" or "an airplane": told by the first letter alone."""
+    return f"{'an' if name[:1].lower() in tuple('aeiou') else 'a'} {name}"
+
+
 def listed(names: Sequence[str], most: int) -> str:
     """Class names with their numbers, on one line."""
     shown = [f"{number} {visible(name)}" for number, name in enumerate(names[:most])]

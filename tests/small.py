@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from ddpm_lite.archives import CIFAR10
 from ddpm_lite.checkpoint import write
 from ddpm_lite.data import Images
 from ddpm_lite.model import ModelConfig
@@ -69,14 +70,21 @@ def everything(training: Trainer) -> dict[str, torch.Tensor]:
 
 
 def coloured_model(path: Path, side: int = 8) -> None:
-    """Writes an untrained model of two coloured classes, whose output is not zero."""
-    unet = UNetConfig(image_channels=3, channels=(8, 8), groups=4, patch=2, classes=2)
+    """Writes an untrained model of CIFAR-10's classes, in float16 as models are shipped.
+
+    Each of its layers is heard in what it says; in a new network some put out 0.
+    """
+    unet = UNetConfig(
+        image_channels=3, channels=(8, 12, 16), attention=(1,), heads=2, groups=4, patch=2,
+        classes=len(CIFAR10),
+    )  # fmt: skip
     torch.manual_seed(0)
-    net = UNet(unet)
-    torch.nn.init.normal_(net.head.weight, std=0.1)
-    weights = {f"ema.{name}": value for name, value in net.state_dict().items()}
+    weights = {
+        f"ema.{name}": (value + 0.1 * torch.randn_like(value)).half()
+        for name, value in UNet(unet).state_dict().items()
+    }
     model = ModelConfig(unet=unet, side=side, T=50).to_dict()
-    write(path, weights, {"model": model, "class_names": ["cat", "horse"], "step": 0})
+    write(path, weights, {"model": model, "class_names": list(CIFAR10), "step": 0})
 
 
 class NoDouble(torch.Tensor):

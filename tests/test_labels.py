@@ -2,7 +2,7 @@
 
 import pytest
 
-from ddpm_lite.labels import class_names, class_number, listed, visible
+from ddpm_lite.labels import class_names, class_number, listed, visible, with_article
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,9 @@ def test_many_names_are_cut_short() -> None:
     assert listed(("cat", "dog"), 2) == "0 cat, 1 dog"
     assert listed(("cat", "dog", "cow"), 2) == "0 cat, 1 dog, and 1 more"
     assert listed((), 2) == "none"
+
+
+def test_cifar10s_classes_have_their_articles() -> None:
+    said = [with_article(name) for name in ("airplane", "automobile", "bird", "deer", "horse")]
+    assert said == ["an airplane", "an automobile", "a bird", "a deer", "a horse"]
+    assert with_article("Ant") == "an Ant"

@@ -20,8 +20,8 @@ import { ownDigit } from "./sampler_own.js";
 
 /**
  * @typedef {{
- *   betas: number[], target: string, side: number, channels: number, names: string[], label: number | null,
- *   labelled: boolean,
+ *   betas: number[], target: string, side: number, channels: number, names: string[],
+ *   subjects: string[], label: number | null, labelled: boolean,
  *   guidance: number, sampler: string, steps: number, seed: number, own_digit: number, own_t: number,
  *   frames: { t: number, x: string, x0: string | null }[], digits: string[],
  *   static_root: string | null, kernel: boolean, worker: string, sizes: { total: number },
@@ -76,7 +76,7 @@ function render({ model, el }) {
   const schedule = tables(model.get("betas"));
   const gone = new AbortController(); // aborts when the view goes
   const said = makeStatus(model.get("steps"), schedule);
-  const view = film(recorded(model), side, said.frame);
+  const view = film(side, said.frame);
   const chosen = settings(model, () => own.renew());
   const network = makeNetwork(model, said, gone.signal);
   const runs = makeRuns({ model, el, view, chosen, network, schedule, said }, (busy) => label(busy));
@@ -110,6 +110,7 @@ function render({ model, el }) {
     said.facts,
     own.node,
   );
+  view.start(subjectOf(model, model.get("label")), recorded(model));
   view.showLast();
   if (network.reason) for (const node of [draw, another, own.press]) node.disabled = true;
   label(false);
@@ -124,6 +125,13 @@ function render({ model, el }) {
 function shapeOf(model) {
   const side = model.get("side");
   return [model.get("channels"), side, side];
+}
+
+// What is drawn, in words; the last of them stands for any class.
+/** @param {Model<State>} model @param {number | null} label */
+function subjectOf(model, label) {
+  const subjects = model.get("subjects");
+  return subjects[label ?? subjects.length - 1];
 }
 
 /** @param {Model<State>} model */
@@ -273,7 +281,7 @@ function makeRuns({ model, el, view, chosen, network, schedule, said }, label) {
     const steps = Math.min(values.steps, from);
     const denoise = makeDenoiser({ ...values, schedule, evaluate: asked });
     const start = performance.now();
-    view.start({ t: from, x, x0: null });
+    view.start(subjectOf(model, values.label), [{ t: from, x, x0: null }]);
     said.say(model.get("kernel") ? "The kernel draws …" : "Drawing …");
     for await (const state of statesOf(values, denoise, schedule, x, from, steps)) {
       if (mine !== run) return;

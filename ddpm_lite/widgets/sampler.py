@@ -17,7 +17,7 @@ from ddpm_lite.checkpoint import read
 from ddpm_lite.data import mnist, to_float, to_uint8
 from ddpm_lite.diffusion import q_sample
 from ddpm_lite.draw import DrawConfig, SamplerName, make_denoiser
-from ddpm_lite.labels import class_names, class_number, needs_label
+from ddpm_lite.labels import class_names, class_number, needs_label, with_article
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import Denoiser, State, ddim, ddim_step, dpm_solver, timesteps
 from ddpm_lite.schedule import NoiseSchedule
@@ -80,9 +80,8 @@ class Sampler(Widget):
         run = list(page_states(denoise, net.schedule, x_T, sampler, steps, seed))
         picks = dict.fromkeys(round((k + 1) * len(run) / FRAMES) - 1 for k in range(FRAMES))
         frames = [run[k] for k in picks if k >= 0]
-        what = "a digit" if grey else "a picture"
-        if number is not None:
-            what = f"the digit {names[number]}" if grey else f"a picture ({names[number]})"
+        drawn = subjects(names, grey)
+        what = drawn[-1 if number is None else number]
         super().__init__(
             f"A diffusion model draws {what} from noise in {steps} step{'s' if steps > 1 else ''}: "
             "at every step the noisy picture, and the clean one that the model predicts.",
@@ -91,6 +90,7 @@ class Sampler(Widget):
             side=net.config.side,
             channels=net.config.unet.image_channels,
             names=list(names),
+            subjects=drawn,
             label=number,
             labelled=labelled,
             guidance=guidance,
@@ -156,6 +156,13 @@ def shipped_names(name: str) -> tuple[tuple[str, ...], bool]:
     """The names of a model's classes, and whether it has to be given one."""
     metadata = read(MODELS[name], only="nothing")[1]
     return class_names(metadata, shipped(name).config.unet.classes), needs_label(metadata)
+
+
+def subjects(names: tuple[str, ...], grey: bool) -> list[str]:
+    """What is drawn, in words: for each class, and last for any."""
+    if grey:
+        return [*(f"the digit {name}" for name in names), "a digit"]
+    return [*map(with_article, names), "a picture"]
 
 
 def reply(

@@ -7,11 +7,12 @@ const PAIRS = 10; // pairs of pictures in the strip, where there is room
 const CELL = 56;
 export const LARGE = 180;
 
-// The frames {t, x, x0} of a run: one large, a strip of ten, a slider through all of them. `changed`
-// is called with the frame that is shown.
-/** @param {Frame[]} first @param {number} side @param {(frame: Frame) => void} changed */
-export function film(first, side, changed) {
-  const reel = { frames: first, shown: 0, image: developed(side) };
+// The frames {t, x, x0} of a run: one large, a strip of ten, a slider through all of them. `start`
+// comes first; `changed` is called with the frame that is shown.
+/** @param {number} side @param {(frame: Frame) => void} changed */
+export function film(side, changed) {
+  /** @type {Reel} */
+  const reel = { subject: "", frames: [], shown: 0, image: developed(side) };
   const large = largePicture(reel);
   const strip = stripPicture(reel);
   const step = slider({
@@ -23,39 +24,53 @@ export function film(first, side, changed) {
     name: "step",
     change: (k) => show(k),
   });
+  let soon = 0; // the frame of the screen in which the newest picture will be shown
   const show = (/** @type {number} */ index) => {
+    cancelAnimationFrame(soon);
     const last = reel.frames.length - 1;
     reel.shown = Math.max(0, Math.min(index, last));
     step.input.max = String(last);
     step.set(reel.shown);
     const frame = reel.frames[reel.shown];
-    large.setAttribute("aria-label", `The noisy picture at t = ${frame.t}, and the clean one the model predicts`);
+    const pair = `the noisy picture at t = ${frame.t}, and the clean one the model predicts`;
+    large.setAttribute("aria-label", `Drawing ${reel.subject}: ${pair}`);
     changed(frame);
     large.redraw();
     strip.redraw();
   };
+  const showLast = () => show(reel.frames.length - 1);
   const play = player(reel, show);
   return {
     large: h("div", { className: "w-large" }, large),
     strip: h("div", {}, strip),
     tools: [step, play],
     frames: () => reel.frames,
-    showLast: () => show(reel.frames.length - 1),
-    /** A run begins. @param {Frame} frame */
-    start(frame) {
-      Object.assign(reel, { frames: [frame], image: developed(side) });
+    showLast,
+    /** A run begins. @param {string} subject what is drawn @param {Frame[]} frames */
+    start(subject, frames) {
+      Object.assign(reel, { subject, frames, image: developed(side) });
+      const pairs = "the noisy pictures above, the predicted clean ones below";
+      strip.setAttribute("aria-label", `Drawing ${subject}, step by step: ${pairs}`);
       show(0);
     },
-    /** @param {Frame} frame @param {boolean} visible */
+    /**
+     * It is drawn with the screen's next frame, when the network is at work on the next step already.
+     * @param {Frame} frame @param {boolean} visible
+     */
     add(frame, visible) {
       reel.frames.push(frame);
-      if (visible) show(reel.frames.length - 1);
+      cancelAnimationFrame(soon);
+      if (visible) soon = requestAnimationFrame(showLast);
     },
-    end: endOf(play, large, strip),
+    end: endOf(play, large, strip, { end: () => cancelAnimationFrame(soon) }),
   };
 }
 
-/** @typedef {{ frames: Frame[], shown: number, image: ReturnType<typeof developed> }} Reel */
+/**
+ * @typedef {{
+ *   subject: string, frames: Frame[], shown: number, image: ReturnType<typeof developed>,
+ * }} Reel
+ */
 
 // Numbers as pictures, each made once.
 /** @param {number} side */
@@ -104,8 +119,7 @@ function stripPicture(reel) {
       }
     });
   };
-  const label = "The whole run, step by step: the noisy pictures above, the predicted clean ones below";
-  return canvas({ width: PAIRS * (CELL + 4) - 4, height: 2 * CELL + 10, label, draw });
+  return canvas({ width: PAIRS * (CELL + 4) - 4, height: 2 * CELL + 10, label: "", draw });
 }
 
 // Up to `most` indices, evenly spaced, with the last.

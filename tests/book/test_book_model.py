@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import book_model
 import pytest
+from small import coloured_model
+from small_book import SmallBook
 
 from ddpm_lite.export import ExportError
 from ddpm_lite.shipped import MODELS
@@ -61,3 +63,36 @@ def test_without_the_exporter_the_build_goes_on(
     monkeypatch.setattr("ddpm_lite.export.export", refuse)
     finish(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+MODELS_ARE = """
+from pathlib import Path
+from ddpm_lite.shipped import MODELS
+MODELS.clear()
+MODELS["colours"] = Path({path!r})
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["no such file", "damaged"])
+def test_weights_that_cannot_be_read_fail_the_build_in_one_line(fault: str, tmp_path: Path) -> None:
+    """Also where the file of an earlier build is there, which is all that a page needs."""
+    earlier = tmp_path / "_build" / "_static" / model_file("colours")
+    earlier.parent.mkdir(parents=True)
+    earlier.write_bytes(b"onnx")
+    path = tmp_path / "colours.safetensors"
+    if fault == "damaged":
+        coloured_model(path)
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        os.utime(earlier, (0, 0))
+    book = SmallBook(tmp_path, "book_model")
+    with (tmp_path / "conf.py").open("a") as conf:
+        conf.write(MODELS_ARE.format(path=str(path)))
+    book.page("page", "# A page\n\nText.\n")
+    code, messages = book.build()
+    assert code != 0
+    [line] = [line for line in messages.splitlines() if "colours" in line]
+    assert line.startswith(f"the model colours: {path}: ")
+    assert fault in line
+    assert "Traceback" not in messages

@@ -12,15 +12,19 @@ import numpy as np
 import pytest
 import torch
 from playwright.sync_api import Page
+from small import coloured_model
 from torch import Tensor
 
+from ddpm_lite.archives import CIFAR10
 from ddpm_lite.classifier import load_classifier
 from ddpm_lite.data import to_uint8
 from ddpm_lite.diffusion import q_sample
 from ddpm_lite.draw import DrawConfig, SamplerName, make_denoiser
+from ddpm_lite.export import export
 from ddpm_lite.model import DiffusionModel
 from ddpm_lite.sample import Denoiser, ddim_step, denoiser, last, timesteps
 from ddpm_lite.schedule import SCHEDULES, linear
+from ddpm_lite.shipped import MODELS
 from ddpm_lite.widgets.files import RUNTIME_FILES, model_file
 from ddpm_lite.widgets.modules import module_text
 from ddpm_lite.widgets.sampler import Sampler, page_noise, page_states
@@ -48,12 +52,16 @@ def made() -> Sampler:
 @pytest.fixture
 def widget(made: Sampler, tmp_path: Path) -> Sampler:
     """The widget, and beside its page the model and the runtime of the built book."""
-    source = SITE / "_static"
-    for name in (*RUNTIME_FILES.values(), model_file("mnist")):
-        if not (source / name).is_file():
-            missing(f"_static/{name} is not in the built book; `make book` puts it there")
-    (tmp_path / "_static").symlink_to(source)
+    (tmp_path / "_static").symlink_to(holding(*RUNTIME_FILES.values(), model_file("mnist")))
     return made
+
+
+def holding(*names: str) -> Path:
+    """The built book's folder of static files, in which these must be."""
+    for name in names:
+        if not (SITE / "_static" / name).is_file():
+            missing(f"_static/{name} is not in the built book; `make book` puts it there")
+    return SITE / "_static"
 
 
 # --- The samplers' arithmetic --------------------------------------------------------------------
@@ -181,7 +189,10 @@ def choose(page: Page, **choices: object) -> None:
 
 
 def press(page: Page, name: str = "draw") -> list[dict[str, Any]]:
-    """Presses a button that draws; the frames {t, x, x0} of the run."""
+    """Presses a button that draws; the frames {t, x, x0} of the run.
+
+    The run has ended, well or not, when no button says "Stop" any more.
+    """
     page.evaluate(
         """() => { window.drawn = null;
           document.addEventListener("drawn", (event) => (window.drawn = JSON.stringify(
@@ -189,13 +200,15 @@ def press(page: Page, name: str = "draw") -> list[dict[str, Any]]:
             { once: true }); }"""
     )
     page.click(f".book-widget [data-name={name}]")
-    until(page, "window.drawn")
-    frames: list[dict[str, Any]] = json.loads(page.evaluate("window.drawn"))
+    until(page, "document.querySelector('[data-name=draw]').textContent !== 'Stop'")
+    drawn = page.evaluate("window.drawn")
+    assert drawn, said(page)
+    frames: list[dict[str, Any]] = json.loads(drawn)
     return frames
 
 
-def picture(frame: dict[str, Any], key: str = "x") -> Tensor:
-    return torch.tensor(frame[key]).reshape(1, *SHAPE)
+def picture(frame: dict[str, Any], key: str = "x", shape: tuple[int, int, int] = SHAPE) -> Tensor:
+    return torch.tensor(frame[key]).reshape(1, *shape)
 
 
 def number(page: Page, name: str) -> float:
@@ -271,14 +284,19 @@ def test_every_sampler_draws_what_pytorch_draws(
 CORES = """
   Object.defineProperty(navigator, "hardwareConcurrency", { value: %d });
   window.asked = [];
+  window.ready = 0;
   window.Worker = class extends Worker {
+    constructor(...given) {
+      super(...given);
+      this.addEventListener("message", ({ data }) => void (data.files && window.ready++));
+    }
     postMessage(message) {
       this.labels ??= window.asked[window.asked.push([]) - 1];
       if (message.labels) this.labels.push(message.labels);
       super.postMessage(message);
     }
   };"""
-"""A machine with so many cores; `asked` is what each worker is asked."""
+"""A machine with so many cores; `asked` is what each worker is asked, `ready` counts the loaded."""
 
 
 @pytest.mark.slow
@@ -289,13 +307,15 @@ def test_two_cores_share_a_guided_step(
     page = widget_page(widget, first=CORES % cores)
     choose(page, label=3, steps=4)
     before = picture(press(page)[-1])
-    for _ in range(50):  # the second worker is not waited for
-        after = picture(press(page)[-1])
-        assert (after - before).abs().max() < 1e-4
-        last_asked = [worker[-1:] for worker in page.evaluate("window.asked")]
-        if last_asked == asked:
-            return
-    raise AssertionError(f"{last_asked}, not {asked}")
+    until(page, f"window.ready === {cores}")  # a reader does not wait for the second one
+    after = picture(press(page)[-1])
+    assert (after - before).abs().max() < 1e-4
+    assert last_asked(page) == asked
+
+
+def last_asked(page: Page) -> list[list[list[int]]]:
+    """The labels that each worker was asked for last."""
+    return [worker[-1:] for worker in page.evaluate("window.asked")]
 
 
 @pytest.mark.slow
@@ -371,9 +391,7 @@ def test_the_page_stays_alive_while_it_loads_and_draws(widget_page: Show, widget
 def test_the_student_draws_in_one_step_and_offers_only_what_it_knows(
     widget_page: Show, tmp_path: Path
 ) -> None:
-    if not (SITE / "_static" / model_file("mnist_one_step")).is_file():
-        missing("the student's model is not in the built book; `make book` puts it there")
-    (tmp_path / "_static").symlink_to(SITE / "_static")
+    (tmp_path / "_static").symlink_to(holding(model_file("mnist_one_step")))
     one = Sampler(
         model="mnist_one_step", label=2, guidance=1, sampler="consistency", steps=1,
         static_root="_static/",
@@ -391,6 +409,112 @@ def test_the_student_draws_in_one_step_and_offers_only_what_it_knows(
         denoise, noise = make_denoiser(model, torch.tensor([5]), config), page_noise(steps, SHAPE)
         wanted = last(page_states(denoise, model.schedule, noise, "consistency", steps, steps))
         assert (picture(frames[-1]) - wanted).abs().max() < 1e-2
+
+
+# --- While it draws ------------------------------------------------------------------------------
+
+AT_ONCE = """
+  window.Worker = class {
+    postMessage({ load, id, x, labels }) {
+      const output = load ? null : new Float32Array(x.length * labels.length);
+      const data = load ? { files: {} } : { id, output };
+      setTimeout(() => this.onmessage({ data }));
+    }
+    terminate() {}
+  };"""
+"""A worker that answers at once, with zeros."""
+
+
+def test_the_network_does_not_wait_for_the_screen(widget_page: Show, made: Sampler) -> None:
+    """Where no frame of the screen comes, only the first and the last pictures are painted."""
+    count = """window.requestAnimationFrame = () => 0;
+      const { fillText } = CanvasRenderingContext2D.prototype;
+      window.written = new Set();
+      CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+        if (text.includes("at t =")) window.written.add(text.split("=")[1]);
+        fillText.call(this, text, ...place);
+      };"""
+    page = widget_page(made, first=AT_ONCE + count)
+    page.evaluate("document.querySelector('.book-widget [data-name=draw]').click()")
+    until(page, "document.querySelector('.w-note').textContent.includes('20 steps in')")
+    assert sorted(map(int, page.evaluate("[...window.written]"))) == [0, 1000]
+    assert number(page, "t") == 0
+
+
+def test_a_late_frame_does_not_take_the_reader_back(widget_page: Show, made: Sampler) -> None:
+    page = widget_page(made, first=AT_ONCE)
+    page.evaluate(
+        """() => document.addEventListener("drawn", () => {
+          const slider = document.querySelector("[data-name=step]");
+          slider.value = 0;
+          slider.dispatchEvent(new Event("input"));
+          requestAnimationFrame(() => requestAnimationFrame(() => (window.later = true)));
+        })"""
+    )
+    page.click("[data-name=draw]")
+    until(page, "window.later")
+    assert number(page, "t") == 1000
+
+
+# --- In colour ------------------------------------------------------------------------------------
+
+COLOUR = (3, 16, 16)
+
+
+@pytest.fixture
+def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sampler:
+    """The widget of a small untrained network of CIFAR-10's classes."""
+    path = tmp_path / "colours.safetensors"
+    coloured_model(path, side=COLOUR[-1])
+    monkeypatch.setitem(MODELS, "colours", path)
+    chosen: dict[str, Any] = {"label": "horse", "guidance": 2.0, "steps": 4, "own_t": 20}
+    return Sampler(model="colours", static_root="_static/", **chosen)
+
+
+@pytest.mark.slow
+def test_a_network_in_colour_is_pytorchs_at_every_step(
+    widget_page: Show, colours: Sampler, tmp_path: Path
+) -> None:
+    """With guidance, for which one worker answers at first, and two when both are ready."""
+    (tmp_path / "_static").mkdir()
+    vendor = holding(*RUNTIME_FILES.values()) / "vendor"
+    (tmp_path / "_static" / "vendor").symlink_to(vendor)
+    model = DiffusionModel.load("colours")
+    export(model, tmp_path / "_static" / model_file("colours"))
+    page = widget_page(colours, first=CORES % 2)
+    for label, seed, guidance in (("horse", 0, 2.0), ("airplane", 3, 1.5)):
+        choose(page, label=label, seed=seed, guidance=guidance)
+        frames = press(page)
+        config = DrawConfig(guidance_scale=guidance, precision="float32")
+        denoise = make_denoiser(model, torch.tensor([CIFAR10.index(label)]), config)
+        wanted = page_states(denoise, model.schedule, page_noise(seed, COLOUR), "dpm_solver", 4)
+        for frame, state in zip(frames[1:], wanted, strict=True):
+            assert frame["t"] == state.t
+            assert (picture(frame, "x", COLOUR) - state.x_t).abs().max() < 1e-3
+            assert (picture(frame, "x0", COLOUR) - state.x_0).abs().max() < 1e-3
+        until(page, "window.ready === 2")
+    assert last_asked(page) == [[[0]], [[10]]]
+    assert all("Drawing an airplane" in told for told in labels(page))
+
+
+def labels(page: Page) -> list[str]:
+    """What is told of the pictures of a run to those who cannot see them."""
+    told = page.locator(".book-widget canvas:visible")
+    return [str(node.get_attribute("aria-label")) for node in told.all()]
+
+
+def test_classes_have_their_names(widget_page: Show, colours: Sampler) -> None:
+    page = widget_page(colours)
+    assert not page.locator(".w-own").is_visible()  # a sketch is grey
+    menu = page.locator("label:has([data-name=label])")
+    assert menu.locator("option").all_inner_texts() == [*CIFAR10, "any"]
+    assert menu.inner_text().startswith("Class")
+    assert menu.locator("select").input_value() == "7"
+    group = page.locator(".book-widget").get_attribute("aria-label")
+    assert str(group).startswith("A diffusion model draws a horse from noise in 4 steps:")
+    large, strip = labels(page)
+    assert large.startswith("Drawing a horse: the noisy picture at t = 0,")
+    assert strip.startswith("Drawing a horse, step by step:")
 
 
 # --- By keyboard, without motion, without a model -------------------------------------------------
@@ -470,6 +594,16 @@ def test_play_goes_one_step_where_motion_is_not_wanted(widget_page: Show, widget
     page = widget_page(widget)
     page.click("[data-name=play]")
     until(page, "document.querySelector('output[data-name=t]').dataset.number === '0'")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_button_tells_how_much_will_be_loaded(widget_page: Show, name: str) -> None:
+    static = holding(RUNTIME_FILES["wasm"], model_file(name))
+    size = sum((static / f).stat().st_size for f in (RUNTIME_FILES["wasm"], model_file(name)))
+    made = Sampler(model=name, label=0, guidance=1, steps=1)
+    told = widget_page(made).inner_text("[data-name=draw]")
+    assert told == f"Load the model ({size / 1e6:.0f} MB) and draw"
+    assert made.state["sizes"]["total"] == pytest.approx(size, rel=0.01)  # what the bar goes by
 
 
 def test_a_missing_file_is_named(widget_page: Show, log: Log) -> None:

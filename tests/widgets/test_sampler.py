@@ -12,6 +12,7 @@ import torch
 from ipywidgets.widgets.widget import _instances
 from small import coloured_model
 
+from ddpm_lite.archives import CIFAR10
 from ddpm_lite.classifier import load_classifier
 from ddpm_lite.data import to_uint8
 from ddpm_lite.draw import DrawConfig, make_denoiser
@@ -102,7 +103,7 @@ def test_the_student_wants_a_label_and_no_guidance() -> None:
 
 @pytest.fixture
 def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small untrained model of two coloured classes among the shipped ones."""
+    """A small untrained model of CIFAR-10's classes among the shipped ones."""
     coloured_model(tmp_path / "colours.safetensors")
     monkeypatch.setitem(MODELS, "colours", tmp_path / "colours.safetensors")
 
@@ -112,15 +113,31 @@ def test_a_model_in_colour_draws_a_class_by_its_name() -> None:
     widget = Sampler(model="colours", label="horse", steps=3, own_t=20)
     state = widget.state
     assert (state["channels"], state["side"]) == (3, 8)
-    assert (state["names"], state["label"]) == (["cat", "horse"], 1)
+    assert (state["names"], state["label"]) == (list(CIFAR10), 7)
     assert state["files"]["model"] == "models/colours.onnx"
-    assert "a picture (horse)" in widget.description
     assert state["digits"] == []  # nothing to sketch with: the pad is grey
     model = DiffusionModel.load(MODELS["colours"])
-    denoise = make_denoiser(model, torch.tensor([1]), DrawConfig(guidance_scale=1.3))
+    denoise = make_denoiser(model, torch.tensor([7]), DrawConfig(guidance_scale=1.3))
     x_0 = last(page_states(denoise, model.schedule, page_noise(0, (3, 8, 8)), "dpm_solver", 3))
     shown = np.frombuffer(base64.b64decode(state["frames"][-1]["x"]), np.uint8)
     assert np.abs(shown.reshape(3, 8, 8).astype(int) - to_uint8(x_0)[0].numpy()).max() <= 1
+
+
+@pytest.mark.usefixtures("colours")
+@pytest.mark.parametrize(
+    ("label", "what"),
+    [("horse", "a horse"), ("airplane", "an airplane"), (None, "a picture")],
+)
+def test_what_is_drawn_has_its_article(label: str | None, what: str) -> None:
+    widget = Sampler(model="colours", label=label, steps=1, own_t=20)
+    assert widget.description.startswith(f"A diffusion model draws {what} from noise in 1 step:")
+    chosen = -1 if label is None else widget.state["label"]
+    assert widget.state["subjects"][chosen] == what
+    assert len(widget.state["subjects"]) == len(CIFAR10) + 1
+
+
+def test_a_digit_is_told_by_its_number(widget: Sampler) -> None:
+    assert widget.state["subjects"] == [*(f"the digit {k}" for k in range(10)), "a digit"]
 
 
 def test_a_name_that_no_model_has_is_refused() -> None:
