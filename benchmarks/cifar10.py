@@ -46,6 +46,10 @@ EVALUATION = ASSETS / "cifar10_evaluation.json"
 PICTURES = Path(__file__).parents[1] / "book" / "data" / "cifar10_pictures.json"
 SCALES = (1.0, 1.5, 2.0, 3.0, 4.0)
 DRAW = DrawConfig(sampler="dpm_solver", steps=20)
+SWEPT = 500
+"""Pictures that are drawn at each scale, and looked at for copies."""
+BITS = 1000
+"""Test pictures whose bits/dim are bounded."""
 SHOWN = 100
 COPY = 0.5
 """A picture is called a copy whose nearest training picture is nearer than this share of the
@@ -168,16 +172,16 @@ def measured(run: Path, train: Images, test: Images, n: int, about: dict[str, An
     told, pictures = (Told(path, fingerprint(model)) for path in (EVALUATION, PICTURES))
     for name in about:
         told.part(name, partial(about.get, name))
-    rows = told.part("sweep", lambda: sweep(model, train, n // 10))
+    rows = told.part("sweep", lambda: sweep(model, train, SWEPT))
     scale = told.part("guidance", lambda: chosen(rows))
     ship(run, scale)
-    shown = draw(model, max(SHOWN, n // 10), guided(scale))
+    shown = draw(model, SWEPT, guided(scale))
     pictures.part("class_names", lambda: list(train.class_names))
     pictures.part("drawn", lambda: pack(shown[:SHOWN]))
     sets = {"drawn": shown, "test": some(test, len(shown)).pixels}
     told.part("copies", lambda: copies(sets, train.pixels))
     told.part("chosen", lambda: evaluation(model, test, scale, n, 0))
-    told.part("plain", lambda: evaluation(model, test, 1.0, n, max(2, n // 10)))
+    told.part("plain", lambda: evaluation(model, test, 1.0, n, BITS))
 
 
 def main() -> None:

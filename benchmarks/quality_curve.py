@@ -27,13 +27,10 @@ from ddpm_lite.run import KEPT, WEIGHTS
 
 OUT = Path(__file__).parents[1] / "book" / "data" / "quality_curve.json"
 DRAW = DrawConfig(sampler="dpm_solver", steps=20, guidance_scale=1.0)
-BOUND = LikelihoodConfig(likelihood_images=200)
+BOUND = LikelihoodConfig(likelihood_images=0)
 BEGINNING = 0.2
 """The largest share of an average that its first weights may have."""
-SHOWN = (
-    "frechet", "frechet_floor", "knn_precision", "knn_recall", "label_accuracy", "bits_per_dim",
-    "bits_per_dim_stderr",
-)  # fmt: skip
+SHOWN = ("frechet", "frechet_floor", "knn_precision", "knn_recall", "label_accuracy")
 
 
 def operations(model: DiffusionModel) -> int:

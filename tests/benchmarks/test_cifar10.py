@@ -90,7 +90,8 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(script, "SHIPPED", tmp_path / "cifar10.safetensors")
     monkeypatch.setattr(script, "DRAW", DrawConfig(steps=1))
     monkeypatch.setattr(script, "SCALES", (1.0, 2.0))
-    monkeypatch.setattr(script, "SHOWN", 10)
+    for name in ("SHOWN", "SWEPT", "BITS"):
+        monkeypatch.setattr(script, name, 10)
     network = ColourClassifier().eval().requires_grad_(False)
     for place in (script, report):
         monkeypatch.setattr(place, "find_judge", lambda real: Judge("untrained", network, real))

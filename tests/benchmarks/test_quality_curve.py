@@ -13,7 +13,6 @@ from ddpm_lite.checkpoint import write
 from ddpm_lite.data import mnist
 from ddpm_lite.draw import DrawConfig
 from ddpm_lite.model import DiffusionModel, ModelConfig
-from ddpm_lite.report import LikelihoodConfig
 from ddpm_lite.run import KEPT, WEIGHTS
 from ddpm_lite.unet import UNet, UNetConfig
 
@@ -44,7 +43,6 @@ def test_every_kept_file_is_a_point(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     test = mnist(train=False)
     monkeypatch.setattr(script, "load", lambda *_: test.subset(40))
     monkeypatch.setattr(script, "DRAW", DrawConfig(steps=2, guidance_scale=1.0))
-    monkeypatch.setattr(script, "BOUND", LikelihoodConfig(likelihood_images=2))
     monkeypatch.setattr(script, "OUT", tmp_path / "curve.json")
     monkeypatch.setattr(sys, "argv", ["curve", str(tmp_path / "run"), "mnist", "--n", "12"])
     script.main()
