@@ -51,9 +51,10 @@ serve:
 train: .venv/installed
 	$(BIN)/ddpm-lite train
 
+# Speed beside other projects, some hours; it goes on where it was stopped. `make bench TASK=2M-grey`.
 bench: .venv/installed
 	$(BIN)/pip install --quiet --no-deps -r benchmarks/requirements.txt
-	$(BIN)/python benchmarks/train_speed.py
+	$(BIN)/python benchmarks/bench.py $(TASK) $(if $(KIND),--kinds $(KIND))
 
 # The notebooks for Colab, from the chapters.
 colab: .venv/installed
