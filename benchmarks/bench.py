@@ -2,6 +2,7 @@
 
     python benchmarks/bench.py                       # all of it: some hours on two cores
     python benchmarks/bench.py 2M-grey --kinds avx2  # one task on one kind
+    python benchmarks/bench.py 2M-grey --quality     # its time to quality
 
 What is measured lies in runs/bench/ as it comes; a run that is stopped goes on from there. What is
 complete is copied to benchmarks/results/, of which `speed_table.py` makes the README's tables. To
@@ -21,19 +22,30 @@ from contenders import TASKS
 from kept import RESULTS, UNDER_WAY
 from processor import KINDS, abilities, environment, kinds_here, processor_name
 
-SCRIPT = Path(__file__).with_name("train_speed.py")
+FOLDER = Path(__file__).parent
 
 
 def is_finished(path: Path) -> bool:
     return path.is_file() and json.loads(path.read_text()).get("finished", False)
 
 
-def run(task: str, kind: str) -> None:
+def script(task: str, kind: str, options: argparse.Namespace) -> list[str]:
+    """The command that measures, and goes on with what is there."""
+    name = "time_to_quality.py" if options.quality else "train_speed.py"
+    command = [sys.executable, str(FOLDER / name), task, "--kind", kind]
+    if options.quality and options.minutes:
+        command += ["--minutes", str(options.minutes)]
+    if options.quality and options.data:
+        command += ["--data", *options.data]
+    return command
+
+
+def run(task: str, kind: str, options: argparse.Namespace) -> None:
     """Measures what is not measured yet. Raises SystemExit if that fails."""
-    path = UNDER_WAY / f"speed-{task}-{kind}.json"
+    path = UNDER_WAY / f"{'quality' if options.quality else 'speed'}-{task}-{kind}.json"
     if not is_finished(path):
-        command = [sys.executable, str(SCRIPT), task, "--kind", kind]
-        if code := subprocess.run(command, env=environment(kind, abilities())).returncode:
+        environ = environment(kind, abilities())
+        if code := subprocess.run(script(task, kind, options), env=environ).returncode:
             raise SystemExit(code)
     RESULTS.mkdir(exist_ok=True)
     shutil.copy(path, RESULTS / path.name)
@@ -45,9 +57,14 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=", ".join(TASKS))
     parser.add_argument("--kinds", nargs="+", default=[*KINDS], help="of instructions")
+    parser.add_argument("--quality", action="store_true", help="see time_to_quality.py")
+    parser.add_argument("--minutes", type=float, help="for all of a task's time to quality")
+    parser.add_argument("--data", nargs=2, metavar=("TRAIN", "TEST"), help="for the same")
     parsed = parser.parse_args(arguments)
     if unknown := set(parsed.tasks) - TASKS.keys():
         parser.error(f"no such task: {', '.join(sorted(unknown))}")
+    if parsed.quality and not parsed.tasks:
+        parser.error("name the task whose time to quality is to be measured")
     return parsed
 
 
@@ -60,7 +77,7 @@ def main() -> None:
         print(f"{kind}: not measured, for this processor has not got it or has a wider one")
     for kind in kinds:
         for task in options.tasks or TASKS:
-            run(task, kind)
+            run(task, kind, options)
     speed_table.write()
     print(speed_table.tables(speed_table.load()))
     print(json.dumps(speed_table.summary(speed_table.load())))

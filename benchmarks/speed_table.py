@@ -161,8 +161,16 @@ def quality_table(found: Found) -> str:
     ]
     for level in found["levels"]:
         cells = [seconds(found["runs"][name], str(level)) for name in names]
-        rows.append(f"| {level} | {' | '.join(cells)} |")
+        rows.append(f"| {level:g} | {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def quality_caption(found: Found) -> str:
+    return (
+        f"Seconds of training, {found['task']}, {KINDS[found['kind']]}, on {machine(found)} "
+        f"(n = {found['n']:,}, floor {found['floor']:.1f}; "
+        f"{found['minutes']:.0f} minutes for all of it):"
+    )
 
 
 def seconds(run: Found, level: str) -> str:
@@ -186,7 +194,7 @@ def missing(results: Sequence[Found], what: str) -> str:
 
 def split(results: Sequence[Found]) -> tuple[list[Found], list[Found]]:
     """Those of speed and those of quality."""
-    return [f for f in results if "rounds" in f], [f for f in results if "levels" in f]
+    return [f for f in results if "rounds" in f], [f for f in results if f.get("runs")]
 
 
 def tables(results: Sequence[Found]) -> str:
@@ -199,7 +207,7 @@ def tables(results: Sequence[Found]) -> str:
             parts += [f"{name}, on {' and '.join(machines)}:", ratio_table(own), shares(own)]
     parts.append(missing(speed_files, "how fast"))
     for found in quality_files:
-        parts += [f"{found['task']}, {KINDS[found['kind']]}:", quality_table(found)]
+        parts += [quality_caption(found), quality_table(found)]
     parts.append(missing(quality_files, "time to quality"))
     return "\n\n".join(part for part in parts if part)
 

@@ -31,7 +31,6 @@ from contenders import (
 from kept import UNDER_WAY, begin, keep
 from processor import CpuMeter, abilities, computes_in_bf16, kinds_here, machine, peaks
 from settings import Make, Setting, Trial, fastest, setting_of, try_settings
-from torch import Tensor
 from works import Drawing, Makers, Plan, Training, makers, plan_of
 
 Told = dict[str, Any]
@@ -177,15 +176,26 @@ def about(task: Task, kind: str, plan: Plan) -> Told:
     }
 
 
-def measure(
+def start_file(task: Task, kind: str, same: Told) -> tuple[Told, Callable[[], None]]:
+    """What has been measured of a task on a kind so far, and what keeps it.
+
+    Raises SystemExit if something else was measured there.
+    """
+    path = UNDER_WAY / f"speed-{task.name}-{kind}.json"
+    told = begin(path, same)
+    told.setdefault("bf16", computes_in_bf16(kind, abilities()))
+    return told, lambda: keep(path, told)
+
+
+def find_settings(
     told: Told,
     contenders: Mapping[str, Contender],
     task: Task,
-    images: Tensor,
+    make: Makers,
     plan: Plan,
     save: Callable[[], None],
 ) -> None:
-    """Adds whatever is missing to what is told, and saves after each piece."""
+    """Adds sizes and trials to what is told, as far as they are missing."""
     if "sizes" not in told:
         sizes = {name: measure_size(each, task) for name, each in contenders.items()}
         check_sizes(sizes)
@@ -193,15 +203,27 @@ def measure(
             name: {"name": contenders[name].name, "about": contenders[name].about, **asdict(size)}
             for name, size in sizes.items()
         }
-    for name, empty in {"trials": {w: {} for w in WORKS}, "memory": {}, "rounds": []}.items():
-        told.setdefault(name, empty)
-    make = makers(task, images)
+    told.setdefault("trials", {work: {} for work in WORKS})
     run_trials(told, contenders, make, plan, save)
+
+
+def measure(
+    told: Told,
+    contenders: Mapping[str, Contender],
+    task: Task,
+    make: Makers,
+    plan: Plan,
+    save: Callable[[], None],
+) -> None:
+    """Adds whatever is missing to what is told, and saves after each piece."""
+    find_settings(told, contenders, task, make, plan, save)
+    memory: Told = told.setdefault("memory", {})
     for name in contenders:
-        if name not in told["memory"]:
+        if name not in memory:
             setting = best(told, "training", name)
-            told["memory"][name] = memory_elsewhere(task.name, name, setting, plan.batch)
+            memory[name] = memory_elsewhere(task.name, name, setting, plan.batch)
             save()
+    told.setdefault("rounds", [])
     run_rounds(told, contenders, make, plan, save)
 
 
@@ -223,14 +245,12 @@ def main() -> None:
         memory_here(task, options.memory)
         return
     kind = options.kind or kinds_here(abilities())[0]
-    path = UNDER_WAY / f"speed-{task.name}-{kind}.json"
-    told = begin(path, about(task, kind, plan))
-    told.setdefault("bf16", computes_in_bf16(kind, abilities()))
-    print(
-        f"{task.name} on {told['machine']['processor']}, {kind}, oneDNN {told['machine']['onednn']}"
-    )
-    measure(told, load_contenders(task), task, pictures(task), plan, lambda: keep(path, told))
-    keep(path, told | {"finished": True})
+    told, save = start_file(task, kind, about(task, kind, plan))
+    where = told["machine"]
+    print(f"{task.name} on {where['processor']}, {kind}, oneDNN with {where['onednn']}")
+    measure(told, load_contenders(task), task, makers(task, pictures(task)), plan, save)
+    told["finished"] = True
+    save()
 
 
 if __name__ == "__main__":

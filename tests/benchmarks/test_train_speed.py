@@ -173,7 +173,7 @@ def test_a_run_that_is_stopped_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path
             if saves == stop_at:
                 raise StoppedError
 
-        train_speed.measure(told, nets, TASK, images, PLAN, save)
+        train_speed.measure(told, nets, TASK, works.makers(TASK, images), PLAN, save)
         return told
 
     for stop_at in (3, 2, 2):  # in the trials, in the memory, after the first round
