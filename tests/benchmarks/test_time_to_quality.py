@@ -140,18 +140,32 @@ def course(folder: Path, told: dict[str, Any], stop_at: int, monkeypatch: Any) -
     return Course(PLAN, IMAGES, judge, dict.fromkeys(nets, SETTING), nets, folder, save)
 
 
+def last_steps(told: dict[str, Any]) -> int:
+    return sum(run["marks"][-1]["steps"] for run in told["runs"].values())
+
+
 def test_a_measurement_that_is_stopped_goes_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     told: dict[str, Any] = {"sweep_seconds": 3.0}
-    for stop_at in (3, 3):  # in the sweep, and after the second mark
+    for stop_at in (3, 3):  # in the sweep, and after the first mark of both
         with pytest.raises(StoppedError):
             time_to_quality.measure(
                 told, course(tmp_path, told, stop_at, monkeypatch), Budget(told, 1e9)
             )
     swept = copy.deepcopy(told["sweep"])
     first = [run["marks"][0] for run in told["runs"].values()]
+    done, taken = last_steps(told), 0
+    step = Race.step
+
+    def counted(self: Race) -> float:
+        nonlocal taken
+        taken += 1
+        return step(self)
+
+    monkeypatch.setattr(Race, "step", counted)
     time_to_quality.measure(told, course(tmp_path, told, 0, monkeypatch), Budget(told, 1e9))
+    assert taken == last_steps(told) - done  # and none twice
     assert told["sweep"] == swept
     assert [run["marks"][0] for run in told["runs"].values()] == first
     for run in told["runs"].values():
