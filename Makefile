@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Else every process that the tests start would compile all of Python's files anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: book page check test serve train bench mutants adversary faults fuzz mutation coverage colab pictures clean
+.PHONY: book page check test serve train bench bench-quality mutants adversary faults fuzz mutation coverage colab pictures clean
 
 .venv/installed: requirements.txt pyproject.toml ddpm_lite/fused_norm.cpp
 	$(PYTHON) -m venv .venv
@@ -51,9 +51,17 @@ serve:
 train: .venv/installed
 	$(BIN)/ddpm-lite train
 
+# Speed beside other projects, some hours; it goes on where it was stopped. `make bench TASK=2M-grey`.
 bench: .venv/installed
 	$(BIN)/pip install --quiet --no-deps -r benchmarks/requirements.txt
-	$(BIN)/python benchmarks/train_speed.py
+	$(BIN)/python benchmarks/bench.py $(TASK) $(if $(KIND),--kinds $(KIND))
+
+# Seconds of training until the Frechet distance is below fixed levels: `make bench-quality
+# TASK=2M-grey`. MINUTES bounds all of it; coloured tasks need TRAIN and TEST, as CIFAR-10's folders.
+bench-quality: .venv/installed
+	$(BIN)/pip install --quiet --no-deps -r benchmarks/requirements.txt
+	$(BIN)/python benchmarks/bench.py $(TASK) --quality $(if $(KIND),--kinds $(KIND)) \
+	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(TRAIN),--data $(TRAIN) $(TEST))
 
 # The notebooks for Colab, from the chapters.
 colab: .venv/installed

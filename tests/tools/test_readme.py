@@ -88,9 +88,11 @@ def test_gzip() -> None:
     assert f"`gzip` needs {load('book/data/yardsticks.json')['coders']['gzip']:.2f} for" in README
 
 
-def test_the_speed_table_is_that_of_the_print() -> None:
-    table = speed_table.table(speed_table.PRINT.read_text())
-    assert " ".join(table.split()) in README
+def test_the_speed_tables_are_those_of_the_results() -> None:
+    results = speed_table.load()
+    text = speed_table.README.read_text()
+    assert speed_table.between(text, speed_table.tables(results)) == text
+    assert (speed_table.RESULTS / "README.md").read_text() == speed_table.report(results)
 
 
 def test_what_is_inside_names_every_module_and_every_preset() -> None:
