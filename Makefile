@@ -71,7 +71,7 @@ mutants: .venv/installed
 adversary: .venv/installed
 	$(BIN)/python tools/adversary
 
-# 72 trainings to which something happens: kills, a full disk, damaged files, a second run.
+# 84 trainings to which something happens: kills, a full disk, damaged files, a second run.
 faults: .venv/tested
 	$(BIN)/python tests/faults
 

@@ -108,9 +108,7 @@ def _keep(place: Path, before: Path) -> None:
     if is_whole(place):
         place.replace(before)
     else:
-        logger.warning(
-            "%s: was damaged after it had been written; is replaced and not kept", place
-        )
+        logger.warning("%s: was damaged after it had been written; is replaced and not kept", place)
 
 
 def _temporary(place: Path) -> Path:
@@ -293,9 +291,7 @@ def is_whole(path: Path) -> bool:
         return False
 
 
-def _unchanged(
-    tensors: Iterable[tuple[str, Tensor]], header: Mapping[str, str], only: str
-) -> bool:
+def _unchanged(tensors: Iterable[tuple[str, Tensor]], header: Mapping[str, str], only: str) -> bool:
     """Whether tensors and description have the sums that the header holds, if it holds any."""
     if header.keys() <= {"format", "json"}:
         return True

@@ -668,7 +668,7 @@ def test_a_file_system_without_locks_is_told(
 
     monkeypatch.setattr("fcntl.flock", no_locks)
     run(trainer(), RunConfig(folder=tmp_path))
-    assert "let only one run write into this folder" in caplog.text
+    assert "let only one process write into this folder" in caplog.text
 
 
 # --- Numbers that are none -----------------------------------------------------------------------
