@@ -264,6 +264,7 @@ def read_tensors(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[st
             raise CheckpointError(f"{path}: not a readable checkpoint (no file)")
         raise DamagedError(f"{path}: not a readable checkpoint (no such file)")
     try:
+        path.open("rb").close()  # safetensors does not tell what is forbidden from what is damaged
         with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
             names = [name for name in list(file.keys()) if name.startswith(only)]

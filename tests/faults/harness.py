@@ -458,7 +458,7 @@ def unreadable(chain: Chain) -> Process:
     process, good = _killed_with_two(chain)
     if good:
         newest = chain.saved()[0]
-        newest.chmod(chain.moments.choice((0o000, 0o200)))
+        newest.chmod(0o200)
         try:
             _refused(chain, "ermission denied")
         finally:
