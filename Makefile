@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Else every process that the tests start would compile all of Python's files anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: book page check test serve train bench bench-quality mutants adversary faults fuzz mutation coverage colab pictures clean
+.PHONY: book page check test serve train bench bench-quality mutants adversary faults fuzz fuzz-guided mutation coverage colab pictures clean
 
 .venv/installed: requirements.txt pyproject.toml ddpm_lite/fused_norm.cpp
 	$(PYTHON) -m venv .venv
@@ -79,13 +79,18 @@ mutants: .venv/installed
 adversary: .venv/installed
 	$(BIN)/python tools/adversary
 
-# 72 trainings to which something happens: kills, a full disk, damaged files, a second run.
+# 84 trainings to which something happens: kills, a full disk, damaged files, a second run.
 faults: .venv/tested
 	$(BIN)/python tests/faults
 
-# 100,000 hostile inputs for each reader, 20 minutes for each at the most.
+# 100,000 hostile inputs for each reader, an hour for each at the most.
 fuzz: .venv/tested
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz
+
+# As many, from a fuzzer that sees which branches of the code an input takes.
+fuzz-guided: .venv/tested
+	$(BIN)/pip install --quiet --no-deps -r tests/fuzz/requirements.txt
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/guided.py
 
 # Small changes of one module, and whether its tests notice them, for 20 minutes at the most:
 # `make mutation MODULE=schedule`, and without a name any one of them; MINUTES=120 for a whole one.
@@ -94,7 +99,8 @@ mutation: .venv/tested
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q tests/mutation
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutation $(MODULE) $(if $(MINUTES),--minutes $(MINUTES))
 
-# Which branches of the package the tests take; about as long as `make test` without the browsers.
+# Which branches of the package the tests take, 95 % at the least; about as long as `make test`
+# without the browsers.
 coverage: .venv/tested
 	$(BIN)/pip install --quiet --no-deps -r tests/mutation/requirements.txt
 	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -m "not site and not browser"

@@ -7,10 +7,11 @@ of the text and of each tensor too, so that a byte that a disk has changed is no
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ FORMAT = "ddpm_lite/1"
 LARGEST_TEXT = 2**24
 """The most bytes of a recipe or a configuration; one with 100,000 betas has two million."""
 
+logger = logging.getLogger("ddpm_lite")
+
 
 class CheckpointError(Exception):
     """A file that cannot be read or written; the text is one line."""
@@ -40,12 +43,13 @@ def write(
 ) -> None:
     """Writes tensors and metadata to `path`: whole, or not at all.
 
-    With `keep` the file that was there stays beside it under that name. Only tensors that are not
+    With `keep` the checkpoint that was there stays beside it under that name, if it is still whole:
+    a damaged one must not push out the good one that has the name. Only tensors that are not
     contiguous or not on the CPU are copied. Raises CheckpointError if the file cannot be written.
     """
     text = json.dumps(metadata)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    sums = json.dumps({"json": _sum(text.encode()), "tensors": _sums(plain)})
+    sums = json.dumps({"json": _sum(text.encode()), "tensors": _sums(plain.items())})
     with replacing(path, keep) as temporary:
         save_file(plain, temporary, {"format": FORMAT, "json": text, "sha256": sums})
 
@@ -54,10 +58,10 @@ def _sum(content: Any) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _sums(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+def _sums(tensors: Iterable[tuple[str, Tensor]]) -> dict[str, str]:
     """A SHA-256 of each tensor: of its bytes as they lie in the file, its type and its shape."""
     sums = {}
-    for name, tensor in tensors.items():
+    for name, tensor in tensors:
         sha = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
         sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
         sums[name] = sha.hexdigest()
@@ -74,9 +78,9 @@ def write_whole(path: Path, content: bytes) -> None:
 def replacing(path: Path, keep: str = "") -> Iterator[Path]:
     """A file to write, beside `path`, that takes its place in one step when the body is done.
 
-    A full disk, an error or a kill leaves the old file as it was; with `keep` it gets that name
-    first, and a kill right then leaves nothing under the old one. A link stays, and what it points
-    to is replaced. Raises CheckpointError if `path` cannot be written.
+    A full disk, an error or a kill leaves the old file as it was; with `keep` a checkpoint gets
+    that name first if it is whole, and a kill right then leaves nothing under the old one. A link
+    stays, and what it points to is replaced. Raises CheckpointError if `path` cannot be written.
     """
     place = check_writable(path)
     temporary = _temporary(place)
@@ -89,7 +93,7 @@ def replacing(path: Path, keep: str = "") -> Iterator[Path]:
         temporary.chmod(mode)  # safetensors makes a file that none but its owner may read
         _sync(temporary)
         if keep and place.exists():
-            place.replace(place.with_name(keep))
+            _keep(place, place.with_name(keep))
         temporary.replace(place)
         _sync_names(place.parent)
     except (OSError, SafetensorError) as error:
@@ -97,6 +101,14 @@ def replacing(path: Path, keep: str = "") -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _keep(place: Path, before: Path) -> None:
+    """Gives a checkpoint the name of the one before, unless it has been damaged since."""
+    if is_whole(place):
+        place.replace(before)
+    else:
+        logger.warning("%s: was damaged after it had been written; is replaced and not kept", place)
 
 
 def _temporary(place: Path) -> Path:
@@ -236,7 +248,7 @@ def read(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]
     tensors, header = read_tensors(path, only)
     if header.get("format") != FORMAT:
         raise DamagedError(f"{path}: a safetensors file, but not a checkpoint of ddpm_lite")
-    if not _unchanged(tensors, header, only):
+    if not _unchanged(tensors.items(), header, only):
         raise DamagedError(f"{path}: damaged (some of its bytes are not those that were written)")
     return tensors, _metadata(path, header)
 
@@ -252,6 +264,7 @@ def read_tensors(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[st
             raise CheckpointError(f"{path}: not a readable checkpoint (no file)")
         raise DamagedError(f"{path}: not a readable checkpoint (no such file)")
     try:
+        path.open("rb").close()  # safetensors does not tell what is forbidden from what is damaged
         with safe_open(str(path), framework="pt") as file:
             header = file.metadata() or {}
             names = [name for name in list(file.keys()) if name.startswith(only)]
@@ -265,7 +278,21 @@ def read_tensors(path: Path, only: str = "") -> tuple[dict[str, Tensor], dict[st
     return tensors, header
 
 
-def _unchanged(tensors: Mapping[str, Tensor], header: Mapping[str, str], only: str) -> bool:
+def is_whole(path: Path) -> bool:
+    """Whether a file is a checkpoint whose bytes are those that were written, as `read` asks.
+
+    Takes no more memory than its largest tensor.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = ((name, file.get_tensor(name)) for name in list(file.keys()))
+            return header.get("format") == FORMAT and _unchanged(tensors, header, "")
+    except Exception:  # foreign bytes can break a reader in any way
+        return False
+
+
+def _unchanged(tensors: Iterable[tuple[str, Tensor]], header: Mapping[str, str], only: str) -> bool:
     """Whether tensors and description have the sums that the header holds, if it holds any."""
     if header.keys() <= {"format", "json"}:
         return True

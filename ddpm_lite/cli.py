@@ -4,6 +4,7 @@ Each command is a function of its words; what these mean is in `options`. Every 
 can cause ends in one line on stderr and a non-zero exit status.
 """
 
+import contextlib
 import io
 import json
 import logging
@@ -385,7 +386,8 @@ def _foreseen(error: Exception, command: str) -> str | None:
 
 
 def _fail(reason: str, status: int) -> int:
-    print(f"ddpm-lite: {visible(' '.join(reason.split()))}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # of a terminal that was closed
+        print(f"ddpm-lite: {visible(' '.join(reason.split()))}", file=sys.stderr)
     return status
 
 

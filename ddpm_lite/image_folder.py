@@ -199,13 +199,23 @@ _SURELY_FINE, _PIXELS_A_BYTE = 2**24, 10_000
 """Pixels of an image that are never doubted, and those that a byte of a larger one can hold."""
 
 
+_MOST_SCANS = 500
+"""Passes over a JPEG picture. Ten are usual, and a hundred more than anybody needs
+(https://bugzilla.redhat.com/show_bug.cgi?id=1344214)."""
+
+
 def _check_claim(file: Path, image: Image.Image) -> None:
-    """Refuses a few bytes that say they are a huge picture, before there is room made for it."""
+    """Refuses a few bytes that are a huge picture, or much work, before any of it is done."""
     pixels, size = image.width * image.height, file.stat().st_size
     if pixels > max(_SURELY_FINE, _PIXELS_A_BYTE * size):
         raise DataError(
             f"{file}: says that it has {image.width} x {image.height} pixels, and is {size} bytes "
             "long; repair it or remove it"
+        )
+    # a scan of ten bytes goes over all pixels; in coded data 0xff is never followed by 0xda
+    if image.format == "JPEG" and file.read_bytes().count(b"\xff\xda") > _MOST_SCANS:
+        raise DataError(
+            f"{file}: a JPEG file of more than {_MOST_SCANS} scans; save it anew, or remove it"
         )
 
 

@@ -51,6 +51,11 @@ def locked(folder: Path) -> Iterator[bool]:
         yield fcntl is None or _lock(file, fcntl.LOCK_EX)
 
 
+def alone(file: Any) -> bool:
+    """Whether an open file is ours until it is closed; never, where the system has no locks."""
+    return fcntl is not None and _lock(file, fcntl.LOCK_EX)
+
+
 def sign(folder: Path, name: str) -> None:
     """Writes into the lock's file who has it. Raises CheckpointError if that cannot be written."""
     try:
@@ -78,7 +83,7 @@ def _lock(file: Any, kind: int) -> bool:
         return False
     except OSError as error:  # a file system without locks
         logger.warning(
-            "%s: cannot be locked (%s); let only one run write into this folder",
+            "%s: cannot be locked (%s); let only one process write into this folder",
             file.name,
             error.strerror,
         )

@@ -236,7 +236,8 @@ def _resume(trainer: Trainer, folder: Path) -> None:
 def _take_up(trainer: Trainer, folder: Path) -> list[str]:
     """Goes on from the newest checkpoint, or from the one before if that is damaged or gone.
 
-    The one before is then the newest again: a damaged one must not push it out.
+    The one before is then the newest again: a damaged one must not push it out. Raises
+    CheckpointError, and leaves both as they are, if neither can be gone on from.
     """
     newest, before = folder / CHECKPOINT, before_in(folder)
     try:
@@ -245,12 +246,22 @@ def _take_up(trainer: Trainer, folder: Path) -> list[str]:
         if not before.is_file():
             raise
         with all_or_none():
-            notes = trainer.resume(before)
+            notes = _resume_before(trainer, before, damage)
         logger.warning("%s; goes on from the one before it, at step %d", damage, trainer.step)
     with all_or_none():  # all have read it
         if trainer.rank == 0:
             before.replace(newest.resolve())
     return notes
+
+
+def _resume_before(trainer: Trainer, before: Path, damage: DamagedError) -> list[str]:
+    try:
+        return trainer.resume(before)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{damage}; the one before it cannot help: {error}; both are left as they are: put a "
+            "copy back, or choose another --folder to begin anew"
+        ) from None
 
 
 def _lines_until(metrics: Path, step: int) -> list[bytes]:

@@ -1,10 +1,14 @@
 """Checkpoints: what is written is read, what is damaged is told, and nothing that was is lost."""
 
 import errno
+import json
 import os
 import stat
+import weakref
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import apart
 import pytest
 import torch
 from safetensors import SafetensorError
@@ -16,6 +20,7 @@ from ddpm_lite.checkpoint import (
     CheckpointError,
     DamagedError,
     check_writable,
+    is_whole,
     load_optimizer,
     new_folder,
     optimizer_tensors,
@@ -134,6 +139,49 @@ def test_what_was_there_is_kept_under_another_name(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"x", "y"}
 
 
+@pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "foreign"])
+def test_a_damaged_file_does_not_push_out_the_good_one_before(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for step in (1, 2):
+        write(tmp_path / "x", TENSORS, {"step": step}, keep="y")
+    good = (tmp_path / "x").read_bytes()
+    bad = {"flipped": good[:-1] + bytes([good[-1] ^ 1]), "cut": good[:-1], "empty": b""}
+    (tmp_path / "x").write_bytes(bad.get(damage, b""))
+    if damage == "foreign":
+        save_file({"a": torch.zeros(2)}, tmp_path / "x")
+    write(tmp_path / "x", TENSORS, {"step": 3}, keep="y")
+    assert [read(tmp_path / name)[1]["step"] for name in "xy"] == [3, 1]
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith(f"{tmp_path / 'x'}: was damaged")
+
+
+def test_what_was_there_is_looked_through_one_tensor_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at once would be a second copy of a large checkpoint, in the middle of a training."""
+    alive: list[int] = []
+    most = 0
+
+    def note(tensors: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str, torch.Tensor]]:
+        nonlocal most
+        for name, tensor in tensors:
+            alive.append(1)
+            weakref.finalize(tensor, alive.pop)
+            most = max(most, len(alive))
+            yield name, tensor
+            del tensor
+
+    sums = checkpoint._sums
+    monkeypatch.setattr(checkpoint, "_sums", lambda tensors: sums(note(tensors)))
+    parts = {str(number): torch.zeros(3) for number in range(5)}
+    header = {"json": checkpoint._sum(b"{}"), "tensors": sums(parts.items())}
+    texts = {"format": FORMAT, "json": "{}", "sha256": json.dumps(header)}
+    save_file(parts, tmp_path / "x", texts)
+    assert is_whole(tmp_path / "x")
+    assert 0 < most <= 2  # the one before is let go when the next one is there
+
+
 def test_a_write_that_fails_keeps_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for step in (1, 2):
         write(tmp_path / "x", TENSORS, {"step": step}, keep="y")
@@ -147,18 +195,30 @@ def test_a_write_that_fails_keeps_both(tmp_path: Path, monkeypatch: pytest.Monke
     assert [read(tmp_path / name)[1]["step"] for name in "xy"] == [2, 1]
 
 
-def test_a_file_that_may_not_be_read_is_not_called_damaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def forbidden(path: Path) -> None:
+    """Asks for a file that may not be read, in a process that obeys; prints what it is told."""
+    from child import obey_permissions
+
+    if not obey_permissions():
+        os._exit(3)
+    try:
+        read(path)
+    except DamagedError:
+        os._exit(2)
+    except CheckpointError as error:
+        os._exit(int("Permission denied" not in str(error)))
+
+
+@pytest.mark.slow
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    """Else a training would go on from the one before, and replace it."""
     write(tmp_path / "x", TENSORS, {})
-
-    def forbidden(*_: object, **__: object) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-    monkeypatch.setattr(checkpoint, "safe_open", forbidden)
-    with pytest.raises(CheckpointError, match="Permission denied") as error:
-        read(tmp_path / "x")
-    assert not isinstance(error.value, DamagedError)
+    (tmp_path / "x").chmod(0o200)
+    process = apart.start(forbidden, tmp_path / "x")
+    process.join()
+    if process.exitcode == 3:
+        pytest.skip("this system has no permissions that bind")
+    assert process.exitcode == 0
 
 
 def test_a_disk_that_fails_altogether_is_told_by_its_first_error(

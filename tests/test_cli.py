@@ -3,6 +3,7 @@ import io
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -423,6 +424,39 @@ def test_a_stopped_training_says_how_to_go_on_and_does(
     monkeypatch.setattr(Trainer, "_update", update)
     assert main([*words, "--resume"]) == 0
     assert read(tmp_path / "run" / WEIGHTS)[1]["step"] == 3
+
+
+ON_A_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from ddpm_lite.cli import console
+console()
+"""
+"""A command whose own terminal its standard input is."""
+
+
+@pytest.mark.slow
+def test_a_training_whose_terminal_is_closed_saves_itself(
+    training_pictures: Path, tmp_path: Path
+) -> None:
+    """Of what it would say it can say nothing any more."""
+    termios = pytest.importorskip("termios", reason="this system has no terminals of this kind")
+    words = short(training_pictures, tmp_path / "run")
+    command = [sys.executable, "-c", ON_A_TERMINAL, *words, "--steps", str(10**6)]
+    ours, its = os.openpty()
+    termios.tcsetwinsize(its, (24, 80))  # else there is no room for a bar
+    process = subprocess.Popen(
+        command, stdin=its, stdout=its, stderr=its, start_new_session=True, close_fds=True
+    )
+    os.close(its)
+    shown = b""
+    while not re.search(rb"[1-9][0-9]*/1000000", shown):
+        shown += os.read(ours, 4096)
+    os.close(ours)
+    assert process.wait(300) == 128 + signal.SIGHUP
+    step = read(tmp_path / "run" / CHECKPOINT)[1]["step"]
+    lines = (tmp_path / "run" / METRICS).read_text().splitlines()
+    assert step == json.loads(lines[-1])["step"] > 0
 
 
 def test_an_interrupt_before_anything_is_done_promises_nothing(

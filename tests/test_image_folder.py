@@ -592,3 +592,19 @@ def test_the_sessions_default_device_changes_no_label(tmp_path: Path) -> None:
         save(tmp_path / name)
     with default("meta"):
         assert folder(tmp_path, 2).labels.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("scans", [400, 600])
+def test_a_picture_of_endless_passes_is_refused(tmp_path: Path, scans: int) -> None:
+    """A megabyte of them could keep a processor busy for minutes."""
+    path = tmp_path / "a.jpg"
+    Image.linear_gradient("L").save(path, progressive=True)
+    content = path.read_bytes()
+    last = content[content.rindex(b"\xff\xda") :]
+    head = last[: 2 + int.from_bytes(last[2:4], "big")]  # a scan whose data are missing
+    path.write_bytes(content[:-2] + scans * head + content[-2:])
+    if scans < 500:
+        assert len(folder(tmp_path, 8)) == 1
+    else:
+        with pytest.raises(DataError, match="more than 500 scans"):
+            folder(tmp_path, 8)

@@ -477,9 +477,31 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
 def test_two_damaged_checkpoints_are_refused_and_stay(tmp_path: Path) -> None:
     for name in (CHECKPOINT, BEFORE):
         (tmp_path / name).write_bytes(b"damaged")
-    with pytest.raises(CheckpointError, match=BEFORE):
+    told = rf"/{CHECKPOINT}: not a .* cannot help: .*/{BEFORE}: not a .*; both are left as they are"
+    with pytest.raises(CheckpointError, match=told) as error:
         run(trainer(), RunConfig(folder=tmp_path, resume=True))
+    assert "\n" not in str(error.value)
     assert (tmp_path / CHECKPOINT).read_bytes() == (tmp_path / BEFORE).read_bytes() == b"damaged"
+
+
+@pytest.mark.usefixtures("often")
+def test_a_checkpoint_that_is_damaged_while_the_run_is_at_work_costs_not_the_one_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a second damage, to the newest of all, would leave none."""
+    of, newest = trainer(steps=20), tmp_path / CHECKPOINT
+    save = of.save
+
+    def damaged_before(path: Path, keep: str) -> None:
+        if of.step in (12, 16):
+            path.write_bytes(b"damaged")
+        save(path, keep)
+
+    of.save = damaged_before  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        run(signalled(of, signal.SIGTERM, at=16), RunConfig(folder=tmp_path, save_minutes=0))
+    assert [read(path)[1]["step"] for path in (newest, tmp_path / BEFORE)] == [16, 4]
+    assert [record.getMessage().count("was damaged") for record in caplog.records] == [1, 1]
 
 
 @pytest.mark.usefixtures("often")
@@ -646,7 +668,7 @@ def test_a_file_system_without_locks_is_told(
 
     monkeypatch.setattr("fcntl.flock", no_locks)
     run(trainer(), RunConfig(folder=tmp_path))
-    assert "let only one run write into this folder" in caplog.text
+    assert "let only one process write into this folder" in caplog.text
 
 
 # --- Numbers that are none -----------------------------------------------------------------------

@@ -14,6 +14,7 @@ from playwright.sync_api import Page
 
 from .chromium import Log
 from .conftest import PHONE, ROOT, SITE, WIDE, missing
+from .hands import until
 
 LIMIT = 1_500_000
 """Bytes that a page may bring, compressed, before a click."""
@@ -167,8 +168,7 @@ def test_a_page(site_url: str, page: Page, log: Log, name: str) -> None:
     levels = page.evaluate(HEADINGS)
     assert levels[:1] in ([1], [])
     assert [pair for pair in pairwise(levels) if pair[1] > pair[0] + 1] == []
-    page.wait_for_timeout(100)  # formulas are made to fit when all are set
-    assert page.evaluate(CUT) == []
+    until(page, f"() => !({CUT})().length")  # formulas are made to fit when all are set
 
     page.evaluate(UNFOLD)
     page.set_viewport_size(PHONE)

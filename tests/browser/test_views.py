@@ -164,8 +164,7 @@ def test_a_worker_goes_though_it_still_loads(page: Page, log: Log) -> None:
 def test_what_moves_stands_still(page: Page, log: Log, make: type[Widget], press: str) -> None:
     shown(page, make())  # type: ignore[call-arg]
     page.click(f"[data-name={press}]")
-    page.wait_for_timeout(100)
-    assert page.evaluate(MOVED) > 0
+    until(page, f"async () => (await ({MOVED})()) > 0")
     page.evaluate("end()")  # the element still stands: only the clock could move it
     page.wait_for_timeout(100)
     assert page.evaluate(MOVED) == 0

@@ -9,8 +9,8 @@ import torch
 
 from ddpm_lite import cli
 
-DAC_OVERRIDE = 1
-"""The capability that lets root write where nobody may."""
+FREE = (1, 2)
+"""The capabilities that let root write and read where nobody may: DAC_OVERRIDE, DAC_READ_SEARCH."""
 
 
 class _Header(ctypes.Structure):
@@ -22,7 +22,7 @@ class _Sets(ctypes.Structure):
 
 
 def obey_permissions() -> bool:
-    """Takes from root the power to write where it is forbidden; False where that fails."""
+    """Takes from root the power to do what is forbidden; False where that fails."""
     if os.geteuid() != 0:
         return True
     try:
@@ -30,7 +30,7 @@ def obey_permissions() -> bool:
         if system.capget(ctypes.byref(header), ctypes.byref(sets)):
             return False
         for part in (0, 1):  # effective and permitted
-            sets.low[part] &= ~(1 << DAC_OVERRIDE)
+            sets.low[part] &= ~sum(1 << power for power in FREE)
         return bool(system.capset(ctypes.byref(header), ctypes.byref(sets)) == 0)
     except (AttributeError, OSError):  # not Linux
         return False
@@ -42,6 +42,7 @@ def become(log: str, words: list[str]) -> None:
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and so may nohup
     torch.set_num_threads(1)
     obey_permissions()
     sys.argv = ["ddpm-lite", *words]

@@ -28,7 +28,7 @@ import child
 import torch
 from PIL import Image
 
-from ddpm_lite.checkpoint import CheckpointError, read
+from ddpm_lite.checkpoint import CheckpointError, is_whole, read
 from ddpm_lite.cli import with_classes
 from ddpm_lite.data import load
 from ddpm_lite.options import parse_train
@@ -179,6 +179,8 @@ class Chain:
     parts: list[Process] = field(default_factory=list)
     damaged: bool = False
     """Whether its newest checkpoint is damaged, so that the next process must not go on from it."""
+    spared: bool = False
+    """Whether a round found nothing to damage, and was no more than a kill."""
 
     def saved(self) -> list[Path]:
         """The checkpoints that there are, the newest first."""
@@ -324,6 +326,11 @@ def read_only(chain: Chain) -> Process:
             chain.folder.chmod(0o755)
 
 
+def hung_up(chain: Chain) -> Process:
+    """SIGHUP, as from a terminal that was closed."""
+    return _asked(chain, signal.SIGHUP, 128 + signal.SIGHUP)
+
+
 def second_run(chain: Chain) -> Process:
     """Another one in the same folder: it is refused, and the first one goes on."""
     process = chain.start()
@@ -339,48 +346,164 @@ def second_run(chain: Chain) -> Process:
     return process
 
 
-def _damaged(chain: Chain, damage: Callable[[Path], None]) -> Process:
-    """Killed once there are two checkpoints, and then the newest is no longer what it was."""
-    process = chain.start()
+def _cut(path: Path, chance: random.Random) -> None:
+    """Ends it somewhere."""
+    os.truncate(path, chance.randrange(path.stat().st_size))
+
+
+def _flip(path: Path, chance: random.Random) -> None:
+    """Changes one to four of the bytes that stand for something, so that it must be noticed."""
+    content = bytearray(path.read_bytes())
+    for _ in range(chance.randrange(1, 5)):
+        content[chance.randrange(len(content))] ^= chance.randrange(1, 256)
+    path.write_bytes(content)
+
+
+def _spoil(path: Path, chance: random.Random) -> None:
+    """Damages it in one of both ways, and surely."""
+    content = path.read_bytes()
+    while is_whole(path):  # a space in the header may become another one
+        path.write_bytes(content)
+        chance.choice((_cut, _flip))(path, chance)
+
+
+def _wait(process: Process, until: Callable[[], bool]) -> bool:
+    """Waits for something; False if the process ended without."""
     end = time.monotonic() + PATIENCE
-    while process.status() is None and len(chain.saved()) < 2:
+    while not until():
+        if process.status() is not None:
+            return until()
         if time.monotonic() > end:
-            raise Broken("no second checkpoint")
+            raise Broken("waited in vain")
         time.sleep(0.002)
+    return True
+
+
+def _killed_with_two(chain: Chain) -> tuple[Process, bool]:
+    """Killed once there are two checkpoints; whether there are two good ones, and it was not done.
+
+    What is damaged already has no part in another round: two faults at once are one of their own.
+    """
+    process = chain.start()
+    _wait(process, lambda: len(chain.saved()) == 2)
     _killed(chain, process)
-    if len(chain.saved()) == 2 and not (chain.folder / WEIGHTS).exists():
-        damage(chain.saved()[0])
+    going_on = len(chain.saved()) == 2 and not (chain.folder / WEIGHTS).exists()
+    chain.spared = not (going_on and all(map(is_whole, chain.saved())))
+    return process, not chain.spared
+
+
+def _damaged(chain: Chain, damage: Callable[[Path, random.Random], None]) -> Process:
+    """The newest is no longer what it was."""
+    process, good = _killed_with_two(chain)
+    if good:
+        damage(chain.saved()[0], chain.moments)
         chain.damaged = True
     return process
 
 
 def truncated(chain: Chain) -> Process:
     """Cut off somewhere."""
-    return _damaged(
-        chain, lambda path: os.truncate(path, chain.moments.randrange(path.stat().st_size))
-    )
+    return _damaged(chain, _cut)
 
 
 def flipped(chain: Chain) -> Process:
     """One to four bytes changed."""
-
-    def damage(path: Path) -> None:
-        content = bytearray(path.read_bytes())
-        for _ in range(chain.moments.randrange(1, 5)):
-            content[chain.moments.randrange(len(content))] ^= chain.moments.randrange(1, 256)
-        path.write_bytes(content)
-
-    return _damaged(chain, damage)
+    return _damaged(chain, _flip)
 
 
 def missing(chain: Chain) -> Process:
     """Gone."""
-    return _damaged(chain, Path.unlink)
+    return _damaged(chain, lambda path, _: path.unlink())
+
+
+def older_damaged(chain: Chain) -> Process:
+    """The one before the newest is damaged, which costs nothing."""
+    process, good = _killed_with_two(chain)
+    if good:
+        _spoil(chain.saved()[1], chain.moments)
+    return process
+
+
+def _refused(chain: Chain, words: str) -> None:
+    """Going on ends with one line that says these words, and every file stays as it is."""
+    before = _state(chain)
+    _expect(chain.start(), {1: words})
+    if _state(chain) != before:
+        raise Broken("what was refused was changed")
+
+
+def _state(chain: Chain) -> list[tuple[str, int, int]]:
+    """What tells whether a checkpoint was touched, though it may not be read."""
+    stats = [(path.name, path.stat()) for path in chain.saved()]
+    return [(name, stat.st_ino, stat.st_mtime_ns) for name, stat in stats]
+
+
+def both_damaged(chain: Chain) -> Process:
+    """Neither is good: it says so and touches neither. Then somebody puts copies back."""
+    process, good = _killed_with_two(chain)
+    if good:
+        copies = {path: path.read_bytes() for path in chain.saved()}
+        try:
+            for path in copies:
+                _spoil(path, chain.moments)
+            _refused(chain, "both are left as they are")
+        finally:
+            for path, content in copies.items():
+                path.write_bytes(content)
+    return process
+
+
+def unreadable(chain: Chain) -> Process:
+    """The newest may not be read: it is not taken for damaged, or its steps would be lost."""
+    process, good = _killed_with_two(chain)
+    if good:
+        newest = chain.saved()[0]
+        newest.chmod(0o200)
+        try:
+            _refused(chain, "ermission denied")
+        finally:
+            newest.chmod(0o644)
+    return process
+
+
+def damaged_alive(chain: Chain) -> Process:
+    """The newest is damaged while the training is at work, twice, and then it is killed.
+
+    In between it saves, and must not put the damaged one in the place of the good one before.
+    """
+    process, newest, older = chain.start(), chain.folder / CHECKPOINT, chain.folder / BEFORE
+    for again in (False, True):
+        _wait(process, lambda: len(chain.saved()) == 2)
+        number = _number(newest)
+        # just after it was written, and long before it is moved
+        _wait(process, lambda n=number: _number(newest) not in (None, n))  # type: ignore[misc]
+        if not process.send(signal.SIGSTOP):
+            chain.spared = True
+            return process
+        try:
+            if again and not is_whole(older):
+                raise Broken("a damaged checkpoint was kept as the one before")
+            _spoil(newest, chain.moments)
+        finally:
+            process.send(signal.SIGCONT)
+    _killed(chain, process)
+    chain.damaged = not (chain.folder / WEIGHTS).exists() and not is_whole(newest)
+    return process
+
+
+def _number(path: Path) -> int | None:
+    """What tells a file from the one that had its name before; None while there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_ino
+    return None
 
 
 FAULTS = (
-    killed, terminated, interrupted, disk_full, read_only, truncated, flipped, missing, second_run
+    killed, terminated, interrupted, hung_up, second_run, disk_full, read_only, unreadable,
+    truncated, flipped, missing, older_damaged, both_damaged, damaged_alive,
 )  # fmt: skip
+FORBIDDEN = (read_only, unreadable)
+"""Those that need a system whose permissions bind."""
 
 
 # --- Rounds --------------------------------------------------------------------------------------
@@ -394,12 +517,14 @@ class Outcome:
     broken: list[str] = field(default_factory=list)
     most_lost: int = 0
     fell_back: int = 0
+    spared: int = 0
 
     def line(self, seed: int, more: dict[str, Any]) -> str:
         """The JSON line."""
         rounds = sum(self.rounds.values())
         counts = {"rounds": rounds, "survived": rounds - len(self.broken)}
-        lost = {"most_steps_lost": self.most_lost, "fell_back": self.fell_back, "seed": seed}
+        lost = {"most_steps_lost": self.most_lost, "fell_back": self.fell_back}
+        counts |= {"spared": self.spared, "seed": seed}
         return json.dumps(counts | lost | more | {"faults": dict(self.rounds)})
 
 
@@ -436,8 +561,9 @@ class Harness:
 
     def _seen(self, fault: Callable[[Chain], Process]) -> Process:
         """What happens to a process, which may not go on from a checkpoint that is damaged."""
-        damaged, self.chain.damaged = self.chain.damaged, False
+        damaged, self.chain.damaged, self.chain.spared = self.chain.damaged, False, False
         process = fault(self.chain)
+        self.outcome.spared += self.chain.spared
         said = process.said()
         fell_back = "goes on from the one before it" in said
         self.outcome.fell_back += fell_back

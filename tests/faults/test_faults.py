@@ -7,12 +7,12 @@ import pytest
 
 pytest.importorskip("resource", reason="this system has no limits on files, and no such signals")
 
-from harness import FAULTS, Harness, permissions_bind, read_only, small_disk, truncated
+from harness import FAULTS, FORBIDDEN, Harness, permissions_bind, small_disk, truncated
 
 
 @pytest.mark.slow
 def test_what_happens_to_a_training_costs_it_nothing(tmp_path: Path) -> None:
-    faults = [fault for fault in FAULTS if fault is not read_only or permissions_bind()]
+    faults = [fault for fault in FAULTS if fault not in FORBIDDEN or permissions_bind()]
     random.Random(0).shuffle(faults)
     faults.sort(key=lambda fault: fault is not truncated)  # a fresh training cannot have ended yet
     with small_disk(tmp_path) as (disk, tmpfs):

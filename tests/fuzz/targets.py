@@ -306,7 +306,7 @@ NAMES = ("a", "a\nb", "\x1b[31m", "é", "\udcff\udc80", " ", "a" * 200, "..b", "
 
 
 def pictures(around: Path) -> Target:
-    """`folder` of one picture under some name, beside a link now and then."""
+    """`folder` of one picture under some name, at times in a class or beside a link."""
     root = around / "pictures"
     root.mkdir()
     (around / "elsewhere").mkdir()
@@ -315,23 +315,29 @@ def pictures(around: Path) -> Target:
 
     def draw(chance: random.Random) -> tuple[tuple[str, bytes], str, str | None, int]:
         suffix, content = chance.choice(seeds)
-        one = suffix, changed(content, chance)
-        return one, chance.choice(NAMES), chance.choice(links), chance.choice((1, 3))
+        one, name = (suffix, changed(content, chance)), chance.choice(NAMES)
+        if chance.random() < 0.3:
+            name = f"{chance.choice(NAMES)}/{name}"
+        return one, name, chance.choice(links), chance.choice((1, 3))
 
     def feed(drawn: tuple[tuple[str, bytes], str, str | None, int]) -> None:
         (suffix, content), name, link, channels = drawn
         file, ring = root / f"{name}{suffix}", root / "ring"
+        file.parent.mkdir(exist_ok=True)
         file.write_bytes(content)
         if link is not None:
             ring.symlink_to(link)
         try:
-            image_folder.folder(root, 8, channels)
+            images = image_folder.folder(root, 8, channels)
+            labels.listed(images.class_names, 2).encode()
         except DataError as error:
             if "too little memory" in str(error):
                 raise MemoryError from error
             raise
         finally:
             file.unlink()
+            if file.parent != root:
+                file.parent.rmdir()
             ring.unlink(missing_ok=True)
 
     return Target(draw, feed, (DataError,))
