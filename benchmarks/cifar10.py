@@ -172,6 +172,7 @@ def measured(run: Path, train: Images, test: Images, n: int, about: dict[str, An
     told, pictures = (Told(path, fingerprint(model)) for path in (EVALUATION, PICTURES))
     for name in about:
         told.part(name, partial(about.get, name))
+    told.part("swept", lambda: SWEPT)
     rows = told.part("sweep", lambda: sweep(model, train, SWEPT))
     scale = told.part("guidance", lambda: chosen(rows))
     ship(run, scale)
