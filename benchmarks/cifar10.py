@@ -7,8 +7,8 @@ The guidance is chosen on training pictures: the scale at which drawn ones are n
 them, by Frechet distance. With this wish the averaged weights go into the package, the metrics of
 the run beside them, and beside both the evaluation. That is all that `ddpm-lite evaluate` tells
 with the test pictures, without guidance and with the chosen one, and whether drawn pictures are
-copies: how far they are from the nearest training picture, beside test pictures, which cannot be
-copies. The first pictures go into book/data, for chapter 11. What has been measured is not measured
+copies: how far they are from the nearest training picture, beside test pictures, which nobody has
+drawn. The first pictures go into book/data, for chapter 11. What has been measured is not measured
 again, so a stopped run goes on; delete the two JSON files for a new model.
 """
 
@@ -44,7 +44,7 @@ from ddpm_lite.run import METRICS, WEIGHTS
 SHIPPED = ASSETS / "cifar10.safetensors"
 EVALUATION = ASSETS / "cifar10_evaluation.json"
 PICTURES = Path(__file__).parents[1] / "book" / "data" / "cifar10_pictures.json"
-SCALES = (1.0, 1.5, 2.0, 3.0, 4.0)
+SCALES = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0)
 DRAW = DrawConfig(sampler="dpm_solver", steps=20)
 SWEPT = 500
 """Pictures that are drawn at each scale, and looked at for copies."""
