@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ddpm_lite.data import to_uint8
 from ddpm_lite.judges import digits
-from ddpm_lite.model import DiffusionModel, has_bfloat16
+from ddpm_lite.model import DiffusionModel, number_type
 from ddpm_lite.precision_recall import NEIGHBOURS, precision_recall
 
 OUT = Path(__file__).parents[1] / "book" / "data" / "guidance_recall.json"
@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
         "sampler": SAMPLER,
         "steps": STEPS,
         "batch": BATCH,
-        "precision": "bfloat16" if has_bfloat16(torch.device("cpu")) else "float32",
+        "precision": number_type(torch.device("cpu")),
         "features": judge.name,
         "neighbours": NEIGHBOURS,
         "torch": torch.__version__,

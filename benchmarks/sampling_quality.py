@@ -30,7 +30,7 @@ from ddpm_lite.data import mnist, to_float, to_uint8
 from ddpm_lite.draw import DrawConfig, balanced_labels, make_denoiser
 from ddpm_lite.evaluate import floor_draws, frechet_distance, sample_quality
 from ddpm_lite.judges import digits
-from ddpm_lite.model import DiffusionModel, Precision, has_bfloat16
+from ddpm_lite.model import DiffusionModel, Precision, number_type
 from ddpm_lite.sample import (
     Denoiser,
     State,
@@ -223,7 +223,6 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     start, used = time.perf_counter(), time.process_time()
     found = measure(DiffusionModel.load(options.model), options)
-    bfloat16 = options.precision != "float32" and has_bfloat16(torch.device("cpu"))
     words = sys.argv[1:] if arguments is None else arguments
     settings = {
         "command": shlex.join(["python", "benchmarks/sampling_quality.py", *words]),
@@ -231,7 +230,7 @@ def main(arguments: list[str] | None = None) -> None:
         "n": options.n * len(options.seeds),
         "seeds": options.seeds,
         "batch": options.batch,
-        "precision": "bfloat16" if bfloat16 else "float32",
+        "precision": number_type(torch.device("cpu"), options.precision),
         "blocks": BLOCKS,
         "error_images": options.error_images,
         "error_steps": options.error_steps,

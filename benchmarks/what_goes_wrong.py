@@ -27,7 +27,7 @@ from torch import Tensor
 from ddpm_lite.classifier import load_classifier
 from ddpm_lite.data import Batches, mnist, to_float, to_uint8
 from ddpm_lite.diffusion import q_sample, target_of
-from ddpm_lite.model import autocast, has_bfloat16
+from ddpm_lite.model import autocast, number_type
 from ddpm_lite.sample import ddim, denoiser, initial_noise, last
 from ddpm_lite.schedule import NoiseSchedule, linear
 from ddpm_lite.train import TrainConfig, learning_rate_at
@@ -164,7 +164,7 @@ def main() -> None:
         if not options.runs or run.name in options.runs
     ]
     settings = {"T": T, "steps": STEPS, "batch_size": BATCH, "seed": options.seed}
-    settings |= {"network": "tiny", "precision": "bfloat16" if has_bfloat16(CPU) else "float32"}
+    settings |= {"network": "tiny", "precision": number_type(CPU)}
     settings |= {"target": "v", "schedule": "linear", "sampler": f"ddim, {T} steps, eta 0"}
     result = {
         "command": shlex.join(["python", *sys.argv]),

@@ -33,7 +33,7 @@ from ddpm_lite.evaluate import EvaluationError
 from ddpm_lite.export import ExportError, export
 from ddpm_lite.fused_norm import kernel
 from ddpm_lite.labels import class_number, listed, needs_label, visible
-from ddpm_lite.model import DiffusionModel, ModelConfig, best_device, has_bfloat16
+from ddpm_lite.model import DiffusionModel, ModelConfig, best_device, number_type
 from ddpm_lite.options import (
     Evaluate,
     Export,
@@ -280,7 +280,7 @@ def info(arguments: Sequence[str]) -> None:
     rows = {
         "ddpm_lite": __version__,
         "torch": f"{torch.__version__}, {torch.get_num_threads()} threads",
-        "device": f"{device}, {'bfloat16' if has_bfloat16(device) else 'float32'}",
+        "device": f"{device}, {number_type(device)}",
         "fused norm kernel": "yes" if kernel() else "no (installed without a C++ compiler)",
         "recipes": ", ".join(recipe_names()),
         "model": f"{model_path(config.model)}, {count_parameters(model.net):,} parameters, "

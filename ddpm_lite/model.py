@@ -25,6 +25,8 @@ __all__ = ["DiffusionModel", "ModelConfig"]
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 """The types that weights may be stored in; smaller ones have scales beside them."""
 
+NumberType = Literal["float32", "bfloat16"]
+"""What a network's convolutions and products compute in."""
 Precision = Literal["auto", "float32", "bfloat16"]
 """`auto` is bfloat16 where the machine computes in it, else float32."""
 
@@ -245,7 +247,14 @@ def has_bfloat16(device: torch.device) -> bool:
     return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
 
 
+def number_type(device: torch.device, precision: Precision = "auto") -> NumberType:
+    """What `precision` means on this device."""
+    if precision == "auto":
+        return "bfloat16" if has_bfloat16(device) else "float32"
+    return precision
+
+
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
     """Mixed precision: weights in float32, convolutions and products in bfloat16 where it pays."""
-    use = precision == "bfloat16" or (precision == "auto" and has_bfloat16(device))
+    use = number_type(device, precision) == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16, enabled=use)

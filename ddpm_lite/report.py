@@ -1,6 +1,6 @@
 """The figures of a model in one table, as `ddpm-lite evaluate` prints them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -18,7 +18,7 @@ from ddpm_lite.evaluate import (
     sample_quality,
 )
 from ddpm_lite.judges import Judge, find_judge
-from ddpm_lite.model import DiffusionModel
+from ddpm_lite.model import DiffusionModel, number_type
 
 Features = Literal["own", "inception"]
 """In what features drawn images are compared with real ones."""
@@ -94,7 +94,7 @@ def _judged(
     else:
         known = labels if classes == len(real.class_names) else None
         found = _quality(sample_quality(images, known, config.seed, judge))
-    return found | drawing(config, labels)
+    return found | drawing(config, labels, model.device)
 
 
 def model_likelihood(
@@ -166,10 +166,11 @@ def _quality(quality: SampleQuality) -> dict[str, Any]:
     }
 
 
-def drawing(config: DrawConfig, labels: Tensor | None) -> dict[str, Any]:
-    """The settings that the images depend on."""
+def drawing(config: DrawConfig, labels: Tensor | None, device: torch.device) -> dict[str, Any]:
+    """The settings that the images depend on, with the numbers that `auto` was on this device."""
+    chosen = replace(config, precision=number_type(device, config.precision))
     others = {"ancestral": ["variance"], "ddim": ["steps", "eta"]}
     guided = [] if labels is None else ["guidance_scale"]
     names = others.get(config.sampler, ["steps"])
     wanted = ["sampler", *guided, *names, "clip", "precision"]
-    return {name: getattr(config, name) for name in wanted}
+    return {name: getattr(chosen, name) for name in wanted}

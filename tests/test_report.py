@@ -12,7 +12,7 @@ from ddpm_lite.data import Images, mnist
 from ddpm_lite.diffusion import elbo
 from ddpm_lite.draw import DrawConfig
 from ddpm_lite.evaluate import EvaluationError
-from ddpm_lite.model import DiffusionModel, ModelConfig
+from ddpm_lite.model import DiffusionModel, ModelConfig, Precision
 from ddpm_lite.report import Features, LikelihoodConfig, _random_images, model_likelihood, report
 from ddpm_lite.shipped import PRETRAINED
 from ddpm_lite.unet import UNet, UNetConfig
@@ -127,7 +127,27 @@ def test_likelihood_can_be_left_out(tmp_path: Path) -> None:
     assert sum(figures["class_counts"]) == 4
     assert 0 <= figures["knn_precision"] <= 1
     assert 0 <= figures["knn_recall"] <= 1
-    assert figures["precision"] == "auto"  # of the numbers in the network
+
+
+@pytest.mark.parametrize(
+    ("asked", "fast", "told"),
+    [
+        ("auto", True, "bfloat16"),
+        ("auto", False, "float32"),
+        ("float32", True, "float32"),
+        ("bfloat16", False, "bfloat16"),
+    ],
+)
+def test_the_numbers_are_told_that_the_network_computed_in(
+    monkeypatch: pytest.MonkeyPatch, asked: Precision, fast: bool, told: str
+) -> None:
+    """`auto` would tell nothing to a reader who has another machine."""
+    monkeypatch.setattr("ddpm_lite.model.has_bfloat16", lambda _: fast)
+    model, seen = untrained(), set[torch.dtype]()
+    model.net.stem.register_forward_hook(lambda _, inputs, out: seen.add(out.dtype))
+    config, nothing = DrawConfig(steps=1, precision=asked), LikelihoodConfig(likelihood_images=0)
+    assert report(model, TEST, 4, config, nothing)["precision"] == told
+    assert seen == {getattr(torch, told)}
 
 
 @pytest.mark.slow
