@@ -7,7 +7,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import FAULTS, FORBIDDEN, Harness, permissions_bind, small_disk
+from faults import possible
+from harness import Harness
+from places import small_disk
 
 
 def main() -> int:
@@ -18,7 +20,7 @@ def main() -> int:
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     begin, moments = time.perf_counter(), random.Random(options.seed)
-    kinds = [fault for fault in FAULTS if fault not in FORBIDDEN or permissions_bind()]
+    kinds = possible()
     faults = [kinds[i % len(kinds)] for i in range(options.rounds)]
     moments.shuffle(faults)
     with tempfile.TemporaryDirectory() as name, small_disk(Path(name)) as (disk, tmpfs):

@@ -7,12 +7,15 @@ import pytest
 
 pytest.importorskip("resource", reason="this system has no limits on files, and no such signals")
 
-from harness import FAULTS, FORBIDDEN, Harness, permissions_bind, small_disk, truncated
+from damages import truncated
+from faults import possible
+from harness import Harness
+from places import small_disk
 
 
 @pytest.mark.slow
 def test_what_happens_to_a_training_costs_it_nothing(tmp_path: Path) -> None:
-    faults = [fault for fault in FAULTS if fault not in FORBIDDEN or permissions_bind()]
+    faults = possible()
     random.Random(0).shuffle(faults)
     faults.sort(key=lambda fault: fault is not truncated)  # a fresh training cannot have ended yet
     with small_disk(tmp_path) as (disk, tmpfs):
