@@ -12,7 +12,7 @@ from ddpm_lite.classifier import load_classifier
 from .chromium import Log
 from .conftest import SITE, missing
 from .hands import move, number
-from .test_sampler import picture, press
+from .sampler.drawing import picture, press
 
 
 @pytest.fixture(scope="module")
