@@ -8,11 +8,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from tally import tell
 from targets import TARGETS
 
 JOB = Path(__file__).with_name("job.py")
@@ -51,18 +51,10 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", choices=list(TARGETS))
     options = parser.parse_args()
-    print(f"seed {options.seed}", flush=True)
-    begin, inputs, failures = time.perf_counter(), dict[str, int](), list[str]()
     chosen = [name for name in TARGETS if options.only in (None, name)]
     with ThreadPoolExecutor(options.processes) as pool:
-        for name, told in zip(chosen, pool.map(lambda one: fed(one, options), chosen), strict=True):
-            inputs[name] = told["inputs"]
-            print(f"{name:>12}: {told['inputs']:,} inputs {told['wrong']}", flush=True)
-            failures += [name] * bool(told["wrong"])
-    seconds = round(time.perf_counter() - begin)
-    print(json.dumps({"inputs": inputs, "failures": failures, "seed": options.seed,
-                      "seconds": seconds}))  # fmt: skip
-    return int(bool(failures))
+        all_fed = pool.map(lambda name: (name, fed(name, options)), chosen)
+        return tell(options.seed, all_fed)
 
 
 if __name__ == "__main__":

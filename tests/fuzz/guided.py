@@ -8,18 +8,18 @@ what has led to a branch that nothing else had led to.
 import argparse
 import contextlib
 import gzip
-import json
 import logging
 import random
 import re
 import subprocess
 import sys
 import tempfile
-import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tally import tell
 
 SEEDS = 300
 """Inputs of `make fuzz` to begin with."""
@@ -105,14 +105,12 @@ def fed(name: str, options: argparse.Namespace) -> dict[str, Any]:
         command = [sys.executable, __file__, *words]
         done = subprocess.run(command, cwd=around, capture_output=True, text=True, errors="replace")
         broke = [path.read_bytes().hex() for path in Path(around).glob("*-*")]
-    runs = re.findall(r"^Done (\d+) runs", done.stderr, re.MULTILINE)
-    wrong = f"{done.stdout[-2000:]}{done.stderr[-2000:]} input {broke}" if done.returncode else ""
-    branches = re.findall(r"cov: (\d+)", done.stderr)
-    return {
-        "inputs": int(runs[-1]) if runs else 0,
-        "branches": int(branches[-1]) if branches else 0,
-        "wrong": wrong,
-    }
+    runs = int((re.findall(r"^Done (\d+) runs", done.stderr, re.MULTILINE) or [0])[-1])
+    branches = int((re.findall(r"cov: (\d+)", done.stderr) or [0])[-1])
+    wrong = "too few" if runs < options.inputs else ""
+    if done.returncode:
+        wrong = f"{done.stdout[-2000:]}{done.stderr[-2000:]} input {broke}"
+    return {"inputs": runs, "branches": branches, "wrong": wrong}
 
 
 def main() -> int:
@@ -124,19 +122,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.only:
         guide(options.only, options.inputs, options.seed)
-    print(f"seed {options.seed}", flush=True)
-    begin, inputs, failures = time.perf_counter(), dict[str, int](), list[str]()
-    for name in READERS:
-        told = fed(name, options)
-        inputs[name] = told["inputs"]
-        line = f"{told['inputs']:,} inputs, {told['branches']:,} branches {told['wrong']}"
-        print(f"{name:>12}: {line}", flush=True)
-        if told["wrong"] or told["inputs"] < options.inputs:
-            failures.append(name)
-    seconds = round(time.perf_counter() - begin)
-    print(json.dumps({"inputs": inputs, "failures": failures, "seed": options.seed,
-                      "seconds": seconds}))  # fmt: skip
-    return int(bool(failures))
+    return tell(options.seed, ((name, fed(name, options)) for name in READERS))
 
 
 if __name__ == "__main__":

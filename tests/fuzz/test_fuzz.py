@@ -19,6 +19,7 @@ pytest.importorskip("resource", reason="this system bounds neither memory nor ti
 
 import fuzz
 import guided
+import tally
 import targets
 from targets import TARGETS, Target
 
@@ -107,6 +108,18 @@ def test_a_reader_that_kills_its_process_is_named(
         monkeypatch.setattr(subprocess, "run", out_of_patience)
     told = command.fed("idx", argparse.Namespace(inputs=5, seed=0, minutes=0))
     assert re.search(wrong, told["wrong"])
+
+
+def test_what_became_of_each_reader_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    good = {"inputs": 1000, "branches": 20, "wrong": ""}
+    assert tally.tell(7, [("idx", good)]) == 0
+    assert "1,000 inputs, 20 branches" in capsys.readouterr().out
+    assert tally.tell(7, [("idx", good), ("latex", {"inputs": 3, "wrong": "died"})]) == 1
+    *_, line, last = capsys.readouterr().out.splitlines()
+    assert line.split() == ["latex:", "3", "inputs", "died"]
+    told = json.loads(last)
+    assert (told["inputs"], told["failures"]) == ({"idx": 1000, "latex": 3}, ["latex"])
+    assert told["seed"] == 7
 
 
 @pytest.mark.slow
