@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from contenders import (
@@ -30,13 +30,23 @@ from contenders import (
 )
 from kept import UNDER_WAY, begin, keep
 from processor import CpuMeter, abilities, computes_in_bf16, kinds_here, machine, peaks
-from settings import Make, Setting, Trial, fastest, setting_of, try_settings
+from settings import Make, Setting, Trial, Work, fastest, setting_of, try_settings
 from works import Drawing, Makers, Plan, Training, makers, plan_of
 
 Told = dict[str, Any]
 """All that is measured, as it stands in the JSON file."""
 
 WORKS = ("training", "drawing")
+W = TypeVar("W", bound=Work)
+
+
+def warm(make: Callable[[Setting, int], W], setting: Setting, batch: int, steps: int = 2) -> W:
+    """A work after some steps, so that it has been compiled if it is to be."""
+    torch.set_num_threads(setting.threads)
+    work = make(setting, batch)
+    for _ in range(steps):
+        work.step()
+    return work
 
 
 # --- Phase one: the best setting of each --------------------------------------------------------
@@ -83,10 +93,8 @@ def peak_memory(status: Path = Path("/proc/self/status")) -> float | None:
 
 def memory_of(make: Make, setting: Setting, batch: int, steps: int = 3) -> dict[str, float | None]:
     """MiB before and after a few training steps, in this process."""
-    torch.set_num_threads(setting.threads)
-    before, work = peak_memory(), make(setting, batch)
-    for _ in range(steps):
-        work.step()
+    before = peak_memory()
+    warm(make, setting, batch, steps)
     return {"before": before, "peak": peak_memory()}
 
 
@@ -123,17 +131,6 @@ def run_round(
             torch.set_num_threads(network.setting.threads)
             result[work][name] = round(network.speed(plan), 2)
     return result | {"others": round(meter.others(), 4)}
-
-
-def warm(
-    make: Callable[[Setting, int], Training | Drawing], setting: Setting, batch: int
-) -> Training | Drawing:
-    """A network that has been compiled, if it is to be."""
-    torch.set_num_threads(setting.threads)
-    work = make(setting, batch)
-    for _ in range(2):
-        work.step()
-    return work
 
 
 def run_rounds(
