@@ -16,7 +16,6 @@ import argparse
 import hashlib
 import json
 import shutil
-import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from colour_run import lines_of
+from colour_run import lines_of, seconds_of
 from measuring import command, kind_of
 from packing import pack
 from torch import Tensor
@@ -139,14 +138,12 @@ def fingerprint(model: DiffusionModel) -> str:
     return found.hexdigest()
 
 
-def training(run: Path, cores: int) -> dict[str, Any]:
-    """What the training has cost, at its median speed: other work took its time now and then."""
+def training(run: Path) -> dict[str, Any]:
+    """What the training has cost: hours of its updates, by the speed that each line tells."""
     told, lines = read(run / WEIGHTS, only="nothing")[1], lines_of(run / METRICS)
-    pictures = told["step"] * told["train"]["batch_size"]
-    speeds = [line["images_per_second"] for line in lines]
-    speed = statistics.median(value for value in speeds if value)  # none: the clock stood still
-    hours = pictures / speed / 3600
-    return {"steps": told["step"], "pictures": pictures, "core_hours": round(cores * hours, 2)}
+    batch = told["train"]["batch_size"]
+    hours = round(seconds_of(lines, batch) / 3600, 2)
+    return {"steps": told["step"], "pictures": told["step"] * batch, "hours": hours}
 
 
 class Told:
@@ -194,14 +191,13 @@ def main() -> None:
     parser.add_argument("train", help="training pictures: a named set or a folder")
     parser.add_argument("test", help="test pictures: a named set or a folder")
     parser.add_argument("--n", type=int, default=10_000, help="pictures of an evaluation")
-    parser.add_argument("--cores", type=int, default=1, help="cores that the training had")
     options = parser.parse_args()
     train, test = load(options.train, True), load(options.test, False)
     about = {
         "command": command(),
         "data": kind_of(options.train),
         "test": kind_of(options.test),
-        "training": training(options.run, options.cores),
+        "training": training(options.run),
         "classifier_accuracy": read(CLASSIFIER, only="nothing")[1]["accuracy"],
     }
     measured(options.run, train, test, options.n, about)

@@ -7,7 +7,8 @@ A training that keeps its averaged weights each time its steps have doubled:
 
 Each of these weights draws from the same noises without guidance, which nobody has tuned, and is
 judged as `ddpm-lite evaluate` does; so are those at the end. An average that still holds much of
-its beginning, because its training was young, is left out.
+its beginning, because its training was young, is left out. Points of earlier steps that the file
+has already, of as many pictures of the same kind, stay: their weights may be gone.
 """
 
 import argparse
@@ -59,6 +60,13 @@ def ripe(path: Path) -> bool:
     return bool(metadata["train"]["ema_decay"] ** metadata["step"] <= BEGINNING)
 
 
+def earlier(path: Path, step: int, told: dict[str, Any]) -> list[dict[str, Any]]:
+    """The file's points before a step, if they were measured in the same way."""
+    had: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    same = all(had.get(name) == told[name] for name in ("data", "n"))
+    return [row for row in had["rows"] if row["step"] < step] if same else []
+
+
 def main() -> None:
     """Judges all kept weights and writes the file."""
     parser = argparse.ArgumentParser(
@@ -72,12 +80,13 @@ def main() -> None:
     files = [path for path in (*kept, options.run / WEIGHTS) if path.is_file() and ripe(path)]
     config = DiffusionModel.load(files[0]).config
     real = load(options.data, False, config.side, config.unet.image_channels)
-    rows = []
+    told = {"command": command(), "data": kind_of(options.data), "n": options.n}
+    first = min(read(path, only="nothing")[1]["step"] for path in files)
+    rows = earlier(OUT, first, told)
     for path in files:
         rows.append(point(path, real, options.n))
         print(rows[-1], flush=True)
-    told = {"command": command(), "data": kind_of(options.data), "n": options.n, "rows": rows}
-    OUT.write_text(json.dumps(told, indent=1) + "\n")
+    OUT.write_text(json.dumps({**told, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ddpm_lite.checkpoint import load_optimizer, optimizer_tensors, read, write
 from ddpm_lite.data import Batches, Images
-from ddpm_lite.devices import to_device
+from ddpm_lite.devices import keep_memory, to_device
 from ddpm_lite.diffusion import Weighting, check_name, check_numbers, training_loss
 from ddpm_lite.labels import class_names
 from ddpm_lite.model import (
@@ -170,6 +170,7 @@ class Trainer:
         self.model_config, self.config, self.step = model, config, 0
         self.earlier: list[Mapping[str, Any]] = []
         self.device = torch.device(device) if device is not None else best_device()
+        keep_memory()
         self.schedule = model.build_schedule()
         self.rank, self.processes = world()
         self._build_network()

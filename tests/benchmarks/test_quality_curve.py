@@ -55,3 +55,18 @@ def test_every_kept_file_is_a_point(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert last == 3 * first
     assert all(row["frechet"] > row["frechet_floor"] > 0 for row in told["rows"])
     shutil.rmtree(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("n", "steps"), [(500, [100, 200]), (400, [])])
+def test_earlier_points_stay_if_they_were_measured_alike(
+    tmp_path: Path, n: int, steps: list[int]
+) -> None:
+    rows = [{"step": step} for step in (100, 200, 300, 400)]
+    path = tmp_path / "curve.json"
+    path.write_text(json.dumps({"data": "mnist", "n": 500, "rows": rows}))
+    kept = script.earlier(path, 300, {"data": "mnist", "n": n, "command": "any"})
+    assert [row["step"] for row in kept] == steps
+
+
+def test_without_a_file_there_are_no_earlier_points(tmp_path: Path) -> None:
+    assert script.earlier(tmp_path / "none.json", 300, {"data": "mnist", "n": 1}) == []

@@ -1,0 +1,36 @@
+"""Freed memory stays with a process that asks for it."""
+
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+FREED = """
+import ctypes, sys
+from ddpm_lite.devices import keep_memory
+if sys.argv[1] == "kept":
+    keep_memory()
+c = ctypes.CDLL(None)
+c.sbrk.restype = c.malloc.restype = ctypes.c_void_p
+c.malloc.argtypes, c.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
+held, shrunk = [0] * 16, []
+for _ in range(5):  # glibc maps the first ones apart from the heap
+    for k in range(16):
+        held[k] = c.malloc(2**22)
+    before = c.sbrk(0)
+    for k in range(16):
+        c.free(held[k])
+    shrunk.append(before - c.sbrk(0))
+print(max(shrunk))
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc alone has mallopt")
+def test_what_is_freed_stays_with_the_process() -> None:
+    given = {
+        kind: int(subprocess.check_output([sys.executable, "-c", FREED, kind], text=True))
+        for kind in ("given back", "kept")
+    }
+    assert given["given back"] > 2**20
+    assert given["kept"] == 0
