@@ -10,7 +10,9 @@ signal-to-noise ratios, a number that means the same for every target, weight an
     OMP_NUM_THREADS=1 python benchmarks/study.py colour --data cifar10/train --test cifar10/test
 
 writes book/data/digits_study.json and book/data/colour_study.json. A variant that is already in the
-file is not trained again, so a stopped study goes on, with the same minutes and pictures.
+file is not trained again, so a stopped study goes on, with the same minutes and pictures. Where an
+update costs as much as one of the first variant, there are as many of them, so that another machine
+may go on.
 """
 
 import argparse
@@ -73,15 +75,14 @@ COLOUR = Study(
         "full resolution": (
             {"channels": (24, 48, 64, 96), "attention": (2,), "patch": 1}, {}, {},
         ),
+        "no attention at 8x8": ({"attention": ()}, {}, {}),
+        "batch 32": ({}, {}, {"batch_size": 32}),
         "eps": ({}, {"target": "eps"}, {}),
         "flow": ({}, {"target": "flow"}, {}),
         "min_snr": ({}, {}, {"weighting": "min_snr"}),
         "twice the rate": ({}, {}, {"learning_rate": 3e-3}),
-        "batch 32": ({}, {}, {"batch_size": 32}),
-        "no attention at 8x8": ({"attention": ()}, {}, {}),
         "half_log": ({}, {}, {"times": "half_log"}),
         "longer average": ({}, {}, {"ema_decay": 0.9995}),
-        "narrow": ({"channels": (32, 48, 64)}, {}, {}),
     },
 )  # fmt: skip
 """Of the recipe `cifar10_small`."""
@@ -125,12 +126,25 @@ def timed(trainer: Trainer, steps: int) -> float:
     return time.process_time() - began
 
 
-def plan_of(model: ModelConfig, train: TrainConfig, images: Images, minutes: float) -> TrainConfig:
-    """The training that takes so many minutes: as many updates as the measured speed allows."""
+def same_cost(study: Study, name: str) -> bool:
+    """Whether an update of the variant costs what one of the first does."""
+    (base, first), (model, train) = study.configurations("base"), study.configurations(name)
+    return (model.unet, train.batch_size) == (base.unet, first.batch_size)
+
+
+def steps_in(minutes: float, model: ModelConfig, train: TrainConfig, images: Images) -> int:
+    """How many updates the measured speed allows in so many minutes."""
     trial = Trainer(model, replace(train, steps=10_000), images)
     timed(trial, 3)
     seconds = timed(trial, 10) / 10
-    return replace(train, steps=round(60 * minutes / seconds))
+    return round(60 * minutes / seconds)
+
+
+def steps_of(study: Study, name: str, rows: dict[str, Any], images: Images, minutes: float) -> int:
+    """Updates of a variant: those of the first if they cost as much, else as many as fit."""
+    if "base" in rows and same_cost(study, name):
+        return int(rows["base"]["steps"])
+    return steps_in(minutes, *study.configurations(name), images)
 
 
 @torch.no_grad()
@@ -159,11 +173,11 @@ def _error(model: DiffusionModel, pixels: Tensor, t: int, seed: int) -> float:
 
 
 def studied(
-    study: Study, name: str, images: Images, test: Images, minutes: float, folder: Path
+    study: Study, name: str, steps: int, images: Images, test: Images, folder: Path
 ) -> dict[str, Any]:
     """Trains and judges one variant; its averaged weights are kept in the folder."""
     model, train = study.configurations(name)
-    train = plan_of(model, train, images, minutes)
+    train = replace(train, steps=steps)
     trainer = Trainer(model, train, images)
     seconds = timed(trainer, train.steps)
     trainer.save_weights(folder / f"{name.replace(' ', '_')}.safetensors")
@@ -207,7 +221,8 @@ def main() -> None:
     )
     for name in options.only or study.changes:
         if name not in told["rows"]:
-            row = studied(study, name, images, test, options.minutes, folder)
+            steps = steps_of(study, name, told["rows"], images, options.minutes)
+            row = studied(study, name, steps, images, test, folder)
             told["rows"][name] = row
             out.write_text(json.dumps(told, indent=1) + "\n")
             print(name, row, flush=True)

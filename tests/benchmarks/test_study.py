@@ -12,7 +12,6 @@ import torch
 
 from ddpm_lite.data import CIFAR10, Images, mnist
 from ddpm_lite.model import DiffusionModel
-from ddpm_lite.train import Trainer
 from ddpm_lite.unet import UNet, UNetConfig
 
 PIXELS = torch.randint(
@@ -51,7 +50,7 @@ def test_a_variant_is_trained_and_judged(monkeypatch: pytest.MonkeyPatch, tmp_pa
     study = script.replace(script.DIGITS, model=model, drawn=50, likelihood_images=2)
     monkeypatch.setattr(script, "JUDGED", 20)
     train, test = mnist().subset(500), mnist(train=False).subset(100)
-    row = script.studied(study, "times evenly", train, test, 0.01, tmp_path)
+    row = script.studied(study, "times evenly", 1, train, test, tmp_path)
     assert row["pictures"] == 64 * row["steps"] > 0
     assert row["train"]["times"] == "uniform"
     assert row["frechet"] > row["frechet_floor"]
@@ -78,9 +77,21 @@ def test_as_many_steps_as_the_minutes_allow(monkeypatch: pytest.MonkeyPatch) -> 
     unet = UNetConfig(image_channels=3, channels=(8, 8), groups=4, patch=4, classes=10)
     model = script.replace(script.COLOUR.model, unet=unet)
     images = Images(PIXELS, torch.arange(64) % 10, CIFAR10)
-    plan = script.plan_of(model, script.COLOUR.plan, images, 1.0)
-    assert plan.steps == 60
-    assert Trainer(model, plan, images).step == 0
+    assert script.steps_in(1.0, model, script.COLOUR.plan, images) == 60
+
+
+def test_a_variant_of_the_same_cost_has_the_steps_of_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(script, "timed", lambda trainer, steps: float(steps))
+    images = Images(PIXELS, torch.arange(64) % 10, CIFAR10)
+    rows = {"base": {"steps": 1234}}
+    found = {
+        name: script.steps_of(script.COLOUR, name, rows, images, 1.0)
+        for name in ("flow", "half_log", "another seed", "batch 32", "no attention at 8x8")
+    }
+    assert [*found.values()] == [1234, 1234, 1234, 60, 60]
+    assert script.steps_of(script.COLOUR, "base", {}, images, 1.0) == 60
 
 
 def test_other_minutes_are_not_mixed_in(
