@@ -36,14 +36,16 @@ def plain_defaults() -> Iterator[None]:
 
 @cache
 def keep_memory() -> None:
-    """Lets this process keep the memory that it frees; does nothing where glibc is not its C library.
+    """Lets this process keep the memory that it frees; does nothing without glibc.
 
-    Every step of a training asks for the same large tensors. glibc gives them back to the system
-    each time they are freed, and the system clears every page before it gives it out again.
+    Every step of training or drawing asks for the same large tensors. glibc gives them back to the
+    system each time they are freed, and the system clears a page before it gives it out again.
     """
     if sys.platform != "linux":
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # M_TRIM_THRESHOLD: never; M_TOP_PAD: a step of 64 MiB; M_MMAP_MAX: none
+    if (
+        mallopt is not None
+    ):  # M_TRIM_THRESHOLD: never; M_TOP_PAD: a step of 64 MiB; M_MMAP_MAX: none
         for option, value in ((-1, -1), (-2, 64 * 2**20), (-4, 0)):
             mallopt(option, value)

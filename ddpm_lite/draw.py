@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ddpm_lite.data import to_uint8
+from ddpm_lite.devices import keep_memory
 from ddpm_lite.diffusion import Variance, check_name, check_numbers
 from ddpm_lite.labels import class_names, class_number
 from ddpm_lite.model import DiffusionModel, Precision
@@ -150,6 +151,7 @@ def draw(
     """
     if n < 1 or (labels is not None and len(labels) != n):
         raise ValueError("n must be at least 1, and there must be as many labels")
+    keep_memory()
     config = config or own_config(model)
     if labels is None:
         labels = balanced_labels(n, model.config.unet.classes)

@@ -66,7 +66,10 @@ def test_the_colour_models_numbers() -> None:
     assert chosen["guidance_scale"] == saved["guidance"] != plain["guidance_scale"] == 1.0
     assert (plain["sampler"], plain["steps"]) == (chosen["sampler"], chosen["steps"])
     assert (plain["sampler"], plain["steps"]) == ("dpm_solver", 20)
-    assert f"core-minutes | {60 * saved['training']['core_hours']:.0f} |" in README
+    assert (
+        f"with AMX after it, shared with other work | {60 * saved['training']['hours']:.0f} |"
+        in README
+    )
     assert (
         f"{100 * chosen['label_accuracy']:.1f} % of n = {chosen['n']:,} taken for what was asked "
         f"for with guidance {saved['guidance']:g}, {100 * plain['label_accuracy']:.1f} % without"
