@@ -74,7 +74,13 @@ def headers(site: Path) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
+    """Answers each request in a thread of its own."""
+
+    # A page asks for dozens of files at once. Where more wait than this, the system drops them, and
+    # a browser tries again after 1, 2, 4, ... seconds, in all for two minutes.
+    request_queue_size = 128
+
     def handle_error(self, *args: Any) -> None:
         """A browser that has left the page does not read on."""
 
@@ -82,7 +88,7 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
     """Serve a folder as the usual static hosts would; gives the address."""
-    server = _Server(("127.0.0.1", 0), partial(_Host, directory=str(folder)))
+    server = Server(("127.0.0.1", 0), partial(_Host, directory=str(folder)))
     thread = Thread(target=server.serve_forever, args=[0.02], daemon=True)  # looks whether to end
     thread.start()
     try:

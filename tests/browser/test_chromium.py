@@ -1,12 +1,14 @@
 """What counts as a fault of a page, and what is only a visitor who leaves."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from socketserver import BaseRequestHandler
 
 import pytest
 from playwright.sync_api import Page
 
-from .chromium import Log, serve
+from .chromium import Log, Server, serve
 
 REVOKED = """async () => {
     const address = URL.createObjectURL(new Blob(["a"]));
@@ -50,3 +52,11 @@ def test_a_file_that_was_broken_off_is_a_fault(address: str, page: Page, log: Lo
     with page.expect_event("requestfailed"):
         page.evaluate(CUT, f"{address}/index.html")
     assert log.faults == [f"net::ERR_ABORTED {address}/index.html"]
+
+
+def test_forty_connections_at_once_wait_for_a_busy_server() -> None:
+    """The system drops those that are too many, and a browser tries again for two minutes."""
+    with Server(("127.0.0.1", 0), BaseRequestHandler) as server:  # takes none as yet
+        waiting = [socket.create_connection(server.server_address, timeout=0.9) for _ in range(40)]
+        for connection in waiting:
+            connection.close()
