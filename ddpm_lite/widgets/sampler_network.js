@@ -79,7 +79,7 @@ export async function loadNetwork({ text, root, files, shape, progress, gone }) 
 
 // A guided step asks for two labels: a second worker answers for one of them, on a core of its own,
 // because threads inside of one worker need headers that a plain server does not send. Until it is
-// ready, and if it never is, the first one answers for both.
+// ready, if it never is, and once it has failed, the first one answers for both.
 /**
  * @param {Awaited<ReturnType<typeof started>>} first
  * @param {{ text: string, runtime: string | Blob, shape: number[], gone: AbortSignal }} options
@@ -95,7 +95,12 @@ function shared(first, { text, runtime, shape, gone }) {
   );
   return async (x, t, labels) => {
     if (!second || labels.length !== 2) return first.evaluate(x, t, labels);
-    const parts = await Promise.all([first.evaluate(x, t, [labels[0]]), second(x, t, [labels[1]])]);
+    const other = second(x, t, [labels[1]]).catch((reason) => {
+      if (gone.aborted) throw reason;
+      second = undefined;
+      return first.evaluate(x, t, [labels[1]]);
+    });
+    const parts = await Promise.all([first.evaluate(x, t, [labels[0]]), other]);
     const both = new Float32Array(parts[0].length + parts[1].length);
     both.set(parts[0]);
     both.set(parts[1], parts[0].length);

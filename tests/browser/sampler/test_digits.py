@@ -91,6 +91,18 @@ def test_two_cores_share_a_guided_step(
 
 
 @pytest.mark.slow
+def test_a_worker_that_fails_is_done_without(widget_page: Show, widget: Sampler) -> None:
+    page = widget_page(widget, first=CORES % 2)
+    choose(page, label=3, steps=4)
+    before = picture(press(page)[-1])
+    until(page, "window.ready === 2")
+    page.evaluate("window.broken = 1")  # the second one cannot read what it is asked
+    after = picture(press(page)[-1])
+    assert (after - before).abs().max() < 1e-4
+    assert last_asked(page) == [[[3, 10]], [[10]]]
+
+
+@pytest.mark.slow
 def test_the_recorded_run_is_what_the_page_draws(widget_page: Show, widget: Sampler) -> None:
     frames = {frame["t"]: frame for frame in press(widget_page(widget))}
     for recorded in widget.state["frames"]:
