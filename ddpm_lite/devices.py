@@ -44,8 +44,7 @@ def keep_memory() -> None:
     if sys.platform != "linux":
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if (
-        mallopt is not None
-    ):  # M_TRIM_THRESHOLD: never; M_TOP_PAD: a step of 64 MiB; M_MMAP_MAX: none
-        for option, value in ((-1, -1), (-2, 64 * 2**20), (-4, 0)):
-            mallopt(option, value)
+    if mallopt is not None:
+        mallopt(-1, -1)  # M_TRIM_THRESHOLD: never give back the end of the heap
+        mallopt(-2, 64 * 2**20)  # M_TOP_PAD: let the heap grow by so many bytes at least
+        mallopt(-4, 0)  # M_MMAP_MAX: nothing has pages of its own, which go when it is freed

@@ -14,12 +14,12 @@ if sys.argv[1] == "kept":
 c = ctypes.CDLL(None)
 c.sbrk.restype = c.malloc.restype = ctypes.c_void_p
 c.malloc.argtypes, c.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
-held, shrunk = [0] * 16, []
-for _ in range(5):  # glibc maps the first ones apart from the heap
-    for k in range(16):
+held, shrunk = [0] * 48, []
+for _ in range(5):  # more than the heap grows by at once; glibc maps the first apart
+    for k in range(48):
         held[k] = c.malloc(2**22)
     before = c.sbrk(0)
-    for k in range(16):
+    for k in range(48):
         c.free(held[k])
     shrunk.append(before - c.sbrk(0))
 print(max(shrunk))
