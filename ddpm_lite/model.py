@@ -236,21 +236,26 @@ def best_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 faster than in float32."""
+def prefers_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 faster than in float32.
+
+    Of the CPUs those with AMX do. AVX512-BF16 alone is slower: its products take as long as those
+    of float32, and each tensor must be brought into another order first
+    (`benchmarks/number_types.py`: 0.65 to 0.69 times as fast on a Xeon).
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     # Older releases of PyTorch cannot tell; they then compute in float32, which is always right.
     abilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
+    return bool(abilities.get("amx_bf16"))
 
 
 def number_type(device: torch.device, precision: Precision = "auto") -> NumberType:
     """What `precision` means on this device."""
     if precision == "auto":
-        return "bfloat16" if has_bfloat16(device) else "float32"
+        return "bfloat16" if prefers_bfloat16(device) else "float32"
     return precision
 
 

@@ -9,7 +9,7 @@ import torch
 from small import default
 
 from ddpm_lite.checkpoint import CheckpointError, read, write
-from ddpm_lite.model import DiffusionModel, ModelConfig, load_weights
+from ddpm_lite.model import DiffusionModel, ModelConfig, load_weights, number_type
 from ddpm_lite.unet import PRESETS, UNet, UNetConfig
 
 SMALL = ModelConfig(unet=UNetConfig(channels=(8, 8), groups=4, classes=3), T=50, side=8)
@@ -140,6 +140,31 @@ def test_inputs_go_to_the_networks_device_and_the_output_comes_back(
     assert net.seen == ["meta"] * 3
     assert (out.device.type, out.dtype) == ("cpu", torch.float64)
     assert torch.equal(out, torch.ones_like(x))
+
+
+@pytest.mark.parametrize(
+    ("has", "numbers"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": True}, "bfloat16"),
+        ({"avx512_bf16": True, "amx_bf16": False}, "float32"),  # slower there: number_types.py
+        ({"avx2": True}, "float32"),
+        ({}, "float32"),
+    ],
+)
+def test_a_cpu_computes_in_what_is_faster(
+    monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], numbers: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    assert number_type(torch.device("cpu")) == numbers
+    for asked in ("float32", "bfloat16"):
+        assert number_type(torch.device("cpu"), asked) == asked
+
+
+def test_an_older_pytorch_that_cannot_tell_computes_in_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert number_type(torch.device("cpu")) == "float32"
 
 
 def test_bfloat16_differs_little_and_float32_is_the_default(tmp_path: Path) -> None:

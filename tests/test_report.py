@@ -142,7 +142,7 @@ def test_the_numbers_are_told_that_the_network_computed_in(
     monkeypatch: pytest.MonkeyPatch, asked: Precision, fast: bool, told: str
 ) -> None:
     """`auto` would tell nothing to a reader who has another machine."""
-    monkeypatch.setattr("ddpm_lite.model.has_bfloat16", lambda _: fast)
+    monkeypatch.setattr("ddpm_lite.model.prefers_bfloat16", lambda _: fast)
     model, seen = untrained(), set[torch.dtype]()
     model.net.stem.register_forward_hook(lambda _, inputs, out: seen.add(out.dtype))
     config, nothing = DrawConfig(steps=1, precision=asked), LikelihoodConfig(likelihood_images=0)
