@@ -10,9 +10,8 @@ signal-to-noise ratios, a number that means the same for every target, weight an
     OMP_NUM_THREADS=1 python benchmarks/study.py colour --data cifar10/train --test cifar10/test
 
 writes book/data/digits_study.json and book/data/colour_study.json. A variant that is already in the
-file is not trained again, so a stopped study goes on, with the same minutes and pictures. Where an
-update costs as much as one of the first variant, there are as many of them, so that another machine
-may go on.
+file is not trained again, so a stopped study goes on, with the same minutes and pictures. A variant
+with the first one's network sees as many pictures, so that another machine may go on.
 """
 
 import argparse
@@ -126,12 +125,6 @@ def timed(trainer: Trainer, steps: int) -> float:
     return time.process_time() - began
 
 
-def same_cost(study: Study, name: str) -> bool:
-    """Whether an update of the variant costs what one of the first does."""
-    (base, first), (model, train) = study.configurations("base"), study.configurations(name)
-    return (model.unet, train.batch_size) == (base.unet, first.batch_size)
-
-
 def steps_in(minutes: float, model: ModelConfig, train: TrainConfig, images: Images) -> int:
     """How many updates the measured speed allows in so many minutes."""
     trial = Trainer(model, replace(train, steps=10_000), images)
@@ -141,10 +134,11 @@ def steps_in(minutes: float, model: ModelConfig, train: TrainConfig, images: Ima
 
 
 def steps_of(study: Study, name: str, rows: dict[str, Any], images: Images, minutes: float) -> int:
-    """Updates of a variant: those of the first if they cost as much, else as many as fit."""
-    if "base" in rows and same_cost(study, name):
-        return int(rows["base"]["steps"])
-    return steps_in(minutes, *study.configurations(name), images)
+    """Updates of a variant: for the first one's network the same pictures, else as many as fit."""
+    model, train = study.configurations(name)
+    if "base" in rows and model.unet == study.model.unet:
+        return int(rows["base"]["pictures"]) // train.batch_size
+    return steps_in(minutes, model, train, images)
 
 
 @torch.no_grad()

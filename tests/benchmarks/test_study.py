@@ -80,17 +80,17 @@ def test_as_many_steps_as_the_minutes_allow(monkeypatch: pytest.MonkeyPatch) -> 
     assert script.steps_in(1.0, model, script.COLOUR.plan, images) == 60
 
 
-def test_a_variant_of_the_same_cost_has_the_steps_of_the_first(
+def test_a_variant_with_the_network_of_the_first_sees_as_many_pictures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(script, "timed", lambda trainer, steps: float(steps))
     images = Images(PIXELS, torch.arange(64) % 10, CIFAR10)
-    rows = {"base": {"steps": 1234}}
+    rows = {"base": {"pictures": 64 * 1234}}
     found = {
         name: script.steps_of(script.COLOUR, name, rows, images, 1.0)
         for name in ("flow", "half_log", "another seed", "batch 32", "no attention at 8x8")
     }
-    assert [*found.values()] == [1234, 1234, 1234, 60, 60]
+    assert [*found.values()] == [1234, 1234, 1234, 2468, 60]
     assert script.steps_of(script.COLOUR, "base", {}, images, 1.0) == 60
 
 
