@@ -320,6 +320,7 @@ PARTS: Mapping[str, type] = {
     "step": int,
     "train": dict,
     "earlier": list,
+    "start": dict,
     "class_names": list,
     "draw": dict,
     "imported": dict,

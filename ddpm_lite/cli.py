@@ -57,6 +57,7 @@ from ddpm_lite.processes import (
 from ddpm_lite.report import report
 from ddpm_lite.run import Stopped, after_restart, check_folder, run
 from ddpm_lite.shipped import model_path
+from ddpm_lite.start import begin_with
 from ddpm_lite.train import Trainer, TrainingError
 from ddpm_lite.translation import Drawing
 from ddpm_lite.unet import count_parameters
@@ -85,6 +86,8 @@ def train(arguments: Sequence[str]) -> None:
         images = load(config.data, True, config.model.side, config.model.unet.image_channels)
     model = config.model if config.data in NAMES else with_classes(config.model, images)
     trainer = Trainer(model, config.train, images, device)
+    if config.start and not config.run.resume:
+        begin_with(trainer, config.start)
     if trainer.rank == 0:
         count, shape = count_parameters(trainer.net), tuple(images.pixels.shape)
         print(f"{count:,} parameters on {device}; {config.data} {shape}; in {config.run.folder}")
@@ -298,6 +301,8 @@ def _history(metadata: Mapping[str, Any]) -> dict[str, str]:
     """The options that a model was trained with; others before a resume stand with their step."""
     parts = metadata.get("earlier", [])
     earlier = {f"until step {part['until']}": json.dumps(part["train"]) for part in parts}
+    if metadata.get("start"):
+        earlier = {"begun with": json.dumps(metadata["start"])} | earlier
     if metadata.get("imported"):
         return {"imported": json.dumps(metadata["imported"])}
     return earlier | {"trained with": json.dumps(metadata.get("train"))}

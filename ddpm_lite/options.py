@@ -10,7 +10,7 @@ import io
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -18,7 +18,7 @@ import tyro
 
 from ddpm_lite.checkpoint import read_text
 from ddpm_lite.draw import DrawConfig
-from ddpm_lite.model import ModelConfig
+from ddpm_lite.model import DiffusionModel, ModelConfig
 from ddpm_lite.report import Features, LikelihoodConfig
 from ddpm_lite.run import RunConfig
 from ddpm_lite.train import TrainConfig
@@ -40,6 +40,10 @@ class Train:
     data: str = "mnist"
     """mnist, coloured_mnist, fashion_mnist, cifar10, or a folder of images, whose sub-folders are
     the classes."""
+    start: str = ""
+    """A model to begin with, shipped or a file: its weights in the place of random ones, and its
+    network in that of the recipe's. Classes of other names begin as what it draws without a label;
+    with --resume the checkpoint counts."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """The network and what its numbers mean."""
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -53,7 +57,7 @@ class Sample:
     """Draw images with a model."""
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist or mnist_one_step, which are shipped, or a file, the checkpoint or
+    """A model: mnist, cifar10 or mnist_one_step, which are shipped, or a file, the checkpoint or
     model.safetensors of a run."""
     n: int = 64
     """How many images."""
@@ -72,7 +76,7 @@ class Evaluate:
     """Measure a model: bits/dim, and how far what it draws is from real images."""
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist or mnist_one_step, which are shipped, or a file, the checkpoint or
+    """A model: mnist, cifar10 or mnist_one_step, which are shipped, or a file, the checkpoint or
     model.safetensors of a run."""
     data: str | None = None
     """Real images: the test images of mnist, coloured_mnist, fashion_mnist or cifar10, or a folder,
@@ -97,7 +101,7 @@ class Export:
     """
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist or mnist_one_step, which are shipped, or a file, the checkpoint or
+    """A model: mnist, cifar10 or mnist_one_step, which are shipped, or a file, the checkpoint or
     model.safetensors of a run."""
     format: Literal["onnx", "diffusers"] = "onnx"
     """onnx, or diffusers: for a network without labels and without a patch, which its DDPMPipeline
@@ -121,7 +125,7 @@ class Info:
     """Tell about this machine, the recipes and a model."""
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist or mnist_one_step, which are shipped, or a file, the checkpoint or
+    """A model: mnist, cifar10 or mnist_one_step, which are shipped, or a file, the checkpoint or
     model.safetensors of a run."""
 
 
@@ -184,12 +188,12 @@ def read_recipe(name: str) -> tuple[Train, list[str]]:
     try:
         if not isinstance(preset, str) or preset not in PRESETS:
             raise UsageError(f"preset {preset!r} is not one of {', '.join(PRESETS)}")
-        start = Train(recipe=name, model=ModelConfig(unet=PRESETS[preset]), run=run)
-        known = options_of(start)
+        default = Train(recipe=name, model=ModelConfig(unet=PRESETS[preset]), run=run)
+        known = options_of(default)
         words = [word for key, value in values.items() for word in _option(known, key, value)]
     except (UsageError, ValueError) as error:  # Python writes no number of thousands of digits
         raise UsageError(f"recipe {name}: {error}") from None
-    return start, words
+    return default, words
 
 
 def _option(known: Mapping[str, Any], key: str, value: Any) -> list[str]:
@@ -217,12 +221,14 @@ def parse_train(arguments: Sequence[str]) -> Train:
     """The recipe's options, then those of the command line over them."""
     named = bool(arguments) and not arguments[0].startswith("-")
     name = arguments[0] if named else "mnist"
-    start, options = read_recipe(name)
+    default, options = read_recipe(name)
     try:
-        recipe = parse(start, [name, *options])
+        recipe = parse(default, [name, *options])
     except UsageError as error:
         raise UsageError(f"recipe {name}: {error}") from None
     config = parse(recipe, arguments)
     if config.recipe != name:
         raise UsageError(f"the recipe comes first: ddpm-lite train {config.recipe} ...")
+    if config.start:
+        return parse(replace(recipe, model=DiffusionModel.load(config.start).config), arguments)
     return config

@@ -38,6 +38,8 @@ class SavedTraining:
     """Its `TrainConfig`."""
     earlier: Sequence[Mapping[str, Any]]
     """Other options that it had before: each `train`, and the step `until` which it had them."""
+    start: Mapping[str, str]
+    """The file and the SHA-256 of the model that it began with; nothing if that was random."""
     weights: Mapping[str, Tensor]
     average: Mapping[str, Tensor]
     moments: Mapping[str, Tensor]
@@ -70,6 +72,7 @@ def read_training(path: Path, wanted: Wanted) -> SavedTraining:
         step=step,
         options=metadata["train"],
         earlier=metadata.get("earlier", []),
+        start=metadata.get("start", {}),
         weights=checked_weights(wanted.net, weights, path),
         average=checked_weights(wanted.net, average, path),
         moments=moments,

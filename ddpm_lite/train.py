@@ -169,6 +169,7 @@ class Trainer:
         _check_images(model, images)
         self.model_config, self.config, self.step = model, config, 0
         self.earlier: list[Mapping[str, Any]] = []
+        self.start: Mapping[str, str] = {}  # the model that it began with, if not at random
         self.device = torch.device(device) if device is not None else best_device()
         keep_memory()
         self.schedule = model.build_schedule()
@@ -376,6 +377,7 @@ class Trainer:
             "model": self.model_config.to_dict(),
             "train": asdict(self.config),
             "earlier": self.earlier,
+            "start": self.start,
             "class_names": list(images.class_names),
             "data": {"images": len(images), "sha256": images.digest},
             "step": self.step,
@@ -405,7 +407,7 @@ class Trainer:
         wanted = Wanted(self.net, self.model_config, images, self.config.batch_size)
         saved = read_training(path, wanted)
         notes = self.differences({"train": saved.options})
-        self.earlier = [*saved.earlier]
+        self.earlier, self.start = [*saved.earlier], saved.start
         if notes:
             self.earlier.append({"until": saved.step, "train": saved.options})
         self.net.load_state_dict(saved.weights)
