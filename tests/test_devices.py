@@ -1,10 +1,25 @@
-"""Freed memory stays with a process that asks for it."""
+"""What a session has set comes back, and freed memory stays with a process that asks for it."""
 
+import contextlib
 import ctypes
 import subprocess
 import sys
 
 import pytest
+import torch
+from small import default
+
+from ddpm_lite.devices import plain_defaults
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32])
+def test_the_sessions_defaults_come_back(kind: torch.dtype) -> None:
+    with default(kind):
+        with contextlib.suppress(ValueError), plain_defaults():
+            assert torch.ones(1).dtype == torch.float32
+            raise ValueError
+        assert torch.ones(1).dtype == kind
+
 
 FREED = """
 import ctypes, sys

@@ -58,6 +58,12 @@ def test_one_kind_of_two_is_precise_and_recalls_half() -> None:
     assert 0.3 < recall <= 0.5
 
 
+@pytest.mark.parametrize("k", [-1, 0, 5])
+def test_so_many_neighbours_there_are_not(k: int) -> None:
+    with pytest.raises(ValueError, match="neighbours need"):
+        precision_recall(torch.zeros(5, 2), torch.zeros(5, 2), k)
+
+
 @pytest.mark.parametrize(
     ("drawn", "real"),
     [((5, 3), (5, 4)), ((5,), (5,)), ((3, 2), (9, 2)), ((9, 2), (3, 2))],

@@ -258,6 +258,35 @@ def foreign_past(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> 
     metadata["earlier"] = 5
 
 
+def negative_place(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    tensors["batches.place"] = torch.tensor([-8, 8, 64])
+
+
+def no_moments(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    for name in [name for name in tensors if name.startswith("optimizer.")]:
+        del tensors[name]
+
+
+def endless_moment(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    tensors["optimizer.3.exp_avg"] = tensors["optimizer.3.exp_avg"] + math.inf
+
+
+def steps_of_moments(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    tensors["optimizer.3.step"] = tensors["optimizer.3.step"].repeat(2)
+
+
+def negative_step(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    metadata["step"] = -1
+
+
+def missing_options(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    del metadata["train"]
+
+
+def missing_digest(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+    del metadata["data"]["sha256"]
+
+
 def no_options(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
     metadata["train"] = 3
 
@@ -265,7 +294,9 @@ def no_options(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     "damage",
     [bad_moment, bad_shape, bad_number, bad_generator, bad_place, short_place, no_step,
-     no_options, endless_place, complex_moment, small_moment, foreign_past],
+     no_options, endless_place, complex_moment, small_moment, foreign_past, negative_place,
+     no_moments, endless_moment, steps_of_moments, negative_step, missing_options,
+     missing_digest],
 )  # fmt: skip
 def test_what_is_refused_has_changed_nothing(tmp_path: Path, damage: Callable[..., None]) -> None:
     """The training goes on as if it had not been asked to resume."""
@@ -291,6 +322,16 @@ def test_a_checkpoint_from_before_the_first_step_is_resumed(tmp_path: Path) -> N
     second = trainer()
     assert second.resume(tmp_path / "c") == []
     assert [s.loss for s in second.steps()] == losses
+
+
+def test_a_checkpoint_from_the_end_of_an_epoch_is_resumed(tmp_path: Path) -> None:
+    through = trainer()
+    for _ in islice(through.steps(), 8):  # 8 batches of 8 are all 64 images
+        continue
+    through.save(tmp_path / "c")
+    again = trainer()
+    again.resume(tmp_path / "c")
+    assert [s.loss for s in again.steps()] == [s.loss for s in through.steps()]
 
 
 def test_options_that_differ_from_the_stored_ones_are_told(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import re
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -37,6 +38,7 @@ from ddpm_lite.run import (
     check_folder,
     is_doubling,
     run,
+    stop_signals,
 )
 from ddpm_lite.train import Trainer, TrainingError, TrainState
 
@@ -348,6 +350,24 @@ def test_a_second_sigterm_does_not(tmp_path: Path) -> None:
         run(signalled(trainer(), signal.SIGTERM, at=3, times=2), RunConfig(folder=tmp_path))
 
 
+def test_of_two_signals_the_first_is_told(tmp_path: Path) -> None:
+    of = signalled(signalled(trainer(), signal.SIGHUP, at=3), signal.SIGTERM, at=3)
+    with pytest.raises(Stopped) as stop:
+        run(of, RunConfig(folder=tmp_path))
+    assert stop.value.signal == signal.SIGTERM
+
+
+def test_torchrun_sends_an_interrupt_once_more_and_that_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run_module, "world", lambda: (0, 2))
+    with suppress(KeyboardInterrupt), stop_signals() as asked:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert asked == [signal.SIGINT] * 3
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -419,6 +439,24 @@ def two_checkpoints(folder: Path) -> tuple[bytes, bytes]:
         run(signalled(trainer(), signal.SIGTERM, at=10), config)
     newest = (folder / CHECKPOINT).resolve()
     return newest.read_bytes(), newest.with_name(BEFORE).read_bytes()
+
+
+@pytest.mark.usefixtures("often")
+def test_minutes_count_from_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step takes a minute here."""
+    of, saved = trainer(steps=18), list[int]()
+    save = of.save
+
+    def note(path: Path, keep: str) -> None:
+        saved.append(of.step)
+        save(path, keep)
+
+    of.save = note  # type: ignore[method-assign]
+    monkeypatch.setattr("time.perf_counter", lambda: 60.0 * of.step)
+    run(of, RunConfig(folder=tmp_path, save_minutes=6))
+    assert saved == [8, 16, 18]
 
 
 @pytest.mark.usefixtures("often")
@@ -602,6 +640,18 @@ def test_a_restart_leaves_the_run_of_another_as_it_is(
 
 
 @pytest.mark.usefixtures("often")
+def test_a_restart_goes_on_where_the_checkpoint_before_alone_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started(monkeypatch, "one")
+    died(tmp_path, 10)
+    (tmp_path / CHECKPOINT).unlink()  # a kill between the two renamings
+    started(monkeypatch, "one", restarts=1)
+    assert after_restart(RunConfig(folder=tmp_path)).resume
+    assert [line["step"] for line in lines_of(tmp_path)] == [4, 8]
+
+
+@pytest.mark.usefixtures("often")
 def test_a_restart_deletes_nothing_while_another_run_is_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -642,6 +692,19 @@ def test_a_second_run_in_a_folder_is_refused_and_the_first_one_goes_on(
     assert len(refused) == 8
     assert not any("\n" in line for line in refused)
     run(trainer(), RunConfig(folder=tmp_path, resume=True, picture_steps=100))
+
+
+def test_a_run_that_has_ended_since_the_first_look_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after_another(folder: Path) -> AbstractContextManager[bool]:
+        (folder / WEIGHTS).write_bytes(b"theirs")
+        return locked(folder)
+
+    monkeypatch.setattr(run_module, "locked", after_another)
+    with pytest.raises(TrainingError, match="already holds a run"):
+        run(trainer(), RunConfig(folder=tmp_path))
+    assert (tmp_path / WEIGHTS).read_bytes() == b"theirs"
 
 
 def test_a_killed_run_leaves_no_lock_behind(tmp_path: Path) -> None:

@@ -263,6 +263,15 @@ def test_half_of_the_times_are_small_ones_in_parts_of_one_image_too() -> None:
         assert mean == pytest.approx((500.5 + small) / 2, abs=4 * 290 / n**0.5)
 
 
+@pytest.mark.parametrize("first", [0, 1, 7])
+def test_the_second_ones_are_those_of_odd_number(first: int) -> None:
+    """Of the times 1 and 2 the second law gives the 1 alone."""
+    t = draw_times(2, 101, "half_log", torch.Generator().manual_seed(0), first)
+    odd = (torch.arange(101) + first) % 2 == 1
+    assert set(t[odd].tolist()) == {1}
+    assert set(t[~odd].tolist()) == {1, 2}
+
+
 def test_images_are_counted_over_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that in batches of an odd size not always the same ones draw their time by one law."""
     seen: list[int] = []

@@ -50,8 +50,9 @@ def over(a: Any, b: Any) -> Any:
     """The quotient. Raises ValueError if b is 0 and has been cancelled."""
     _check_order(a, b)
     quotient = a / b
-    cancelled = isinstance(b, Expr) and not shape_of(b) and not b.is_Atom and not quotient.has(b)
-    if cancelled and (reduce_to_zero(b) == 0 or b.doit() == 0):
+    factors = sp.Mul.make_args(b) if isinstance(b, Expr) and not shape_of(b) else ()
+    gone = [f for f in factors if not f.is_Atom and not quotient.has(f) and not quotient.has(1 / f)]
+    if any(reduce_to_zero(f) == 0 or f.doit() == 0 for f in gone):
         raise ValueError("a division by 0")
     return quotient
 

@@ -9,6 +9,7 @@ import sympy as sp
 from ddpm_lite.symbolic import ReadError, answer, read
 from ddpm_lite.symbolic.equality import ComparisonError, counterexample, difference, equal
 from ddpm_lite.symbolic.notation import TABLE
+from ddpm_lite.symbolic.objects import Gaussian
 
 X = read("x")
 FALSE = [
@@ -165,6 +166,8 @@ def test_what_is_no_formula_is_refused() -> None:
     [
         (sp.oo, "infinity"),
         (-sp.oo, "infinity"),
+        (Gaussian(X, 0, 0), "0 is no variance"),
+        (Gaussian(X, 0, -1), "-1 is no variance"),
         (sp.zoo, "division by 0"),
         (sp.nan, "division by 0"),
         (sp.Sum(read("x_s"), (read("s"), 1, -1)), "ends before it begins"),
@@ -249,6 +252,7 @@ def test_the_numbers_are_such_as_the_table_allows(a: str, b: str) -> None:
         (r"\mathbb{E}[X]", r"\mathbb{E}[Y]"),
         (r"\operatorname{Var}[X]", r"\operatorname{Var}[\mathbb{E}[X] X]"),
         (r"\mathbb{E}[X] + \mathbb{E}[Y]", r"\mathbb{E}[X]"),
+        (r"\mathbb{E}[2]", r"3\mathbb{E}[2] - 4"),
         ("L", "M"),
     ],
 )

@@ -15,7 +15,7 @@ from ddpm_lite.symbolic.expectations import (
     integrand,
     log_ratio,
 )
-from ddpm_lite.symbolic.objects import KL, Density, Expectation, Norm, Span
+from ddpm_lite.symbolic.objects import KL, Density, Expectation, Gaussian, Norm, Span
 
 x, alpha = (IndexedBase(n, real=True) for n in ("x", r"\alpha"))
 t, s, T = (Symbol(n, integer=True, positive=True) for n in "tsT")
@@ -141,6 +141,31 @@ def test_the_telescoping_sum():
     assert not same(E(path, Sum(ratio, (t, 2, T))), E(path, log(q(x[T], x[0]))))
 
 
+def test_the_first_step_from_the_start_is_its_marginal():
+    step, marginal = log(q(x[t], x[t - 1])), log(q(x[t], x[0]))
+    one = Sum(step, (t, 1, T)) + Sum(marginal, (t, 2, T))
+    other = Sum(step, (t, 2, T)) + Sum(marginal, (t, 1, T))
+    assert integrand(E(q(PATH, x[0]), one)) == integrand(E(q(PATH, x[0]), other))
+
+
+def test_what_does_not_run_counts_as_often_as_its_index_runs():
+    mean = E(q(x[1], x[0]), Norm(x[1]))
+    assert integrand(Sum(mean, (t, 1, T)) - T * mean) == 0
+    assert integrand(Sum(mean, (t, 2, T)) - T * mean) != 0
+
+
+def test_of_a_sum_within_a_sum_no_index_becomes_free():
+    rows = Sum(Sum(log(p(x[s - 1], x[s])), (s, 1, t)), (t, 1, 2))
+    found = integrand(E(q((x[1], x[2]), x[0]), rows))
+    assert found.atoms(Sum)
+    assert not found.free_symbols & found.atoms(sp.Dummy)
+
+
+def test_sums_of_numbers_are_aligned_too():
+    shifted = Sum(alpha[s], (s, 2, T)) - Sum(alpha[s + 1], (s, 1, T - 1))
+    assert integrand(E(q(x[1], x[0]), Norm(x[1]) * shifted)) == 0
+
+
 def test_shifted_sums_and_end_terms():
     path = q(PATH, x[0])
     whole = Sum(log(p(x[t - 1], x[t])), (t, 1, T))
@@ -241,6 +266,27 @@ def test_what_is_no_expectation_under_the_chain(wrong):
         integrand(wrong)
 
 
+STEP, PAIR = q(x[1], x[0]), q((x[1], x[2]), x[0])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        (E(STEP, Norm(x[1])) - E(p(x[1], x[0]), Norm(x[1])), "under several laws"),
+        (E(STEP, E(q(x[0], x[1]), Norm(x[0]))), "x_0 is integrated over and given"),
+        (E(STEP, E(q(x[0], x[0]), Norm(x[0]))), "x_0 is integrated over and given"),
+        (KL(PAIR, p(x[1])), "write the same variables"),
+        (KL(STEP, p((x[1], x[2]))), "write the same variables"),
+        (KL(STEP, p(x[1]) * p(x[1], x[0])), "no density of its variables"),
+        (KL(PAIR, p(x[1], x[2]) * p(x[2], x[1])), "no density of its variables"),
+        (KL(PAIR, Gaussian(x[1], x[2], 1) * Gaussian(x[2], x[1], 1)), "no density of its"),
+    ],
+)
+def test_what_is_no_law_and_why(wrong, reason):
+    with pytest.raises(LawError, match=reason):
+        integrand(wrong)
+
+
 def test_ends_in_no_order_are_told_apart_in_whichever_order_they_come():
     m = Symbol("m", integer=True, positive=True)
     path, f = q(PATH, x[0]), log(p(x[s - 1], x[s]))
@@ -289,6 +335,14 @@ def test_a_latent_that_nothing_is_drawn_from_is_no_start_of_the_model():
     assert log_ratio(p(X, Z) * Density(P, [Z], [X]), p(X, Z) * p(Z)) != 0
     assert log_ratio(p(x[T - 1], x[T]) * prior(x[T]), p((x[T - 1], x[T]))) == 0
     assert log_ratio(p(x[T - 1], x[T]) * prior(x[t]), p((x[T - 1], x[T]))) != 0
+
+
+def test_no_law_is_renamed_beside_one_that_must_not_be():
+    z = IndexedBase("z", real=True)
+    assert log_ratio(p(X, z[1]), p(z[0], z[1])) != 0
+    model = p(x[T - 1], x[T])
+    assert log_ratio(model * prior(x[T]) * prior(x[1]), model * p(x[T]) * p(x[1])) != 0
+    assert log_ratio(model * prior(x[T]) * p(x[1]), model * p(x[T]) * p(x[1])) == 0
 
 
 def test_logarithms_of_exponentials_and_powers_are_taken_apart():

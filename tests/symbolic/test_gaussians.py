@@ -413,6 +413,9 @@ def test_a_sum_over_all_times_holds_the_time_itself():
     """E[x_1 + ... + x_T] over a standard normal x_t is not the sum: that still has x_t in it."""
     with pytest.raises(ValueError, match="may be one of the terms"):
         moment(read(r"\sum_{s=1}^{T} \epsilon_s"), read(r"\epsilon_t"))
+    for ends in ("{s=1}^{t}", "{s=t}^{T}"):
+        with pytest.raises(ValueError, match="may be one of the terms"):
+            moment(read(rf"\sum_{ends} \epsilon_s"), read(r"\epsilon_t"))
     before = read(r"\sum_{s=1}^{t-1} \epsilon_s")
     assert moment(before + read(r"\epsilon_t"), read(r"\epsilon_t")) == before
 

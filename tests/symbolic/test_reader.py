@@ -16,7 +16,7 @@ x, alpha, alpha_bar, beta, eps = (
     (lambda *index, name=name: TABLE[name].indexed(*index))
     for name in ("x", r"\alpha", r"\bar{\alpha}", r"\beta", r"\epsilon")
 )
-L, M, Z = (TABLE[name].plain() for name in ("L", "M", r"\mathbf{z}"))
+L, M, Z, X = (TABLE[name].plain() for name in ("L", "M", r"\mathbf{z}", r"\mathbf{x}"))
 z = TABLE["z"].plain()
 Q_0 = ob.Density(sp.Symbol("q"), (x(0),), ())
 Q_T = ob.Density(sp.Symbol("q"), (x(t),), (x(0),))
@@ -120,6 +120,11 @@ READINGS = {
     r"2^{-1000}": sp.Rational(1, 2**1000),
     "7" * 2000: sp.Integer("7" * 2000),
     r"\sum_{k=0}^{n} \sigma^k + \lvert k \rvert": sp.Sum(sigma**k, (k, 0, n)) + k,
+    r"\Sigma f(\mathbf{x})": TABLE["f"].applied(X) * TABLE[r"\Sigma"].plain(),
+    r"\begin{pmatrix} \sigma & 1 \\ 1 & 2 \end{pmatrix}^6": sp.Matrix([[sigma, 1], [1, 2]]) ** 6,
+    r"\operatorname{diag}(\sigma, \sigma, 1)^{-1}": sp.diag(1 / sigma, 1 / sigma, 1),
+    r"\frac{2 x}{6 \lVert \mu x_t + x_0\rVert^2}": TABLE["x"].plain()
+    / (3 * ob.Norm(TABLE[r"\mu"].plain() * x(t) + x(0)) ** 2),
 }
 
 
@@ -149,6 +154,10 @@ def test_it_reads(latex: str) -> None:
         (r"\alpha_3\alpha_2\cdots\alpha_4", 4, None),
         ("x_1 + x_2 + x_3 + \\dots + x_2", 4, None),
         ("x_1 + x_2 + \\dots + x_3", 4, "x_1 + x_2 + x_3"),
+        ("x_1 + x_2 + \\dots + x_2", 4, None),
+        (r"2 x_2 + 2 x_3 + \dots + 2 x_n", 4, "2 x_2 + 2 x_3 + 2 x_4"),
+        (r"n x_n + (n-1) x_{n-1} + \dots + x_1", 3, "3 x_3 + 2 x_2 + x_1"),
+        (r"w_{j1} + w_{j2} + \dots + w_{jn}", 3, "w_{j1} + w_{j2} + w_{j3}"),
     ],
 )
 def test_dots_are_a_pattern_or_nothing(latex: str, many: int, written: str | None) -> None:
@@ -293,12 +302,31 @@ PLACES = [
     (r"x + (\mathbf{x} + \sigma I)", 5, "fit together"),
     (r"x + (\Sigma + 1)", 5, "fit together"),
     (r"x + (\Sigma + \sigma I + 1)", 5, "fit together"),
+    (r"x + (\Sigma + 0)", 5, "fit together"),
+    *(
+        (f"x + {product}", 4, "does the order matter")
+        for product in (
+            r"\Sigma \operatorname{Var}[\mathbf{x}]",
+            r"\operatorname{Var}[\mathbf{x}] \operatorname{Var}[\mathbf{y}]",
+            r"\frac{\Sigma}{\operatorname{Var}[\mathbf{x}]}",
+            r"L (M \odot L)",
+            r"M f(M)",
+            r"M f(\mathbf{x}^\top)",
+            r"\pi P",
+        )
+    ),
+    (r"x + \sqrt{M^2}", 4, "only whole powers"),
+    (r"x + \operatorname{diag}(\sigma, 1)^7", 4, "so large a power"),
+    (r"x + \operatorname{diag}(\sigma, 1)^{-2}", 4, "so large a power"),
+    (r"x + \frac{(x+1)^2-x^2-2x-1}{(x+1)^2-x^2-2x-1}", 4, "a division by 0"),
+    (r"x + \frac{0}{\int_1^1 f(x) \,\mathrm{d}x}", 4, "a division by 0"),
     (r"x + \prod_{s=1}^{t} \alpha_s x_0", 20, "is the last factor part"),
     (r"x + \sum_{s=5}^{2} x_s", 10, "ends before it begins"),
     (r"x + \sum_{x=1}^{3} x", 10, "is no index"),
     (r"x + \sum_{t=1}^{3} t_s", 10, "name of a family"),
     (r"x + \int_0^1 x_t x\,\mathrm{d}x", 4, "name of a family"),
     (r"x + \int_{-1}^{1} \lvert\sigma\rvert\,\mathrm{d}\sigma", 4, "need not be"),
+    (r"x + \int_{0}^{-1} \lvert\sigma\rvert\,\mathrm{d}\sigma", 4, "need not be"),
     (r"x + \sum_{s=-2}^{2} \lvert s\rvert", 10, "need not be"),
     (r"x + \operatorname{diag}(1, \dots, 2)", 24, "dots in a list"),
     (r"x + \begin{pmatrix} 1 & 2 \\ 3 \end{pmatrix}", 4, "mismatched dimensions"),
