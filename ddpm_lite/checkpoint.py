@@ -223,8 +223,8 @@ def _reason(error: Exception) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
-def read_text(path: Path) -> str:
-    """The text of a small file, in UTF-8.
+def read_text(path: Path, most: int = LARGEST_TEXT) -> str:
+    """The text of a small file, in UTF-8, of at most so many bytes.
 
     Raises OSError if it cannot be read, and ValueError if it is no file, no text, or beyond what
     any such file is.
@@ -232,8 +232,8 @@ def read_text(path: Path) -> str:
     if path.exists() and not path.is_file():  # a pipe would be waited for
         raise ValueError("no file")
     with path.open("rb") as file:
-        content = file.read(LARGEST_TEXT + 1)
-    if len(content) > LARGEST_TEXT:
+        content = file.read(most + 1)
+    if len(content) > most:
         raise ValueError("too large")
     return content.decode()
 

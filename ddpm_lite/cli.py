@@ -119,7 +119,7 @@ def sample(arguments: Sequence[str]) -> None:
         raise UsageError(f"--n must be at least 1, not {config.n}")
     model = DiffusionModel.load(config.model, best_device())
     config = parse(replace(Sample(), draw=own_config(model)), arguments)
-    check_picture(config.out, config.n, model.config.side)
+    check_picture(config.out, config.n, model.config.side, model.config.unet.image_channels)
     if config.npz is not None:
         _check_file("--npz", config.npz, ".npz")
     metadata = read(model_path(config.model), only="nothing")[1]
@@ -159,7 +159,8 @@ def _check_file(option: str, path: Path, suffix: str) -> None:
     """Refuses a file of another kind, which might be a model, before anything is computed."""
     if path.suffix.lower() != suffix:
         raise UsageError(f"{option} {path}: the name must end in {suffix}")
-    check_writable(path)
+    if check_writable(path).suffix.lower() != suffix:
+        raise UsageError(f"{option} {path}: leads to a file of another kind, which is not replaced")
 
 
 def _warn_of_labels(metadata: Mapping[str, Any], config: DrawConfig) -> None:
@@ -254,8 +255,9 @@ def export_model(arguments: Sequence[str]) -> None:
 
 
 def _drawing(model: str) -> Drawing:
-    """How an imported model was drawn where it comes from; as we draw, for our own."""
-    known = read(model_path(model), only="nothing")[1].get("imported", {})
+    """How an imported model was drawn where it comes from; our own as it wishes, or as we draw."""
+    metadata = read(model_path(model), only="nothing")[1]
+    known = metadata.get("draw", {}) | metadata.get("imported", {})
     variance: Variance = "beta" if known.get("variance") == "beta" else "posterior"
     return Drawing(variance, known.get("clip") is not False)
 

@@ -40,7 +40,9 @@ class Source:
 def cache_folder() -> Path:
     """Where downloads are kept: $DDPM_LITE_CACHE, or the system's cache folder for ddpm_lite."""
     if named := os.environ.get("DDPM_LITE_CACHE"):
-        return Path(named).expanduser()
+        with contextlib.suppress(RuntimeError):  # of a user who is not known here
+            return Path(named).expanduser()
+        return Path(named)
     import pooch
 
     return Path(pooch.os_cache("ddpm_lite")).expanduser()

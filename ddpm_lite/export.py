@@ -128,7 +128,10 @@ def _halve(model: "onnx.ModelProto", weights: set[str]) -> None:
         if tensor.name in weights and tensor.data_type == TensorProto.FLOAT:
             half = f"{tensor.name}.half"
             casts.append(helper.make_node("Cast", [half], [tensor.name], to=TensorProto.FLOAT))
-            array = numpy_helper.to_array(tensor).astype(np.float16)
+            with np.errstate(over="ignore"):
+                array = numpy_helper.to_array(tensor).astype(np.float16)
+            if not np.isfinite(array).all():
+                raise ExportError(f"{tensor.name}: holds weights that are too large for float16")
             kept.append(numpy_helper.from_array(array, half))
         else:
             kept.append(tensor)

@@ -19,6 +19,9 @@ from ddpm_lite.labels import visible
 
 __all__ = ["folder"]
 
+DEEPEST = 100
+"""Folders within folders."""
+
 IMAGE_SUFFIXES = frozenset(
     (
         ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".webp", ".avif", ".gif",
@@ -100,11 +103,14 @@ def _walk(root: Path) -> tuple[list[Path], list[Path]]:
     """All files below a folder that are not hidden, and the links to folders seen before.
 
     Links are followed, level by level and after the folders of their level, so that a folder's own
-    place counts and a ring of links ends. Raises DataError for a link to nowhere, and for a folder
-    that cannot be read.
+    place counts and a ring of links ends. Raises DataError for a link to nowhere, for a folder that
+    cannot be read, and for too many folders within folders.
     """
     files, twice, level, seen = list[Path](), list[Path](), [root], {os.path.realpath(root)}
+    depth = 0
     while level:
+        if (depth := depth + 1) > DEEPEST:  # each entry's way is looked up from the root
+            raise DataError(f"{root}: holds more than {DEEPEST} folders within folders")
         entries = [entry for folder in level for entry in _entries(folder)]
         level = []
         for entry in sorted(entries, key=lambda entry: (entry.is_symlink(), entry)):

@@ -40,12 +40,13 @@ def in_use(folder: Path) -> bool:
 def locked(folder: Path) -> Iterator[bool]:
     """Holds the folder's lock in the body: True, or False where another process has it.
 
-    Makes the folder. Raises CheckpointError if the lock's file cannot be written.
+    Makes the folder. Raises CheckpointError if the lock's file cannot be written, or is something
+    else than a file: it may be a link to one that is not ours, or a pipe that nobody reads.
     """
     with contextlib.ExitStack() as opened:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            file = opened.enter_context((folder / LOCK).open("ab"))
+            file = opened.enter_context(_place(folder).open("ab"))
         except OSError as error:
             raise _not_written(folder, error) from None
         yield fcntl is None or _lock(file, fcntl.LOCK_EX)
@@ -57,11 +58,18 @@ def alone(file: Any) -> bool:
 
 
 def sign(folder: Path, name: str) -> None:
-    """Writes into the lock's file who has it. Raises CheckpointError if that cannot be written."""
+    """Writes into the lock's file who has it. Raises CheckpointError as `locked` does."""
     try:
-        (folder / LOCK).write_text(name, encoding="utf-8")
+        _place(folder).write_text(name, encoding="utf-8")
     except OSError as error:
         raise _not_written(folder, error) from None
+
+
+def _place(folder: Path) -> Path:
+    place = folder / LOCK
+    if place.is_symlink() or (place.exists() and not place.is_file()):
+        raise CheckpointError(f"{place}: is no plain file and is left alone; remove it")
+    return place
 
 
 def _not_written(folder: Path, error: OSError) -> CheckpointError:

@@ -212,13 +212,15 @@ def checked_weights(
             f"differ, {min(wrong)} first); use the configuration that it was trained with"
         )
     check_floats({k: v for k, v in weights.items() if v.dtype != wanted[k].dtype}, path)
+    # in the network's types: a float64 may be beyond what float32 can hold
+    weights = {k: v.to(wanted[k].dtype) for k, v in weights.items()}
     damaged = [k for k, v in weights.items() if not bool(v.isfinite().all())]
     if damaged:
         raise CheckpointError(
             f"{path}: holds weights that are NaN or infinite ({len(damaged)} of {len(wanted)} "
             f"tensors, {min(damaged)} first): the training that wrote it went wrong"
         )
-    return {k: v.to(wanted[k].dtype) for k, v in weights.items()}
+    return weights
 
 
 def check_floats(weights: Mapping[str, Tensor], path: Path | str) -> None:

@@ -16,6 +16,9 @@ GAP = 2
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """How a picture's name ends, in any case, and its format."""
 
+CHANNELS = (1, 3)
+"""Of a picture: grey, or red, green and blue."""
+
 MOST_PIXELS = 178_956_970
 """The most pixels of a grid: Pillow refuses to open a picture of more."""
 
@@ -40,8 +43,10 @@ def _columns(count: int) -> int:
     return math.isqrt(count - 1) + 1
 
 
-def check_picture(path: Path, count: int = 1, side: int = 1) -> str:
+def check_picture(path: Path, count: int = 1, side: int = 1, channels: int = 1) -> str:
     """The format for a grid of so many square images. Raises CheckpointError if it cannot be."""
+    if channels not in CHANNELS:
+        raise CheckpointError(f"{path}: a picture has 1 or 3 channels, and these have {channels}")
     if path.suffix.lower() not in FORMATS:
         raise CheckpointError(
             f"{path}: what kind of picture is it? Give it a name that ends in {', '.join(FORMATS)}"
@@ -54,7 +59,8 @@ def check_picture(path: Path, count: int = 1, side: int = 1) -> str:
             f"{path}: {count:,} images make a picture of {pixels:,} pixels, which few programs "
             f"open; take fewer, so that it has at most {MOST_PIXELS:,}"
         )
-    check_writable(path)
+    if check_writable(path).suffix.lower() not in FORMATS:  # a link
+        raise CheckpointError(f"{path}: leads to a file that is no picture, and is not replaced")
     return FORMATS[path.suffix.lower()]
 
 
@@ -64,7 +70,8 @@ def save_grid(path: Path, images: Tensor, columns: int | None = None) -> None:
     PNG and WebP keep every grey level, JPEG does not. Raises CheckpointError if it cannot be
     written.
     """
-    kind, picture, buffer = check_picture(path), grid(images, columns), io.BytesIO()
+    kind = check_picture(path, channels=images.shape[1])
+    picture, buffer = grid(images, columns), io.BytesIO()
     try:
         picture.save(buffer, kind, quality=95, lossless=True)
     except (OSError, ValueError, KeyError) as error:  # too wide for its format, or one not built in

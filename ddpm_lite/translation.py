@@ -164,6 +164,10 @@ def _complete(
 
     A name with an underscore is a note of diffusers, and null means what its version does not have.
     """
+    if forgotten := values.get("_use_default_values"):  # diffusers then takes its own for these
+        raise ValueError(
+            f"_use_default_values = {_short(forgotten)}: remove it, and the fields that it names"
+        )
     for name, value in values.items():
         if name not in defaults and not name.startswith("_") and value is not None:
             raise ValueError(f"{name} = {value!r}: no field of the {kind} that is known here")
@@ -496,7 +500,7 @@ def weights_from(
     for layer, sources in _layers(config).items():
         for kind in ("weight", "bias"):
             parts = [left.pop(f"{s}.{kind}") for s in sources if f"{s}.{kind}" in left]
-            if len({part.shape[1:] for part in parts}) > 1 or any(p.ndim == 0 for p in parts):
+            if len({part.shape for part in parts}) > 1 or any(p.ndim == 0 for p in parts):
                 raise ValueError(f"{sources[0]}.{kind}: not of the shape of the others beside it")
             if len(parts) == len(sources):
                 ours[f"{layer}.{kind}"] = _as_convolution(layer, torch.cat(parts))

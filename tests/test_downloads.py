@@ -91,6 +91,8 @@ def test_downloads_are_kept_in_the_systems_cache_unless_told(
 ) -> None:
     monkeypatch.setenv("DDPM_LITE_CACHE", "~/kept")
     assert downloads.cache_folder() == Path.home() / "kept"
+    monkeypatch.setenv("DDPM_LITE_CACHE", "~nobody-of-this-name/kept")
+    assert downloads.cache_folder() == Path("~nobody-of-this-name/kept")
     monkeypatch.delenv("DDPM_LITE_CACHE")
     assert downloads.cache_folder() == Path(pooch.os_cache("ddpm_lite"))
 

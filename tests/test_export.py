@@ -142,3 +142,11 @@ def test_of_a_learned_variance_nothing_is_exported() -> None:
     )
     assert torch.from_numpy(found).shape == x.shape
     assert (torch.from_numpy(found) - model(x, t)[:, :1]).abs().max() < 0.05
+
+
+@pytest.mark.slow
+def test_weights_beyond_float16_are_refused() -> None:
+    model = small()
+    model.net.head.bias.fill_(1e5)
+    with pytest.raises(ExportError, match=r"head\.bias: holds weights that are too large"):
+        to_onnx(model)

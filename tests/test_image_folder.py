@@ -187,6 +187,15 @@ def test_a_link_to_nowhere_is_named(tmp_path: Path, name: str) -> None:
     one_line(error)
 
 
+def test_so_many_folders_within_folders_are_refused(tmp_path: Path) -> None:
+    """They would take a time that grows as the cube of their number."""
+    save(tmp_path.joinpath("good", *["a"] * 97, "0.png"))
+    assert len(folder(tmp_path / "good", 2)) == 1
+    save(tmp_path.joinpath("deep", *["a"] * 100, "0.png"))
+    with pytest.raises(DataError, match="more than 100 folders within folders"):
+        folder(tmp_path / "deep", 2)
+
+
 def test_a_folder_that_cannot_be_read_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

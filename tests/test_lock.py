@@ -1,10 +1,13 @@
 """A folder's lock: who asks for it, who has it, and what is written in it."""
 
+import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ddpm_lite.checkpoint import CheckpointError
 from ddpm_lite.lock import LOCK, in_use, locked, sign, signature
 
 fcntl = pytest.importorskip("fcntl", reason="this system has no locks")
@@ -42,3 +45,21 @@ def test_a_lock_that_may_not_be_read_holds_nobody_back(
     with locked(tmp_path):
         monkeypatch.setattr(Path, "open", denied)
         assert not in_use(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_no_plain_file_is_left_alone(tmp_path: Path, kind: str) -> None:
+    """A link would have what it leads to overwritten, and a pipe would be waited for."""
+    run, victim = tmp_path / "run", tmp_path / "victim"
+    run.mkdir()
+    victim.write_text("precious")
+    if kind == "link":
+        (run / LOCK).symlink_to(victim)
+    elif kind == "pipe":
+        os.mkfifo(run / LOCK)
+    else:
+        (run / LOCK).mkdir()
+    for hold in (locked(run), nullcontext()):
+        with pytest.raises(CheckpointError, match="is no plain file"), hold:
+            sign(run, "me")
+    assert victim.read_text() == "precious"

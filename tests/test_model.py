@@ -196,6 +196,15 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, bad: float) -> 
         DiffusionModel.load(tmp_path / "bad")
 
 
+def test_weights_beyond_float32_are_refused(tmp_path: Path) -> None:
+    saved(tmp_path / "m")
+    tensors, metadata = read(tmp_path / "m")
+    tensors["ema.stem.bias"] = tensors["ema.stem.bias"].double() + 1e300
+    write(tmp_path / "bad", tensors, metadata)
+    with pytest.raises(CheckpointError, match=r"bad: .*NaN or infinite .*stem\.bias"):
+        DiffusionModel.load(tmp_path / "bad")
+
+
 @pytest.mark.parametrize(
     "kind", [torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64, torch.int32, torch.bool]
 )

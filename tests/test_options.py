@@ -102,6 +102,10 @@ def test_wrong_recipe_is_one_line(
         ("steps = 0x" + "f" * 6000, "4300 digits"),
         ("preset = 0x" + "f" * 6000, "4300 digits"),
         ("#" + " " * 2**24, "too large"),
+        ("z." + "a." * 4000 + "a = 1", "no option z"),
+        ("z." + "a." * 20_000 + "a = 1", "too large"),  # would take gigabytes
+        ("flip." + "a." * 1000 + "a = 1", "recipe"),
+        ("[steps." + "a." * 1000 + "a]\nb = 1", "recipe"),
     ],
 )
 def test_no_value_hides_its_key(

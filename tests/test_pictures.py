@@ -81,6 +81,27 @@ def test_other_names_are_refused_and_what_is_there_stays(tmp_path: Path, name: s
     assert (tmp_path / name).read_text() == "mine"
 
 
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_images_of_other_channels_are_refused(tmp_path: Path, channels: int) -> None:
+    """The second or the fourth would become transparency."""
+    with pytest.raises(CheckpointError, match=f"1 or 3 channels, and these have {channels}"):
+        check_picture(tmp_path / "x.png", channels=channels)
+    with pytest.raises(CheckpointError, match=f"1 or 3 channels, and these have {channels}"):
+        save_grid(tmp_path / "x.png", numbered(4, channels))
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_link_to_what_is_no_picture_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"precious")
+    (tmp_path / "x.png").symlink_to(tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match="leads to a file that is no picture"):
+        save_grid(tmp_path / "x.png", numbered(4))
+    assert (tmp_path / "model.safetensors").read_bytes() == b"precious"
+    (tmp_path / "y.png").symlink_to(tmp_path / "later.png")
+    save_grid(tmp_path / "y.png", numbered(4))
+    assert (tmp_path / "later.png").exists()
+
+
 def test_a_grid_that_pillow_would_not_open_is_refused_before_it_is_made(tmp_path: Path) -> None:
     # 445 images of 28 with gaps of 2 take 13,348 pixels: 178.2 million in all
     assert Image.MAX_IMAGE_PIXELS is not None

@@ -127,6 +127,29 @@ def test_files_may_lie_side_by_side(folder: Path, tmp_path: Path) -> None:
     assert all(torch.equal(a[0][name], b[0][name]) for name in a[0] | b[0])
 
 
+def test_weights_beyond_float32_are_refused_and_nothing_is_written(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "unet" / WEIGHTS
+    weights = load_file(path)
+    save_file(weights | {"conv_in.bias": weights["conv_in.bias"].double() + 1e300}, path)
+    out = tmp_path / "ours.safetensors"
+    assert f"{path}: holds weights that are NaN or infinite" in line_of(
+        ["import", folder, "--out", out], capsys
+    )
+    assert not out.exists()
+
+
+def test_a_model_is_exported_as_it_wishes_to_be_drawn(tmp_path: Path) -> None:
+    tensors, metadata = read(own(tmp_path / "ours"))
+    wish = {"sampler": "ancestral", "variance": "beta", "clip": False}
+    write(tmp_path / "ours", tensors, metadata | {"draw": wish})
+    words = ["export", tmp_path / "ours", "--format", "diffusers", "--out", tmp_path / "theirs"]
+    assert main([str(word) for word in words]) == 0
+    scheduler = DDPMPipeline.from_pretrained(tmp_path / "theirs").scheduler.config
+    assert (scheduler.variance_type, scheduler.clip_sample) == ("fixed_large", False)
+
+
 def test_half_precision_weights_are_read_as_they_are(folder: Path, tmp_path: Path) -> None:
     file = folder / "unet" / WEIGHTS
     halves = {name: weight.half() for name, weight in load_file(file).items()}

@@ -218,6 +218,7 @@ def test_what_diffusers_does_not_have_is_refused(
         ("dropout", "much"),
         ("dropout", float("nan")),
         ("a_new_option", 3),
+        ("_use_default_values", ["norm_eps"]),
     ],
 )
 def test_a_network_that_would_compute_something_else_is_refused(field: str, value: Any) -> None:
@@ -353,3 +354,8 @@ def test_a_weight_too_many_and_one_of_another_shape_are_refused() -> None:
         weights_from(config, theirs | {"mid_block.attentions.0.to_k.weight": torch.zeros(16, 3)})
     with pytest.raises(ValueError, match=r"conv_in\.bias"):
         weights_from(config, theirs | {"conv_in.bias": torch.tensor(1.0)})
+    # as many rows together as there should be
+    query, key = (f"mid_block.attentions.0.to_{part}.weight" for part in "qk")
+    uneven = {query: torch.cat([theirs[query], theirs[key][:4]]), key: theirs[key][4:]}
+    with pytest.raises(ValueError, match=r"attentions\.0\.to_q\.weight"):
+        weights_from(config, theirs | uneven)

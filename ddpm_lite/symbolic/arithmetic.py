@@ -1,5 +1,6 @@
 r"""Sums, products and powers as a page writes them, where a letter may be a number or a matrix."""
 
+import math
 from typing import Any
 
 import sympy as sp
@@ -15,6 +16,10 @@ _LARGEST_POWER = 12
 """Largest number of rows times exponent, for a matrix with letters in it."""
 _BITS = 7000
 """Largest length of a number that a power gives."""
+_ROOT_BITS = 500
+"""Largest length of a number whose root is taken: SymPy looks for its factors."""
+_MOST_TERMS = 1000
+"""Of a divisor that has been cancelled, multiplied out to see whether it is 0."""
 
 
 def number_power(base: Any, exponent: Any) -> Any:
@@ -23,7 +28,15 @@ def number_power(base: Any, exponent: Any) -> Any:
         bits = max(abs(base.p).bit_length(), base.q.bit_length())
         if bits * abs(int(exponent)) > _BITS:
             raise ValueError("a number with too many digits to be written out")
+    elif isinstance(base, sp.Rational) and isinstance(exponent, sp.Rational):
+        _check_root(base)
     return sp.Pow(base, exponent)
+
+
+def _check_root(inside: Any) -> None:
+    numbers = sp.sympify(inside).atoms(sp.Rational)
+    if any(max(abs(n.p), n.q).bit_length() > _ROOT_BITS for n in numbers):
+        raise ValueError("a root of so large a number is not worked out")
 
 
 def shape_of(value: Any) -> Any:
@@ -52,9 +65,26 @@ def over(a: Any, b: Any) -> Any:
     quotient = a / b
     factors = sp.Mul.make_args(b) if isinstance(b, Expr) and not shape_of(b) else ()
     gone = [f for f in factors if not f.is_Atom and not quotient.has(f) and not quotient.has(1 / f)]
+    if any(_terms(f) > _MOST_TERMS for f in gone):
+        raise ValueError("so large a divisor, which cancels, is not worked out")
     if any(reduce_to_zero(f) == 0 or f.doit() == 0 for f in gone):
         raise ValueError("a division by 0")
     return quotient
+
+
+def _terms(value: Any) -> int:
+    """How many terms there are at most when all is multiplied out and all sums are written out."""
+    inside = [_terms(part) for part in value.args if isinstance(part, Expr)]
+    if isinstance(value, sp.Pow) and value.exp.is_Integer:
+        return math.comb(inside[0] + abs(int(value.exp)) - 1, abs(int(value.exp)))
+    if isinstance(value, sp.Mul):
+        return math.prod(inside)
+    if isinstance(value, sp.Sum | sp.Product):
+        runs = (last - first + 1 for _, first, last in value.limits)
+        return math.prod([*inside, *(int(run) for run in runs if run.is_Integer and run > 0)])
+    if isinstance(value, sp.Derivative):
+        return math.prod([*inside, *(2 ** min(int(n), 20) for _, n in value.variable_count)])
+    return max(1, sum(inside))
 
 
 def _check_order(a: Any, b: Any) -> None:
@@ -89,7 +119,10 @@ def matrix_power(base: Any, exponent: Any) -> Any:
 
 def root(inside: Any) -> Any:
     """The square root. Raises ValueError of a product of matrices, where SymPy errs."""
-    return matrix_power(inside, sp.S.Half) if shape_of(inside) else sp.sqrt(inside)
+    if shape_of(inside):
+        return matrix_power(inside, sp.S.Half)
+    _check_root(inside)
+    return sp.sqrt(inside)
 
 
 def plus(a: Any, b: Any) -> Any:

@@ -57,10 +57,11 @@ def to_latex(text: str) -> str:
     """The formula as LaTeX. Raises ReadError, with the place in what was typed."""
     try:
         tree = _parser().parse(text)
+        return " = ".join(_Writer(text).latex(child) for child in tree.children)
     except UnexpectedInput as error:
         raise _located(error, text) from None
-    members = [_Writer(text).latex(child) for child in tree.children]
-    return " = ".join(members)
+    except RecursionError:
+        raise ReadError("too many parts within parts", text, 0) from None
 
 
 @cache

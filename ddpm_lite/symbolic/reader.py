@@ -41,6 +41,8 @@ _LARGEST = 1000
 """Largest exponent and factorial of numbers: 10^1000 is still written out at once."""
 _MOST_AGAIN = 6
 """So many sums, integrals or limits around a formula double the work of reading it."""
+_LONGEST = 10_000
+"""Characters of a display."""
 _DIGITS = 2000
 """Largest length of a number as it is written."""
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RecursionError,
@@ -50,6 +52,8 @@ _UNREADABLE = (ArithmeticError, AttributeError, LookupError, NotImplementedError
 
 def read_claims(latex: str) -> list[Claim]:
     """All claims of a display, in order. Raises ReadError."""
+    if len(latex) > _LONGEST:
+        raise ReadError(f"more than {_LONGEST} characters", latex, _LONGEST)
     try:
         claims: list[Claim] = _Reader(latex).visit(_parser().parse(latex))
     except UnexpectedInput as error:

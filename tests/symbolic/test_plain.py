@@ -67,6 +67,8 @@ def test_it_means_what_python_makes_of_it(text: str, meaning: sp.Expr) -> None:
         ("a + nothing(a)", 4, "no function"),
         ("a + x_nothing", 4, "x_nothing is not a symbol"),
         ("a + x_1y", 4, "not a symbol"),
+        ("x+" * 1000 + "x", 0, "too many parts within parts"),
+        ("sqrt(" * 1000 + "x" + ")" * 1000, 0, "too many parts within parts"),
     ],
 )
 def test_the_place_and_the_reason_are_said(text: str, place: int, reason: str) -> None:

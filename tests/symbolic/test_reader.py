@@ -252,6 +252,27 @@ REFUSED = [
 ]  # fmt: skip
 
 
+LARGE = [
+    (r"(x+t+p+q)^{60}-1", "so large a divisor"),
+    (r"\sum_{s=1}^{20000} \sin(s^2)", "so large a divisor"),
+    (r"\frac{\partial^{20}}{\partial x^{20}} \sin(x^2)", "so large a divisor"),
+    (r"\sqrt{1000!+1}", "a root of so large a number"),
+    (r"(1000!+1)^{\frac{1}{2}}", "a root of so large a number"),
+    (r"\frac12+" * 2000 + "1", "more than 10000 characters"),
+]
+
+
+@pytest.mark.parametrize(("latex", "reason"), LARGE)
+def test_nothing_large_is_worked_out(latex: str, reason: str) -> None:
+    """Each of these would take from seconds to hours."""
+    with pytest.raises(ReadError, match=reason):
+        read(rf"\frac{{{latex}}}{{{latex}}}")
+    small = read(
+        r"\frac{(x+t)^{12}-1}{(x+t)^{12}-1} + \frac{\sum_{s=1}^{t} x_s}{\sum_{s=1}^{t} x_s}"
+    )
+    assert small == 2
+
+
 PLACES = [
     *(
         (f"x + {text}", place, "two numbers side by side")
