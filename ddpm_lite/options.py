@@ -26,6 +26,9 @@ from ddpm_lite.unet import PRESETS
 
 RECIPES = Path(__file__).parent / "configs"
 
+LONGEST_RECIPE = 2**13
+"""Bytes. `tomllib` takes a time and a memory that grow as the square of a dotted key's length."""
+
 
 class UsageError(Exception):
     """Options that make no sense; the text is one line."""
@@ -57,8 +60,8 @@ class Sample:
     """Draw images with a model."""
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist, cifar10 or mnist_one_step, which are shipped, or a file, the checkpoint or
-    model.safetensors of a run."""
+    """A model: mnist, mnist_learned, mnist_one_step or cifar10, which are shipped, or a file, the
+    checkpoint or model.safetensors of a run."""
     n: int = 64
     """How many images."""
     label: str | None = None
@@ -76,8 +79,8 @@ class Evaluate:
     """Measure a model: bits/dim, and how far what it draws is from real images."""
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist, cifar10 or mnist_one_step, which are shipped, or a file, the checkpoint or
-    model.safetensors of a run."""
+    """A model: mnist, mnist_learned, mnist_one_step or cifar10, which are shipped, or a file, the
+    checkpoint or model.safetensors of a run."""
     data: str | None = None
     """Real images: the test images of mnist, coloured_mnist, fashion_mnist or cifar10, or a folder,
     of which the share is taken that the training held out; without it by the model's classes and
@@ -101,8 +104,8 @@ class Export:
     """
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist, cifar10 or mnist_one_step, which are shipped, or a file, the checkpoint or
-    model.safetensors of a run."""
+    """A model: mnist, mnist_learned, mnist_one_step or cifar10, which are shipped, or a file, the
+    checkpoint or model.safetensors of a run."""
     format: Literal["onnx", "diffusers"] = "onnx"
     """onnx, or diffusers: for a network without labels and without a patch, which its DDPMPipeline
     and UNet2DModel do not have. All shipped models have both."""
@@ -125,8 +128,8 @@ class Info:
     """Tell about this machine, the recipes and a model."""
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist, cifar10 or mnist_one_step, which are shipped, or a file, the checkpoint or
-    model.safetensors of a run."""
+    """A model: mnist, mnist_learned, mnist_one_step or cifar10, which are shipped, or a file, the
+    checkpoint or model.safetensors of a run."""
 
 
 Command = TypeVar("Command", Train, Sample, Evaluate, Export, Import, Info)
@@ -181,7 +184,7 @@ def read_recipe(name: str) -> tuple[Train, list[str]]:
     """
     path = RECIPES / f"{name}.toml" if "." not in name and "/" not in name else Path(name)
     try:
-        values = tomllib.loads(read_text(path))
+        values = tomllib.loads(read_text(path, LONGEST_RECIPE))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"recipe {name}: {error}; there are {', '.join(recipe_names())}") from None
     preset, run = values.pop("preset", "mnist"), RunConfig(folder=Path("runs") / path.stem)
@@ -191,7 +194,8 @@ def read_recipe(name: str) -> tuple[Train, list[str]]:
         default = Train(recipe=name, model=ModelConfig(unet=PRESETS[preset]), run=run)
         known = options_of(default)
         words = [word for key, value in values.items() for word in _option(known, key, value)]
-    except (UsageError, ValueError) as error:  # Python writes no number of thousands of digits
+    # Python writes no number of thousands of digits, and no table within a thousand tables
+    except (UsageError, ValueError, RecursionError) as error:
         raise UsageError(f"recipe {name}: {error}") from None
     return default, words
 

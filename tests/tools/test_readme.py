@@ -32,6 +32,18 @@ def test_the_shipped_models_numbers() -> None:
     ) in README
 
 
+def test_the_numbers_of_the_model_that_learned_its_variance() -> None:
+    saved = load("ddpm_lite/assets/mnist_learned_evaluation.json")
+    drawn = saved["sampler"], saved["steps"], saved["eta"], saved["guidance_scale"]
+    assert drawn == ("ddim", 50, 1.0, 1.0)
+    assert saved["likelihood_variance"] == "learned"
+    assert (
+        f"without guidance Frechet {saved['frechet']:.1f} (floor {saved['frechet_floor']:.2f}) at "
+        f"n = {saved['n']:,} with DDIM in 50 steps and eta 1; {saved['bits_per_dim']:.2f} ± "
+        f"{saved['bits_per_dim_stderr']:.2f} bits/dim on {saved['likelihood_images']:,} test images"
+    ) in README
+
+
 def test_the_number_without_guidance_stands_beside_it() -> None:
     saved, measured = (
         load("ddpm_lite/assets/mnist_evaluation.json"),
