@@ -262,9 +262,14 @@ def negative_place(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -
     tensors["batches.place"] = torch.tensor([-8, 8, 64])
 
 
-def no_moments(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
-    for name in [name for name in tensors if name.startswith("optimizer.")]:
-        del tensors[name]
+def without(part: str) -> Callable[..., None]:
+    """Leaves out the tensors of one part."""
+
+    def damage(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
+        for name in [name for name in tensors if name.startswith(part)]:
+            del tensors[name]
+
+    return damage
 
 
 def endless_moment(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> None:
@@ -295,8 +300,8 @@ def no_options(tensors: dict[str, torch.Tensor], metadata: dict[str, Any]) -> No
     "damage",
     [bad_moment, bad_shape, bad_number, bad_generator, bad_place, short_place, no_step,
      no_options, endless_place, complex_moment, small_moment, foreign_past, negative_place,
-     no_moments, endless_moment, steps_of_moments, negative_step, missing_options,
-     missing_digest],
+     *map(without, ("model.", "ema.", "optimizer.", "batches.")), endless_moment,
+     steps_of_moments, negative_step, missing_options, missing_digest],
 )  # fmt: skip
 def test_what_is_refused_has_changed_nothing(tmp_path: Path, damage: Callable[..., None]) -> None:
     """The training goes on as if it had not been asked to resume."""
@@ -322,6 +327,22 @@ def test_a_checkpoint_from_before_the_first_step_is_resumed(tmp_path: Path) -> N
     second = trainer()
     assert second.resume(tmp_path / "c") == []
     assert [s.loss for s in second.steps()] == losses
+
+
+def test_what_an_older_checkpoint_does_not_tell_is_empty(tmp_path: Path) -> None:
+    first, again = trainer(), trainer()
+    next(first.steps())
+    first.start = {"file": "m.safetensors", "sha256": "0"}
+    first.save(tmp_path / "new")
+    tensors, metadata = read(tmp_path / "new")
+    del metadata["start"], metadata["earlier"]
+    write(tmp_path / "old", tensors, metadata)
+    again.resume(tmp_path / "old")
+    assert (again.start, again.earlier) == ({}, [])
+    again.save(tmp_path / "saved")
+    trainer().resume(tmp_path / "saved")  # can be read
+    again.resume(tmp_path / "new")
+    assert again.start == first.start
 
 
 def test_a_checkpoint_from_the_end_of_an_epoch_is_resumed(tmp_path: Path) -> None:
