@@ -103,7 +103,7 @@ mutation: .venv/tested
 # without the browsers.
 coverage: .venv/tested
 	$(BIN)/pip install --quiet --no-deps -r tests/mutation/requirements.txt
-	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -m "not site and not browser"
+	OMP_NUM_THREADS=1 $(BIN)/coverage run -m pytest -n auto --dist worksteal -m "not site and not browser"
 	$(BIN)/coverage combine
 	$(BIN)/coverage report
 
