@@ -7,7 +7,7 @@ from typing import Any
 
 from book_formulas import ROWS, WITHOUT
 from book_formulas_row import BOOK, PACKAGE, Row, line_number, pages
-from book_tables import equation_link
+from book_tables import equation_link, set_alone
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -106,9 +106,7 @@ def literal(text: str) -> nodes.literal:
 
 def displayed(latex: str) -> nodes.paragraph:
     """The formula as it stands in its chapter; its number stands above, as a link."""
-    plain = " ".join(latex.split()).rstrip(" .,").replace(r" . \end{aligned}", r" \end{aligned}")
-    plain = rf"\displaystyle {plain}"
-    return nodes.paragraph("", "", nodes.math(plain, plain), classes=["book-formula"])
+    return nodes.paragraph("", "", set_alone(latex), classes=["book-formula"])
 
 
 class WithoutFormula(CodePart):

@@ -18,7 +18,7 @@ from book_claims import (
     places,
     sources_in,
 )
-from book_tables import Cell, contents, row, table
+from book_tables import Cell, contents, row, set_alone, table
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -157,8 +157,7 @@ class ClaimSlips(ClaimDirective):
 
 def formula(latex: str, verdict: str) -> nodes.paragraph:
     """A formula on a line of its own, without a number: it is not one of the book's."""
-    latex = rf"\displaystyle {' '.join(latex.split())}"
-    return nodes.paragraph("", "", nodes.math(latex, latex), classes=["book-formula", verdict])
+    return nodes.paragraph("", "", set_alone(latex), classes=["book-formula", verdict])
 
 
 def shown(value: Any) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from book_proofs import ProofLine, pages
-from book_tables import equation_link, page_link, reading_order, row, table
+from book_tables import equation_link, page_link, reading_order, row, set_alone, table
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -100,7 +100,7 @@ def survivors(run: dict[str, Any], page: str) -> nodes.table:
             [
                 equation_link(one["label"], page),
                 one["slip"],
-                nodes.math(one["formula"], one["formula"]),
+                set_alone(one["formula"]),
                 one["reason"],
             ]
         )

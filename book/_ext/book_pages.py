@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from book_tables import with_marks
 from sphinx.application import Sphinx
 
 from ddpm_lite.widgets.files import PAGES
@@ -61,19 +62,21 @@ def _named(file: Any) -> str:
 MARKED = re.compile(
     r"([(\[“]*)(<span class=\"math notranslate nohighlight\">[^<]*</span>)([.,;:!?)\]”]*)"
 )
+DISPLAYED = re.compile(r"<div class=\"math .*?</div>", re.S)
 
 
 def keep_marks(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """No full stop or bracket stands alone at an end of a line, cut off from its formula."""
+    """No full stop or bracket stands alone on a line, cut off from its formula."""
 
     def joined(found: re.Match[str]) -> str:
         if not (found[1] or found[3]):
             return found[0]
         return f'<span class="book-nobr">{found[0]}</span>'
 
-    context["body"] = MARKED.sub(joined, context.get("body", ""))
+    body = MARKED.sub(joined, context.get("body", ""))
+    context["body"] = DISPLAYED.sub(lambda found: with_marks(found[0]), body)
 
 
 def mend_names(

@@ -1,5 +1,7 @@
 """Pieces of the generated pages: tables, links, and the order of the book."""
 
+import html
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +33,24 @@ def cell_nodes(cell: Cell) -> list[nodes.Node]:
     if isinstance(cell, str):
         return [nodes.Text(cell)]
     return [cell] if isinstance(cell, nodes.Node) else list(cell)
+
+
+# A mark at the end of a part of a displayed formula: MathJax would break the line before it.
+MARK = re.compile(r"(?<=\s)(?=[.,]\s*(?:\\\\|\\end\{|\\\]|\\qquad))")
+
+
+def with_marks(latex: str) -> str:
+    r"""A displayed formula, whose full stops and commas stay with what is before them."""
+    return MARK.sub(r"\\nobreak ", latex)
+
+
+def set_alone(latex: str) -> nodes.Node:
+    """A formula on a line of its own that is none of the page's displayed equations."""
+    plain = " ".join(latex.split()).rstrip(" .,").replace(r" . \end{aligned}", r" \end{aligned}")
+    text = (
+        f'<span class="math notranslate nohighlight">\\[{html.escape(with_marks(plain))}\\]</span>'
+    )
+    return nodes.raw("", text, format="html")
 
 
 def row(cells: Sequence[Cell], row_id: str = "") -> nodes.row:

@@ -17,7 +17,6 @@ from pathlib import Path
 import book_fonts
 from sphinx.application import Sphinx
 from sphinx.builders.html import StandaloneHTMLBuilder
-from sphinx.ext.mathjax import MATHJAX_URL
 from sphinx.util import logging
 
 LOCK = "package-lock.json"
@@ -38,15 +37,23 @@ WANTED = {
     "cytoscape/LICENSE": "cytoscape/LICENSE",
     "cytoscape/dist/cytoscape.min.js": "cytoscape/cytoscape.min.js",
     "mathjax/LICENSE": "mathjax/LICENSE",
-    "mathjax/es5/tex-mml-chtml.js": "mathjax/tex-mml-chtml.js",
-    "mathjax/es5/output/chtml/fonts/woff-v2": "mathjax/output/chtml/fonts/woff-v2",
-    "mathjax/es5/input/tex/extensions": "mathjax/input/tex/extensions",
+    "mathjax/startup.js": "mathjax/startup.js",
+    "mathjax/core.js": "mathjax/core.js",
+    "mathjax/input/tex.js": "mathjax/input/tex.js",
+    "mathjax/input/tex/extensions": "mathjax/input/tex/extensions",
+    "mathjax/output/chtml.js": "mathjax/output/chtml.js",
+    "mathjax/a11y/assistive-mml.js": "mathjax/a11y/assistive-mml.js",
+    "@mathjax/mathjax-tex-font/chtml.js": "mathjax/fonts/mathjax-tex-font/chtml.js",
+    "@mathjax/mathjax-tex-font/chtml/woff2": "mathjax/fonts/mathjax-tex-font/chtml/woff2",
     "onnxruntime-web/dist/ort.wasm.bundle.min.mjs": "ort/ort.wasm.bundle.min.mjs",
     "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm": "ort/ort-wasm-simd-threaded.wasm",
     "source-sans/LICENSE.md": "fonts/source-sans-LICENSE.md",
     "source-code-pro/LICENSE.md": "fonts/source-code-pro-LICENSE.md",
 }
 """Where a file or folder lies in `node_modules`, and where in `_static/vendor`."""
+
+MATHJAX_URL = "https://cdn.jsdelivr.net/npm/mathjax@4.1.3/startup.js"
+"""Where MathJax comes from in a book that is built without npm."""
 
 FONTS = "fonts/fonts.css"
 """Where in `_static/vendor` the style sheet with the fonts lies."""
@@ -161,6 +168,7 @@ def bring(app: Sphinx) -> None:
         remove(target)
         logger.info("The pages will have no fonts, no model, and MathJax of its CDN: %s.", error)
         app.config.mathjax_path = MATHJAX_URL
+        (app.config.mathjax3_config or {}).get("loader", {}).pop("paths", None)
         # pages that were written with the other address have to be written again
         app.builder.build_info = app.builder.create_build_info()
 

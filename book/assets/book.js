@@ -10,20 +10,20 @@ const watch = new ResizeObserver((entries) => {
   }
 });
 
-// A displayed formula that is a little too wide for its column is set a little smaller; one that is
-// far too wide, on a phone, keeps its size and scrolls.
-const SMALLEST = 0.78;
+// What MathJax cannot break, as a long fraction, is set a little smaller; if that is not enough it
+// keeps its size and scrolls.
+const SMALLEST = 0.85;
 
 /** @param {Document | Element} part of the page */
 function fit(part) {
   /** @type {NodeListOf<HTMLElement>} */
   const found = part.querySelectorAll('mjx-container[display="true"]');
-  const formulas = [...found];
-  for (const { style } of formulas) style.removeProperty("--fit");
-  const shares = formulas.map((formula) => formula.clientWidth / formula.scrollWidth); // one layout
-  formulas.forEach(({ style }, k) => {
-    const share = shares[k];
-    if (share < 1 && share >= SMALLEST) style.setProperty("--fit", String(Math.floor(100 * share - 1) / 100));
+  const shares = [...found].map((formula) => formula.clientWidth / formula.scrollWidth); // one layout
+  found.forEach(({ style }, k) => {
+    if (shares[k] < 1 && shares[k] >= SMALLEST) {
+      const size = parseFloat(style.fontSize) || 100;
+      style.fontSize = `${Math.floor(10 * size * shares[k] - 5) / 10}%`;
+    }
   });
 }
 
@@ -33,15 +33,43 @@ function settle(part) {
   part.querySelectorAll(BOXES).forEach((box) => watch.observe(box));
 }
 
+// MathJax breaks a displayed formula to the width of its box. So all are broken anew when a box has
+// another width: the phone was turned, or what held it was folded and had none.
+const FROM_WIDTHS = 110; // MathJax's STATE.METRICS: measure the boxes, then set what stands in them
+
+/** @returns {number[]} the widths of the boxes of displayed formulas, 0 where one is folded away */
+function widths() {
+  return [...document.querySelectorAll("div.math")].map((box) => box.clientWidth);
+}
+
+/** @type {number[]} */
+let broken = [];
+
+async function rebreak() {
+  const now = widths();
+  if (now.every((width, k) => width === 0 || width === broken[k])) return;
+  broken = now;
+  await window.MathJax?.startup?.document?.rerenderPromise(FROM_WIDTHS);
+  settle(document);
+}
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let waiting;
+
+function rebreakSoon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(rebreak, 100); // once, at the end of a drag
+}
+
 window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
+  broken = widths();
   settle(document);
   document.addEventListener("book:formulas", ({ target }) => settle(/** @type {Element} */ (target))); // more are set there
-  window.addEventListener("resize", () => fit(document));
-  const refit = () => requestAnimationFrame(() => fit(document)); // what was folded had no size
-  document.addEventListener("toggle", refit, true); // a fold, which a click, a link or a search opens
+  window.addEventListener("resize", rebreakSoon);
+  document.addEventListener("toggle", rebreakSoon, true); // a fold, which a click, a link or a search opens
   document.addEventListener("click", ({ target }) => {
-    if (target instanceof Element && target.closest(".toggle")) refit();
+    if (target instanceof Element && target.closest(".toggle")) rebreakSoon();
   });
 });
 

@@ -11,7 +11,7 @@
     const items = [...(globalThis.MathJax?.startup?.document?.math ?? [])];
     const item = items.find(({ typesetRoot }) => typesetRoot && line.contains(typesetRoot));
     const latex = item ? item.math : (line.querySelector(".math")?.textContent ?? "");
-    return latex.replace(/^\\\(|\\\)$/g, "").replaceAll(/\\\\ */g, "\\\\\n").trim();
+    return latex.replace(/^\\[([]|\\[)\]]$/g, "").replaceAll(/\\\\ */g, "\\\\\n").trim();
   }
 
   /** Opens or closes the editor below a proof line.

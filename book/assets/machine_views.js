@@ -27,18 +27,19 @@ globalThis.bookViews = (() => {
    * @param {HTMLElement} node @param {string} latex @param {{ display?: boolean, pieces?: boolean }} [how] */
   async function setFormula(node, latex, { display = false, pieces = false } = {}) {
     const plain = pieces ? latex.replaceAll(/\\class\{piece-\d+\}/g, "") : latex;
-    const drawn = !strange(plain) && plain.length <= LONGEST && (await draw(latex, display));
+    const drawn = !strange(plain) && plain.length <= LONGEST && (await draw(node, latex, display));
     node.replaceChildren(drawn || make("code", {}, plain));
     if (drawn) node.dispatchEvent(new Event("book:formulas", { bubbles: true }));
     return Boolean(drawn);
   }
 
-  /** @param {string} latex @param {boolean} display @returns {Promise<HTMLElement | null>} */
-  async function draw(latex, display) {
+  /** As wide as it may be in the node.
+   * @param {HTMLElement} node @param {string} latex @param {boolean} display @returns {Promise<HTMLElement | null>} */
+  async function draw(node, latex, display) {
     const { MathJax } = globalThis;
     await MathJax?.startup?.promise;
     if (!MathJax?.tex2chtmlPromise) return null;
-    const drawn = await MathJax.tex2chtmlPromise(latex, { display });
+    const drawn = await MathJax.tex2chtmlPromise(latex, { ...MathJax.getMetricsFor?.(node, display), display });
     MathJax.startup?.document?.reset(); // or it believes that its style is up to date
     MathJax.startup?.document?.updateDocument(); // the style of letters that are new on the page
     return drawn.querySelector("mjx-merror") ? null : drawn;

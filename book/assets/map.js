@@ -116,7 +116,9 @@
 
   /** @param {string} label */
   function formula(label) {
-    return make("span", { className: "math notranslate nohighlight" }, `\\(${formulas[label].latex}\\)`);
+    const { latex } = formulas[label];
+    const text = latex.includes("\\begin{") ? `\\[${latex}\\]` : `\\(${latex}\\)`; // rows break only where they are displayed
+    return make("span", { className: "math notranslate nohighlight" }, text);
   }
 
   const SHOWN = 8; // formulas in a list; the others by their numbers

@@ -10,8 +10,11 @@ declare var MathJax:
           math: Iterable<{ math: string; typesetRoot: Node | null }>;
           reset(): void;
           updateDocument(): void;
+          rerenderPromise(start: number): Promise<void>;
         };
       };
+      /** Also how wide a formula may become there. */
+      getMetricsFor?(node: Element, display: boolean): object;
       tex2chtmlPromise?(latex: string, how: { display: boolean }): Promise<HTMLElement>;
       typesetClear?(within: Element[]): void;
       typesetPromise?(within: Element[]): Promise<void>;

@@ -110,10 +110,19 @@ class LedgerEntry:
         attributes = " ".join(f'data-{k}="{html.escape(v)}"' for k, v in data.items())
         parts = [
             f'<span class="proof-mark">{mark}</span>',
-            f'<span class="math notranslate nohighlight">\\({html.escape(self.latex)}\\)</span>',
+            f'<span class="math notranslate nohighlight">{delimited(self.latex)}</span>',
             f'<span class="proof-method">{html.escape(self.method)}</span>',
         ]
         return f'<div class="proof-line proof-{self.kind}" {attributes}>{" ".join(parts)}</div>'
+
+
+def delimited(latex: str) -> str:
+    """HTML of a formula between the signs by which MathJax finds it.
+
+    One with rows is displayed, because only then does MathJax break rows that are too wide.
+    """
+    left, right = ("\\[", "\\]") if "\\begin{" in latex else ("\\(", "\\)")
+    return f"{left}{html.escape(latex)}{right}"
 
 
 class Ledger:

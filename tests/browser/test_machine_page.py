@@ -44,9 +44,10 @@ WITHOUT_ALL_PIECES = """async (formulas) => {
 }"""
 """Formulas that MathJax cannot set, or that have lost a mark."""
 UNSEEN = """() => [...document.querySelectorAll("mjx-c")]
+  .filter((letter) => !letter.textContent)
   .filter((letter) => ["none", "normal"].includes(getComputedStyle(letter, "::before").content))
   .map((letter) => letter.className)"""
-"""Letters of formulas that have no style, so that nothing stands in their place."""
+"""Letters of formulas in whose place nothing stands, neither a character nor one by style."""
 
 
 @pytest.fixture(scope="module")
