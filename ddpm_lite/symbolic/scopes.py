@@ -13,7 +13,6 @@ from ddpm_lite.symbolic.chains import (
     Sums,
     minus,
     named,
-    piece_of,
     pieces_of,
     separated,
     text_of,
@@ -109,7 +108,9 @@ def _drawn(side: Expr, limits: Sums) -> list[Piece]:
 
     It is one if each variable is drawn once, and given only to those that are drawn after it.
     """
-    waiting = [_law_of(factor, side, limits) for factor in Mul.make_args(side)]
+    factors = Mul.make_args(side)
+    variables = [variable for factor in factors for variable in _variables_of(factor)]
+    waiting = [_law_of(factor, variables, limits) for factor in factors]
     drawn: list[Piece] = []
     for _ in range(len(waiting)):
         ready = [law for law in waiting if not _is_given_one_of(law, waiting)]
@@ -125,14 +126,22 @@ def _is_given_one_of(law: Any, laws: list[Any]) -> bool:
     return any(_meets(given, others) for given in law[1])
 
 
-def _law_of(factor: Expr, side: Expr, limits: Sums) -> tuple[list[Piece], list[Piece]]:
-    """What a density is of, and what it is given."""
+def _variables_of(factor: Expr) -> tuple[Expr, ...]:
+    """What a density is of. Raises LawError if it is none."""
     if isinstance(factor, Density):
-        return pieces_of(factor.variables, limits), pieces_of(factor.given, limits)
+        return tuple(factor.variables)
     if isinstance(factor, Gaussian) and isinstance(factor.x, (Symbol, Indexed)):
-        rest = sp.Tuple(factor.mean, factor.variance)
-        return [piece_of(factor.x, limits)], pieces_of(variables_in(rest, [factor.x]), limits)
+        return (factor.x,)
     raise LawError(f"a divergence is of two densities, and ${sp.latex(factor)}$ is none")
+
+
+def _law_of(factor: Expr, variables: list[Expr], limits: Sums) -> tuple[list[Piece], list[Piece]]:
+    """What a density is of, and which of all the variables it is given."""
+    if isinstance(factor, Density):
+        given = list(factor.given)
+    else:
+        given = list(variables_in(sp.Tuple(factor.mean, factor.variance), variables))
+    return pieces_of(_variables_of(factor), limits), pieces_of(given, limits)
 
 
 def _meets(piece: Piece, others: Iterable[Piece]) -> bool:

@@ -47,6 +47,11 @@ UNTRUE: dict[str, tuple[str, ...]] = {
         r"D_{\mathrm{KL}}(q(x) \| e^{a}) = \mathbb{E}_{q(x)}[\log q(x)] - a",
         r"D_{\mathrm{KL}}(q(x, y) \| p(x \mid y) p(y \mid x))"
         r" = \mathbb{E}_{q(x, y)}[\log q(x, y) - \log p(x \mid y) - \log p(y \mid x)]",
+        r"D_{\mathrm{KL}}(q(x, y) \| \mathcal{N}(x; y, 1) \mathcal{N}(y; -x, 1))"
+        r" = \mathbb{E}_{q(x, y)}[\log q(x, y)"
+        r" - \log \mathcal{N}(x; y, 1) - \log \mathcal{N}(y; -x, 1)]",
+        r"D_{\mathrm{KL}}(\mathcal{N}(x; y, 1) \mathcal{N}(y; -x, 1)"
+        r" \| \mathcal{N}(x; 0, \frac12) \mathcal{N}(y; 0, \frac12)) \ge 0",
     ),
     "what is 0 or 1 at the first step": (
         r"\bar\alpha_0 < 1",

@@ -152,6 +152,7 @@ def test_it_reads(latex: str) -> None:
         (r"\alpha_1\alpha_2\alpha_4\cdots\alpha_n", 4, None),
         (r"\alpha_4\alpha_3\alpha_1\cdots\alpha_0", 4, None),
         (r"\alpha_3\alpha_2\cdots\alpha_4", 4, None),
+        (r"\alpha_3\alpha_2\cdots\alpha_2", 4, None),
         ("x_1 + x_2 + x_3 + \\dots + x_2", 4, None),
         ("x_1 + x_2 + \\dots + x_3", 4, "x_1 + x_2 + x_3"),
         ("x_1 + x_2 + \\dots + x_2", 4, None),
