@@ -194,6 +194,9 @@ def test_powers_of_matrices_with_letters_stay_small() -> None:
     assert matrix_power(letters, sp.Integer(-1)) == letters**-1
     with pytest.raises(ValueError, match="so large a power"):
         matrix_power(letters, sp.Integer(-2))
+    assert matrix_power(sp.Matrix([[a]]), sp.Integer(12)) == sp.Matrix([[a**12]])
+    with pytest.raises(ValueError, match="so large a power"):
+        matrix_power(sp.Matrix([[a]]), sp.Integer(13))
     assert matrix_power(TWO, sp.Integer(40)) == TWO**40
 
 

@@ -11,6 +11,7 @@ from ddpm_lite.symbolic.partial_sums import INDEX, Term, collected
 T = sp.Symbol("T", integer=True, positive=True)
 r, s, t = sp.symbols("r s t", integer=True, positive=True)
 x, y, c = IndexedBase("x"), IndexedBase("y"), IndexedBase("c")
+f = sp.Function("f")
 CHAIN = [x[1], x[T]]
 
 
@@ -60,6 +61,7 @@ SUMS = {
     "another fixed variable": [summed(log(x[s] * x[2] + 1), (s, 3, T))],
     "points": [summed(log(x[s]), (s, 2, T - 1)), Term(log(x[1])), Term(-3 * log(x[T]))],
     "a point that is no logarithm": [summed(x[s], (s, 2, T)), Term(x[1])],
+    "the index as a number": [summed(log(s + c[0]), (s, 2, T)), summed(s**2, (s, 1, T))],
     "two sums": [summed(y[r] * x[s], (r, 1, T), (s, 2, T))],
     "ends apart by a number": [summed(log(x[s]), (s, T - 2, T)), summed(log(x[s]), (s, 1, T))],
 }
@@ -92,6 +94,14 @@ SAME: dict[str, tuple[list[Term], list[Term]]] = {
     "beside another fixed variable": (
         [summed(log(x[s] + x[2]), (s, 4, T)), Term(log(x[3] + x[2]))],
         [summed(log(x[s] + x[2]), (s, 3, T))],
+    ),
+    "the first step of a chain is of both families": (
+        [summed(log(f(x[s], x[s - 1])), (s, 1, T)), summed(log(f(x[s], x[0])), (s, 2, T))],
+        [summed(log(f(x[s], x[s - 1])), (s, 2, T)), summed(log(f(x[s], x[0])), (s, 1, T))],
+    ),
+    "and the first after another one": (
+        [summed(log(f(x[s], x[s - 1])), (s, 3, T)), summed(log(f(x[s], x[2])), (s, 4, T))],
+        [summed(log(f(x[s], x[s - 1])), (s, 4, T)), summed(log(f(x[s], x[2])), (s, 3, T))],
     ),
     "in two parts": (
         [summed(log(x[s]), (s, 1, 5)), summed(log(x[s]), (s, 6, T))],
