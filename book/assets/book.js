@@ -33,23 +33,24 @@ function settle(part) {
   part.querySelectorAll(BOXES).forEach((box) => watch.observe(box));
 }
 
-// MathJax breaks a displayed formula to the width of its box. So all are broken anew when a box has
-// another width: the phone was turned, or what held it was folded and had none.
-const FROM_WIDTHS = 110; // MathJax's STATE.METRICS: measure the boxes, then set what stands in them
+// MathJax breaks a displayed formula to the room that it has. So all are broken anew when one has
+// another: the phone was turned, or what held it was folded and had none.
+const FROM_ROOM = 110; // MathJax's STATE.METRICS: measure the boxes, then set what stands in them
 
-/** @returns {number[]} the widths of the boxes of displayed formulas, 0 where one is folded away */
-function widths() {
-  return [...document.querySelectorAll("div.math")].map((box) => box.clientWidth);
+/** @returns {number[]} how much room each displayed formula has, 0 where it is folded away */
+function rooms() {
+  const formulas = document.querySelectorAll('mjx-container[display="true"]');
+  return [...formulas].map((formula) => formula.parentElement?.parentElement?.clientWidth ?? 0);
 }
 
 /** @type {number[]} */
 let broken = [];
 
 async function rebreak() {
-  const now = widths();
+  const now = rooms();
   if (now.every((width, k) => width === 0 || width === broken[k])) return;
   broken = now;
-  await window.MathJax?.startup?.document?.rerenderPromise(FROM_WIDTHS);
+  await window.MathJax?.startup?.document?.rerenderPromise(FROM_ROOM);
   settle(document);
 }
 
@@ -63,7 +64,7 @@ function rebreakSoon() {
 
 window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
-  broken = widths();
+  broken = rooms();
   settle(document);
   document.addEventListener("book:formulas", ({ target }) => settle(/** @type {Element} */ (target))); // more are set there
   window.addEventListener("resize", rebreakSoon);

@@ -1,5 +1,7 @@
 """The page reader: what it reads, what it refuses, and that it reads back what SymPy prints."""
 
+import dataclasses
+
 import pytest
 import sympy as sp
 from hypothesis import assume, example, given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from ddpm_lite.symbolic import ReadError, read, symbols
 from ddpm_lite.symbolic import objects as ob
+from ddpm_lite.symbolic.claims import Claim
 from ddpm_lite.symbolic.notation import TABLE
 from ddpm_lite.symbolic.reader import read_claims
 
@@ -189,6 +192,25 @@ def test_a_chain_keeps_every_relation() -> None:
     claim = read(r"x_0 = \frac{x_t}{2} \le x_1 < 3")
     assert claim.relations == ("=", r"\le", "<")
     assert claim.members == (x(0), x(t) / 2, x(1), 3)
+
+
+CHAIN = Claim((x(0), x(1), x(2)), ("=", r"\le"))
+
+
+def test_the_links_of_a_claim_are_neighbours() -> None:
+    assert CHAIN.links() == [(x(0), "=", x(1)), (x(1), r"\le", x(2))]
+
+
+def test_a_claim_cannot_be_changed_and_can_be_a_key() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CHAIN.members = (x(0), x(0), x(0))  # type: ignore[misc]
+    assert {CHAIN: 1}[Claim(CHAIN.members, CHAIN.relations, "written otherwise")] == 1
+    assert CHAIN.source == ""
+
+
+def test_a_relation_without_a_member_is_no_claim() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        Claim((x(0), x(1)), ("=", "=")).latex()
 
 
 def test_rows_of_aligned_go_on_or_begin_anew() -> None:
