@@ -1,7 +1,7 @@
 """Which divergences are of densities, and which expectations stand under one law."""
 
 import pytest
-from sympy import Expr, Indexed, IndexedBase, Symbol
+from sympy import Expr, IndexedBase, Symbol
 
 from ddpm_lite.symbolic.chains import LawError, piece_of
 from ddpm_lite.symbolic.objects import KL, Density, Gaussian
@@ -102,6 +102,5 @@ def test_expectations_under_several_laws_are_none_under_one() -> None:
 
 def test_what_is_free_in_one_term_may_tell_something_of_another() -> None:
     first, last = q(x[1], x[0]), q(x[2], x[1])
-    assert isinstance(x[1], Indexed)
-    with pytest.raises(LawError, match=r"x_1 is free, and x_2? ?.*not|x_\w+ is free"):
+    with pytest.raises(LawError, match="x_1 is free, and x_1 is not"):
         check_one_law([leaf(first), leaf(last)])
