@@ -66,6 +66,7 @@ window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
   broken = rooms();
   settle(document);
+  if (!left) aim()?.scrollIntoView();
   document.addEventListener("book:formulas", ({ target }) => settle(/** @type {Element} */ (target))); // more are set there
   window.addEventListener("resize", rebreakSoon);
   document.addEventListener("toggle", rebreakSoon, true); // a fold, which a click, a link or a search opens
@@ -85,16 +86,25 @@ for (const button of named) {
   button.addEventListener("click", () => /** @type {any} */ (globalThis)[button.dataset.click ?? ""]());
 }
 
-// A link to something that is folded opens the folds around it.
+// A link to something that is folded opens the folds around it: at once, because MathJax breaks a
+// formula to the room that it finds.
+const aim = () => document.getElementById(decodeURIComponent(location.hash.slice(1)));
+
 function reveal() {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  let fold = target?.closest("details:not([open])");
+  let fold = aim()?.closest("details:not([open])");
   if (!fold) return;
   for (; fold; fold = fold.parentElement?.closest("details:not([open])")) fold.setAttribute("open", "");
-  target?.scrollIntoView();
+  aim()?.scrollIntoView();
 }
 window.addEventListener("hashchange", reveal);
-window.addEventListener("load", reveal);
+reveal();
+
+// Formulas that are set above what a link leads to move it: it is gone to once more when all stand,
+// unless the reader went elsewhere meanwhile.
+let left = false;
+for (const sign of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+  window.addEventListener(sign, () => (left = true), { once: true, passive: true });
+}
 
 // On paper the folded proofs and sections are open.
 window.addEventListener("beforeprint", () => {

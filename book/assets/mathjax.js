@@ -2,6 +2,7 @@
 "use strict";
 
 const settings = (window.MathJax ??= {}); // of Sphinx, on a page with formulas
+const parsed = new Promise((done) => document.addEventListener("DOMContentLoaded", done)); // all scripts ran
 const mathJax = () => /** @type {any} */ (window.MathJax);
 
 Object.assign(settings, {
@@ -10,7 +11,7 @@ Object.assign(settings, {
       delete mathJax().config.options.menuOptions; // for a menu that is not there, which it warns of
       mathJax().startup.defaultReady();
     },
-    // Widths are measured in the letters of the page.
-    pageReady: () => document.fonts.ready.then(() => mathJax().startup.defaultPageReady()),
+    // Widths are measured in the letters of the page, and with the folds open that book.js opens.
+    pageReady: () => Promise.all([parsed, document.fonts.ready]).then(() => mathJax().startup.defaultPageReady()),
   },
 });

@@ -15,9 +15,12 @@ DEEP = f"""() => {{
 }}"""
 """The last fold that holds a formula, and the formula."""
 SEEN = """(id) => {
-  const { top, bottom, height } = document.getElementById(id).getBoundingClientRect();
-  return height > 0 && bottom > 0 && top < innerHeight;
+  const { top, height } = document.getElementById(id).getBoundingClientRect();
+  return height > 0 && top >= 0 && top < innerHeight / 4;
 }"""
+"""It stands in the upper part of the window, where a link leads to."""
+STILL = "() => window.MathJax.startup.promise.then(() => new Promise((done) => setTimeout(done, 500)))"
+"""All formulas are set, and what follows is done."""
 
 
 @pytest.fixture
@@ -42,7 +45,19 @@ def test_a_link_to_what_is_folded_opens_it(site_url: str, page: Page, name: str)
     page.goto("about:blank")
     page.goto(f"{site_url}/{name}#{target}")
     expect(folds.nth(at)).to_have_attribute("open", "")
+    page.evaluate(STILL)
     until(page, SEEN, target)
+
+
+def test_a_reader_who_went_elsewhere_is_left_there(site_url: str, page: Page) -> None:
+    page.goto(f"{site_url}/{PAGES[0]}", wait_until="commit")
+    page.wait_for_selector(FOLDED, state="attached")
+    at, target = page.evaluate(DEEP)
+    page.goto("about:blank")
+    page.goto(f"{site_url}/{PAGES[0]}#{target}", wait_until="domcontentloaded")
+    page.keyboard.press("Home")
+    page.evaluate(STILL)
+    assert not page.evaluate(SEEN, target)
 
 
 def test_headings_of_folds_are_seen_and_a_click_opens_them(site_url: str, page: Page) -> None:
