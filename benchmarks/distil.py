@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3000)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    teacher = DiffusionModel.load()
+    teacher = DiffusionModel.load().without_variance()
     student = Student(teacher, walks(teacher, options.paths))
     began, losses = time.perf_counter(), list[float]()
     for loss in student.learn(options.steps):

@@ -113,10 +113,11 @@ def main() -> None:
     )
     parser.add_argument("--n", type=int, default=500, help="digits a setting, a multiple of 100")
     parser.add_argument("--small-steps", type=int, default=200, help="of training the small one")
+    parser.add_argument("--model", default="mnist", help="one that ships, or a checkpoint")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    shipped = DiffusionModel.load()
+    shipped = DiffusionModel.load(options.model).without_variance()
     small = small_network(shipped.config, options.small_steps)
     reference = features(mnist(train=False).pixels)
     rows = []

@@ -46,8 +46,8 @@ def cells(updates: str) -> str:
 def trained(updates: str) -> tuple[torch.nn.Module, list[float]]:
     """The network and its losses."""
     names: dict[str, Any] = {
-        "torch": torch, "shipped": DiffusionModel.load(), "Batches": Batches, "mnist": mnist,
-        "q_sample": q_sample, "target_of": target_of,
+        "torch": torch, "shipped": DiffusionModel.load().without_variance(), "Batches": Batches,
+        "mnist": mnist, "q_sample": q_sample, "target_of": target_of,
     }  # fmt: skip
     exec(colab.my_unet(), names)
     exec(cells(updates), names)

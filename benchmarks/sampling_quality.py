@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ddpm_lite.checkpoint import read
 from ddpm_lite.classifier import load_classifier
 from ddpm_lite.data import mnist, to_float, to_uint8
 from ddpm_lite.draw import DrawConfig, balanced_labels, make_denoiser
@@ -42,6 +43,7 @@ from ddpm_lite.sample import (
     timesteps,
 )
 from ddpm_lite.schedule import NoiseSchedule
+from ddpm_lite.shipped import model_path
 
 OUT = Path(__file__).parents[1] / "book" / "data" / "sampling_quality.json"
 STEPS = (5, 10, 20, 50)
@@ -222,10 +224,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     torch.set_num_threads(options.threads)
     start, used = time.perf_counter(), time.process_time()
+    trained = read(model_path(options.model), only="nothing")[1]["train"]
     found = measure(DiffusionModel.load(options.model), options)
     words = sys.argv[1:] if arguments is None else arguments
     settings = {
         "command": shlex.join(["python", "benchmarks/sampling_quality.py", *words]),
+        "training": {name: trained[name] for name in ("steps", "batch_size", "seed")},
         "features": digits().name,
         "n": options.n * len(options.seeds),
         "seeds": options.seeds,

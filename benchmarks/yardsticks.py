@@ -21,6 +21,7 @@ from packing import pack
 from torch import Tensor
 
 from ddpm_lite.data import Images, mnist
+from ddpm_lite.diffusion import BoundVariance
 from ddpm_lite.evaluate import likelihood
 from ddpm_lite.model import DiffusionModel
 
@@ -89,14 +90,21 @@ def drawn(shares: Tensor, n: int, seed: int = 0) -> Tensor:
 def bound(model: DiffusionModel, digits: Images) -> dict[str, Any]:
     """The model's bound on the same digits without and with their label, and what that gains.
 
-    Times and noise are the same for both; the error of the gain comes from groups of digits.
+    `fixed` is that without it, with beta_tilde_t in the place of the variances that the network
+    says. Times and noise are the same for all; the error of the gain comes from groups of digits.
     """
-    found: dict[str, list[float]] = {"without": [], "with": []}
+    found: dict[str, list[float]] = {"without": [], "with": [], "fixed": []}
     for start in range(0, len(digits), GROUP):
         pixels, labels = (x[start : start + GROUP] for x in (digits.pixels, digits.labels))
-        for name, label in (("without", None), ("with", labels)):
+        own = model.bound_variance
+        ways: list[tuple[str, Tensor | None, BoundVariance]] = [
+            ("without", None, own),
+            ("with", labels, own),
+            ("fixed", None, "posterior"),
+        ]
+        for name, label, variance in ways:
             network, target = model.labelled(label, "float32"), model.config.target
-            measured = likelihood(model.schedule, network, pixels, target, seed=start)
+            measured = likelihood(model.schedule, network, pixels, target, variance, seed=start)
             found[name].append(measured.bits_per_dim)
     gains = torch.tensor(found["without"]) - torch.tensor(found["with"])
     means = {name: round(sum(values) / len(values), 4) for name, values in found.items()}

@@ -38,9 +38,12 @@ def number(spec: str, folders: Sequence[Path] = (ASSETS,)) -> str:
         factor = float(match["factor"])
         value = value * factor if match["sign"] == "*" else value / factor
     try:
-        return format(value, match["format"])
+        shown = format(value, match["format"])
     except ValueError as error:
         raise ValueError(f"{spec!r}: {error}") from None
+    if not shown.strip("-0.%"):  # what is rounded to zero has no sign
+        shown = shown.lstrip("-")
+    return shown.replace("-", "\N{MINUS SIGN}", 1) if shown.startswith("-") else shown
 
 
 def path_of(spec: str, folders: Sequence[Path] = (ASSETS,)) -> Path:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ddpm_lite.checkpoint import CheckpointError, read
 from ddpm_lite.devices import plain_defaults
-from ddpm_lite.diffusion import Model, Target
+from ddpm_lite.diffusion import BoundVariance, Model, Target
 from ddpm_lite.images import MAX_SIDE
 from ddpm_lite.labels import class_names
 from ddpm_lite.schedule import SCHEDULES, NoiseSchedule, check_steps, shifted
@@ -144,6 +144,11 @@ class DiffusionModel:
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.net.head.weight.device
+
+    @property
+    def bound_variance(self) -> BoundVariance:
+        """The variance with which its bound is best: its own, where it says one."""
+        return "learned" if self.config.unet.learned_variance else "posterior"
 
     def without_variance(self) -> "DiffusionModel":
         """The same model, of whose network only the target is left: all that drawing needs."""

@@ -60,7 +60,7 @@ class Sample:
     """Draw images with a model."""
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist, mnist_learned, mnist_one_step or cifar10, which are shipped, or a file, the
+    """A model: mnist, mnist_one_step or cifar10, which are shipped, or a file, the
     checkpoint or model.safetensors of a run."""
     n: int = 64
     """How many images."""
@@ -79,7 +79,7 @@ class Evaluate:
     """Measure a model: bits/dim, and how far what it draws is from real images."""
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist, mnist_learned, mnist_one_step or cifar10, which are shipped, or a file, the
+    """A model: mnist, mnist_one_step or cifar10, which are shipped, or a file, the
     checkpoint or model.safetensors of a run."""
     data: str | None = None
     """Real images: the test images of mnist, coloured_mnist, fashion_mnist or cifar10, or a folder,
@@ -104,7 +104,7 @@ class Export:
     """
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist, mnist_learned, mnist_one_step or cifar10, which are shipped, or a file, the
+    """A model: mnist, mnist_one_step or cifar10, which are shipped, or a file, the
     checkpoint or model.safetensors of a run."""
     format: Literal["onnx", "diffusers"] = "onnx"
     """onnx, or diffusers: for a network without labels and without a patch, which its DDPMPipeline
@@ -128,7 +128,7 @@ class Info:
     """Tell about this machine, the recipes and a model."""
 
     model: tyro.conf.Positional[str] = "mnist"
-    """A model: mnist, mnist_learned, mnist_one_step or cifar10, which are shipped, or a file, the
+    """A model: mnist, mnist_one_step or cifar10, which are shipped, or a file, the
     checkpoint or model.safetensors of a run."""
 
 

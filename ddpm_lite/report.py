@@ -110,8 +110,7 @@ def model_likelihood(
     """
     pixels = _random_images(real, bound.likelihood_images, seed).to(model.device)
     unlabelled = model.labelled(None, "float32")
-    own: BoundVariance = "learned" if model.config.unet.learned_variance else "posterior"
-    target, variance = model.config.target, bound.likelihood_variance or own
+    target, variance = model.config.target, bound.likelihood_variance or model.bound_variance
     return likelihood(
         model.schedule, unlabelled, pixels, target, variance, seed=seed, batch_size=batch_size
     )

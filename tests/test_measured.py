@@ -17,7 +17,14 @@ ROWS = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    whole = {"n": 12000, "share": 0.0415, "rows": ROWS, "deep": {"list": [1, [2, 3]]}, "name": "x"}
+    whole = {
+        "n": 12000,
+        "share": 0.0415,
+        "rows": ROWS,
+        "deep": {"list": [1, [2, 3]]},
+        "name": "x",
+        "loss": -0.0752,
+    }
     (tmp_path / "run.json").write_text(json.dumps(whole))
     (tmp_path / "steps.jsonl").write_text('{"loss": 0.5}\n{"loss": 0.125}\n')
     return tmp_path
@@ -35,6 +42,9 @@ def folder(tmp_path: Path) -> Path:
         ("run.rows[sampler=ancestral, beta & steps=50].frechet:.1f", "8.1"),
         ("run.rows[steps=50.0].frechet:.2f", "8.13"),
         ("steps.-1.loss:.3f", "0.125"),
+        ("run.loss:.2f", "\N{MINUS SIGN}0.08"),
+        ("run.loss:.0f", "0"),
+        ("run.loss/100:.0%", "0%"),
     ],
 )
 def test_the_number_is_that_of_the_file(folder: Path, spec: str, shown: str) -> None:

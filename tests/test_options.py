@@ -14,8 +14,9 @@ from ddpm_lite.unet import PRESETS
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_is_understood(name: str) -> None:
     config = parse_train([name])
-    channels = config.model.unet.image_channels
-    assert config.model.unet in [replace(p, image_channels=channels) for p in PRESETS.values()]
+    unet = config.model.unet  # a preset, for as many colours and with or without a variance
+    free = {name: getattr(unet, name) for name in ("image_channels", "learned_variance")}
+    assert unet in [replace(preset, **free) for preset in PRESETS.values()]
     assert config.run.folder == Path("runs") / name
 
 

@@ -66,7 +66,7 @@ class UNetMap(Widget):
         seed: int = 0,
     ):
         """Run the network once, for all digits and times together."""
-        model = model or DiffusionModel.load()
+        model = (model or DiffusionModel.load()).without_variance()
         _check(model, digits, times, channels)
         blocks = lay_out(model.net, model.config.target)
         outputs = record(model, blocks, digits, times, seed)

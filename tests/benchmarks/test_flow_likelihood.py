@@ -72,7 +72,9 @@ def test_the_file_says_how_it_was_made_and_what_the_chapter_reads() -> None:
     assert shlex.split(found["command"])[:2] == ["python", "benchmarks/flow_likelihood.py"]
     assert found["n"] % script.GROUP == 0
     assert found["gain"]["bits"] > 3 * found["gain"]["se"]  # fewer bits by the flow
-    assert abs(found["half_step"]["bits"]) < found["gain"]["bits"]
-    assert found["gain"]["bits"] == pytest.approx(
-        found["chain"]["bits"] - found["flow"]["bits"], abs=2e-4
-    )
+    assert found["gain"]["bits"] == pytest.approx(0.1, abs=0.02)  # "a tenth of a bit"
+    assert abs(found["own_gain"]["bits"]) < 2 * found["own_gain"]["se"]  # "no more than the flow"
+    assert abs(found["half_step"]["bits"]) < found["gain"]["bits"] / 10
+    for gain, chain in (("gain", "fixed"), ("own_gain", "own")):
+        difference = found[chain]["bits"] - found["flow"]["bits"]
+        assert found[gain]["bits"] == pytest.approx(difference, abs=2e-4)

@@ -19,7 +19,10 @@ SEEN = """(id) => {
   return height > 0 && top >= 0 && top < innerHeight / 4;
 }"""
 """It stands in the upper part of the window, where a link leads to."""
-STILL = "() => window.MathJax.startup.promise.then(() => new Promise((done) => setTimeout(done, 500)))"
+STILL = """async () => {
+  await window.MathJax.startup.promise;
+  await new Promise((done) => setTimeout(done, 500));
+}"""
 """All formulas are set, and what follows is done."""
 
 
@@ -52,7 +55,7 @@ def test_a_link_to_what_is_folded_opens_it(site_url: str, page: Page, name: str)
 def test_a_reader_who_went_elsewhere_is_left_there(site_url: str, page: Page) -> None:
     page.goto(f"{site_url}/{PAGES[0]}", wait_until="commit")
     page.wait_for_selector(FOLDED, state="attached")
-    at, target = page.evaluate(DEEP)
+    _, target = page.evaluate(DEEP)
     page.goto("about:blank")
     page.goto(f"{site_url}/{PAGES[0]}#{target}", wait_until="domcontentloaded")
     page.keyboard.press("Home")

@@ -52,7 +52,7 @@ class Kernel:
     """What the widget manager has in Python: it keeps what `reply` sends."""
 
     def __init__(self) -> None:
-        self.model = DiffusionModel.load()
+        self.model = DiffusionModel.load().without_variance()
         self.loses = False
         self.questions: list[dict[str, Any]] = []
         self.sent: tuple[dict[str, Any], str | None] = ({}, None)

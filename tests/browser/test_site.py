@@ -77,6 +77,21 @@ CUT_IN_TEXT = """() =>
     .map((node) => node.closest("p, li, dd, figcaption").textContent.slice(0, 80))"""
 """The same of formulas in running text, where nobody looks for more of them."""
 
+SPILLED = """() => {
+  const beyond = (inner, outer) => Math.max(
+    outer.left - inner.left, inner.right - outer.right,
+    outer.top - inner.top, inner.bottom - outer.bottom,
+  );
+  return [...document.querySelectorAll(".book-picture > svg")].flatMap((drawing) => {
+    const frame = drawing.getBoundingClientRect();
+    return [...drawing.querySelectorAll("text, [id*='-text_']")]
+      .map((word) => word.getBoundingClientRect())
+      .filter((word) => word.width && frame.width && beyond(word, frame) > 2)
+      .map(() => drawing.getAttribute("aria-label"));
+  });
+}"""
+"""Figures of which a title, a label or a legend lies outside, where it is cut off."""
+
 PLAIN = """() => {
   const scrolls = (node) => node.scrollWidth > node.clientWidth + 1;
   const formulas = [...document.querySelectorAll("mjx-container")];
@@ -171,6 +186,7 @@ def test_a_page(site_url: str, page: Page, log: Log, name: str) -> None:
     until(page, f"() => !({CUT})().length")  # formulas are made to fit when all are set
 
     page.evaluate(UNFOLD)
+    assert page.evaluate(SPILLED) == []
     page.set_viewport_size(PHONE)
     until(page, f"() => !({CUT})().length")  # and broken anew where they become too wide
     assert page.evaluate(TOO_WIDE) == []

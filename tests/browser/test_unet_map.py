@@ -25,7 +25,7 @@ BYTES = """nth => {
 
 @cache
 def model() -> DiffusionModel:
-    return DiffusionModel.load()
+    return DiffusionModel.load().without_variance()
 
 
 @cache

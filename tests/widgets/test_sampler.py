@@ -21,7 +21,7 @@ from ddpm_lite.sample import ancestral_step, last
 from ddpm_lite.schedule import linear
 from ddpm_lite.shipped import MODELS
 from ddpm_lite.widgets.files import PAGES
-from ddpm_lite.widgets.sampler import Sampler, page_noise, page_states, reply
+from ddpm_lite.widgets.sampler import Sampler, page_noise, page_states, reply, shipped
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ class Wire:
 
 
 def test_the_kernel_answers_with_the_networks_output_for_each_label() -> None:
-    model, wire, x = DiffusionModel.load(), Wire(), page_noise(0, (1, 28, 28))
+    model, wire, x = shipped("mnist"), Wire(), page_noise(0, (1, 28, 28))
     question = {"id": "a 1", "t": 500, "labels": [3, 10]}
     reply(model, wire, question, [x.numpy().tobytes()])  # type: ignore[arg-type]
     content, (raw,) = wire.sent
