@@ -66,7 +66,7 @@ window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
   broken = rooms();
   settle(document);
-  if (!left) aim()?.scrollIntoView();
+  if (!left) aim()?.scrollIntoView({ behavior: "instant" });
   document.addEventListener("book:formulas", ({ target }) => settle(/** @type {Element} */ (target))); // more are set there
   window.addEventListener("resize", rebreakSoon);
   document.addEventListener("toggle", rebreakSoon, true); // a fold, which a click, a link or a search opens
@@ -94,7 +94,7 @@ function reveal() {
   let fold = aim()?.closest("details:not([open])");
   if (!fold) return;
   for (; fold; fold = fold.parentElement?.closest("details:not([open])")) fold.setAttribute("open", "");
-  aim()?.scrollIntoView();
+  aim()?.scrollIntoView({ behavior: "instant" });
 }
 window.addEventListener("hashchange", reveal);
 reveal();
