@@ -224,12 +224,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     torch.set_num_threads(options.threads)
     start, used = time.perf_counter(), time.process_time()
-    trained = read(model_path(options.model), only="nothing")[1]["train"]
+    trained = read(model_path(options.model), only="nothing")[1].get("train", {})
     found = measure(DiffusionModel.load(options.model), options)
     words = sys.argv[1:] if arguments is None else arguments
     settings = {
         "command": shlex.join(["python", "benchmarks/sampling_quality.py", *words]),
-        "training": {name: trained[name] for name in ("steps", "batch_size", "seed")},
+        "training": {name: trained.get(name) for name in ("steps", "batch_size", "seed")},
         "features": digits().name,
         "n": options.n * len(options.seeds),
         "seeds": options.seeds,
