@@ -21,7 +21,8 @@ from torch import Tensor
 from ddpm_lite.data import mnist, to_uint8
 from ddpm_lite.diffusion import Model
 from ddpm_lite.draw import balanced_labels
-from ddpm_lite.evaluate import frechet_distance, sample_quality
+from ddpm_lite.evaluate import sample_quality
+from ddpm_lite.frechet import frechet_distance
 from ddpm_lite.model import DiffusionModel, ModelConfig
 from ddpm_lite.sample import Denoiser, denoiser, dpm_solver, initial_noise, last
 from ddpm_lite.schedule import NoiseSchedule

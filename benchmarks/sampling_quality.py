@@ -3,7 +3,8 @@
 Three measurements, written as JSON with the command line that made them.
 
 1. Quality: digits drawn by each sampler in 5 to 50 steps, judged by the package's classifier
-   (`ddpm_lite.evaluate`), beside as many real digits. All samplers start from the same noises.
+   (`ddpm_lite.evaluate`), beside real digits, as many of each class. All samplers start from the
+   same noises.
 2. Guidance: the same for DPM-Solver++(2M) in 10 steps at several scales.
 3. Error: how far the images of the two samplers without noise are from those that the same
    starting noises lead to in many steps.
@@ -29,7 +30,8 @@ from ddpm_lite.checkpoint import read
 from ddpm_lite.classifier import load_classifier
 from ddpm_lite.data import mnist, to_float, to_uint8
 from ddpm_lite.draw import DrawConfig, balanced_labels, make_denoiser
-from ddpm_lite.evaluate import floor_draws, frechet_distance, sample_quality
+from ddpm_lite.evaluate import sample_quality
+from ddpm_lite.frechet import asked, floor_draws, frechet_distance
 from ddpm_lite.judges import digits
 from ddpm_lite.model import DiffusionModel, Precision, number_type
 from ddpm_lite.sample import (
@@ -126,8 +128,7 @@ def share_error(share: float, n: int) -> float:
 def judge(batches: list[Tensor], reference: Tensor) -> dict[str, Any]:
     """One row of the tables: the digits of all batches together."""
     images = to_uint8(torch.cat(batches))
-    labels = torch.cat([balanced_labels(len(b), 10) for b in batches])  # type: ignore[misc]
-    quality = sample_quality(images, labels)
+    quality = sample_quality(images, labels_of(len(images), len(batches[0])))
     n, accuracy = quality.n, quality.label_accuracy
     assert accuracy is not None
     error = jackknife(lambda rows: frechet_distance(rows, reference), features(images))
@@ -142,9 +143,16 @@ def judge(batches: list[Tensor], reference: Tensor) -> dict[str, Any]:
     }
 
 
-def floor(n: int) -> dict[str, float]:
-    """The Frechet distance of n new real digits, mean and spread over draws."""
-    found = floor_draws(n)
+def labels_of(n: int, batch: int) -> Tensor:
+    """The classes (n,) that digits are drawn of, batch by batch."""
+    labels = balanced_labels(batch, 10)
+    assert labels is not None
+    return labels.repeat(n // batch)
+
+
+def floor(labels: Tensor) -> dict[str, float]:
+    """The Frechet distance of new real digits with these classes, mean and spread over draws."""
+    found = floor_draws(asked(labels, digits()))
     return {"frechet": round(float(found.mean()), 3), "spread": round(float(found.std()), 3)}
 
 
@@ -169,7 +177,7 @@ def measure(model: DiffusionModel, options: argparse.Namespace) -> dict[str, Any
         "quality": [row(name, steps, 1.0) for name in SAMPLERS for steps in STEPS],
         "guidance": [row("DPM-Solver++(2M)", GUIDED_STEPS, scale) for scale in SCALES],
         "error": solver_errors(model, options.error_images, options.error_steps),
-        "floor": floor(n),
+        "floor": floor(labels_of(n, options.batch)),
     }
 
 

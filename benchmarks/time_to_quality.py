@@ -32,7 +32,7 @@ from train_speed import about, best, find_settings, start_file
 from works import makers, plan_of
 
 from ddpm_lite.data import load
-from ddpm_lite.evaluate import frechet_distance, frechet_floor
+from ddpm_lite.frechet import frechet_distance, frechet_floor
 from ddpm_lite.judges import Judge, find_judge
 
 Told = dict[str, Any]

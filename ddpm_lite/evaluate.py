@@ -2,14 +2,13 @@
 
 Distances between sets of images depend on the features, on the number of images and on the draw;
 each is therefore returned with all three, and with the floor: the distance that as many new real
-images would have from the same reference.
+images, of the classes that were asked for, would have from the same reference.
 """
 
 import importlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -21,59 +20,16 @@ from tqdm import tqdm
 
 from ddpm_lite.data import cifar10, to_float
 from ddpm_lite.diffusion import BoundVariance, Model, Target, bits_per_dim, bound_term, prior_term
+from ddpm_lite.frechet import asked, frechet_distance, frechet_floor
 from ddpm_lite.judges import Judge, digits
 from ddpm_lite.precision_recall import NEIGHBOURS, precision_recall
 from ddpm_lite.schedule import NoiseSchedule
 
 __all__ = ["Likelihood", "SampleQuality", "frechet_distance", "likelihood", "sample_quality"]
 
-FLOOR_DRAWS = 20
-"""How often the real images are parted for a floor."""
-
 
 class EvaluationError(Exception):
     """A measurement that cannot be made here; the text is one line."""
-
-
-# --- Frechet distance ----------------------------------------------------------------------------
-
-
-def frechet_distance(a: Tensor, b: Tensor) -> float:
-    """The squared Frechet distance of two normal laws fitted to features (n, d) and (m, d).
-
-    |mean_a - mean_b|^2 + tr(S_a + S_b - 2 (S_a^1/2 S_b S_a^1/2)^1/2), in float64, S being the
-    covariances. Heusel et al. (arXiv:1706.08500, equation 6); Dowson and Landau, 1982. Raises
-    ValueError for other shapes, fewer than two rows or features that are not finite.
-    """
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
-        raise ValueError(f"features must be (n, d) and (m, d), not {a.shape} and {b.shape}")
-    if not bool(a.isfinite().all() and b.isfinite().all()):
-        raise ValueError("features must be finite; some of these are not")
-    (mean_a, cov_a), (mean_b, cov_b) = _moments(a), _moments(b)
-    # the last trace: singular values of A B^T are the roots of the eigenvalues of A B^T B A^T
-    cross = torch.linalg.svdvals(_factor(a, cov_a) @ _factor(b, cov_b).T).sum()
-    distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
-    return float(distance.clamp(min=0))
-
-
-def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (d,) and unbiased covariance (d, d), float64."""
-    features = features.cpu().double()  # in this order: not every device has float64
-    return features.mean(0), torch.cov(features.T).reshape(features.shape[1], -1)
-
-
-def _factor(features: Tensor, covariance: Tensor) -> Tensor:
-    """An F with F^T F = S: the centred rows themselves if they are few, else S^1/2.
-
-    Of few rows S has eigenvalues that are 0, but for rounding, whose roots are not small.
-    """
-    n, d = features.shape
-    if n <= d:
-        rows = features.cpu().double()
-        return (rows - rows.mean(0)) / math.sqrt(n - 1)
-    values, vectors = torch.linalg.eigh(covariance)
-    root: Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    return root
 
 
 # --- Quality of drawn images ---------------------------------------------------------------------
@@ -86,7 +42,7 @@ class SampleQuality:
     frechet: float
     """Frechet distance from the judge's real images."""
     frechet_floor: float
-    """What n new real images are expected to have: `frechet_floor`."""
+    """What n new real images of the same classes are expected to have: `frechet_floor`."""
     n: int
     """How many images were judged."""
     reference: int
@@ -117,20 +73,22 @@ def sample_quality(
     """Judges drawn images, uint8 (N, C, H, W), by a classifier that comes with the package.
 
     `labels` (N,) are the classes that were asked for. Without a `judge` the images are grey digits,
-    (N, 1, 28, 28), and the reference is the MNIST test set. The floor is `frechet_floor` of N.
-    Raises ValueError for another shape or type, for labels of another length, for N < 2 and for
-    N > 60,000.
+    (N, 1, 28, 28), and the reference is the MNIST test set. The floor is that of real images with
+    these labels (`frechet_floor`). Without labels, or with a class of which there are too few real
+    images, it is that of N real images by chance. Raises ValueError for another shape or type, for
+    labels of another length or of no class, for N < 2 and for N > 60,000.
     """
     judge = judge or digits()
-    _check_drawn(images, labels, tuple(judge.real.pixels.shape[1:]))
-    judged, classes = judge.look(images), len(judge.real.class_names)
+    classes = len(judge.real.class_names)
+    _check_drawn(images, labels, tuple(judge.real.pixels.shape[1:]), classes)
+    judged, n = judge.look(images), len(images)
     sure, taken = judged.probabilities.max(1)
     counts = taken.bincount(minlength=classes)
     precision, recall = _precision_recall(judged.features, judge.reference, seed)
     return SampleQuality(
         frechet=frechet_distance(judged.features, judge.reference),
-        frechet_floor=frechet_floor(len(images), seed, judge),
-        n=len(images),
+        frechet_floor=frechet_floor(n if labels is None else asked(labels, judge), seed, judge),
+        n=n,
         reference=len(judge.reference),
         features=judge.name,
         seed=seed,
@@ -139,17 +97,21 @@ def sample_quality(
         confidence=float(sure.double().mean()),
         confident_share=float((sure > 0.9).double().mean()),
         class_counts=tuple(counts.tolist()),
-        class_distance=float((counts.double() / len(images) - 1 / classes).abs().sum() / 2),
+        class_distance=float((counts.double() / n - 1 / classes).abs().sum() / 2),
         label_accuracy=None if labels is None else float((taken == labels.cpu()).double().mean()),
     )
 
 
-def _check_drawn(images: Tensor, labels: Tensor | None, shape: tuple[int, ...]) -> None:
+def _check_drawn(
+    images: Tensor, labels: Tensor | None, shape: tuple[int, ...], classes: int
+) -> None:
     if images.dtype != torch.uint8 or tuple(images.shape[1:]) != shape:
         wanted = ", ".join(map(str, shape))
         raise ValueError(f"images must be uint8 (N, {wanted}), not {images.dtype} {images.shape}")
     if labels is not None and labels.shape != images.shape[:1]:
         raise ValueError(f"{len(images)} images need as many labels, not shape {labels.shape}")
+    if labels is not None and not bool(((labels >= 0) & (labels < classes)).all()):
+        raise ValueError(f"labels must lie in 0..{classes - 1}")
     if not 2 <= len(images) <= 60_000:
         raise ValueError(f"2 to 60,000 images can be judged, not {len(images)}")
 
@@ -163,42 +125,6 @@ def _precision_recall(
         return None, None
     order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed), device="cpu")
     return precision_recall(drawn[:n], real[order[:n]])
-
-
-@cache
-def frechet_floor(n: int, seed: int = 0, judge: Judge | None = None) -> float:
-    """The Frechet distance from the reference that n new real images are expected to have.
-
-    The mean of `floor_draws`. Raises ValueError for n < 2.
-    """
-    return float(floor_draws(n, seed, judge).mean())
-
-
-def floor_draws(n: int, seed: int = 0, judge: Judge | None = None) -> Tensor:
-    """Distances that n new real images may have from the reference: (FLOOR_DRAWS,), float64.
-
-    Images that the classifier was trained on are no new ones to it, so they come from the judge's
-    real images alone, N of them (for digits, without a judge, the 10,000 test images), which are
-    the reference too. Each time these are parted at random into a sample of a = min(n, N/2) and a
-    reference of b = N - a. Between two samples of one law the distance falls as 1/a + 1/b (the
-    mean's part exactly, the covariance's to leading order), so multiplied by
-    (1/n + 1/N) / (1/a + 1/b) it is what a sample of n has from all N. The factor is near 1 for
-    small n. For digits the writers of both parts are the same people: others would lie a little
-    farther away. Raises ValueError for n < 2, and for fewer than four real images.
-    """
-    rows = (judge or digits()).reference
-    whole = len(rows)
-    if n < 2 or whole < 4:
-        raise ValueError(f"a floor needs n of at least 2 and 4 real images, not {n} and {whole}")
-    generator = torch.Generator().manual_seed(seed)
-    a = min(n, whole // 2)
-    b = whole - a
-    found = []
-    for _ in range(FLOOR_DRAWS):
-        order = torch.randperm(whole, generator=generator, device="cpu")
-        found.append(frechet_distance(rows[order[:a]], rows[order[a:]]))
-    factor = (1 / n + 1 / whole) / (1 / a + 1 / b)
-    return factor * torch.tensor(found, dtype=torch.float64, device="cpu")
 
 
 # --- Likelihood ----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ddpm_lite.diffusion import Gaussian, gaussian_kl, q_posterior, q_sample
-from ddpm_lite.evaluate import frechet_distance
+from ddpm_lite.frechet import frechet_distance
 from ddpm_lite.sample import ddim_step
 from ddpm_lite.schedule import cosine, linear
 from ddpm_lite.unet import UNetConfig, attend, sinusoidal_embedding

@@ -12,99 +12,21 @@ import pytest
 import scipy.linalg
 import torch
 from small import NoDouble, default
+from small_judge import small_judge, spots
 from torch import Tensor
 
-from ddpm_lite import evaluate, judges
+from ddpm_lite import evaluate
 from ddpm_lite.data import Images, mnist, to_float
 from ddpm_lite.diffusion import Model, elbo
 from ddpm_lite.evaluate import (
     EvaluationError,
-    floor_draws,
-    frechet_distance,
-    frechet_floor,
     inception_fid,
     likelihood,
     sample_quality,
     stretches,
 )
+from ddpm_lite.frechet import floor_draws, frechet_floor
 from ddpm_lite.schedule import NoiseSchedule, linear
-
-# --- Frechet distance ----------------------------------------------------------------------------
-
-
-def features(n: int, d: int, seed: int, scale: float = 1.0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    mix = torch.randn(d, d, generator=generator, dtype=torch.float64)
-    x = torch.randn(n, d, generator=generator, dtype=torch.float64)
-    return scale * (x @ mix) + seed
-
-
-def test_frechet_of_diagonal_laws_is_the_closed_form() -> None:
-    # the corners of a box have an exactly diagonal covariance
-    corners = torch.cartesian_prod(*3 * [torch.tensor([-1.0, 1.0], dtype=torch.float64)])
-    a, b = corners * torch.tensor([1.0, 2.0, 3.0]), corners * torch.tensor([4.0, 0.5, 0.0])
-    b = b + torch.tensor([1.0, -2.0, 0.5])
-    unbiased = 8 / 7
-    expected = 1 + 4 + 0.25 + unbiased * ((4 - 1) ** 2 + (2 - 0.5) ** 2 + 3**2)
-    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize(("n", "m", "d"), [(300, 200, 10), (500, 40, 64), (30, 30, 2)])
-def test_frechet_agrees_with_scipy(n: int, m: int, d: int) -> None:
-    a, b = features(n, d, 0), features(m, d, 1, scale=1.5)
-    cov_a, cov_b = np.cov(a.numpy().T), np.cov(b.numpy().T)
-    root = scipy.linalg.sqrtm(cov_a @ cov_b).real
-    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a + cov_b - 2 * root)
-    assert frechet_distance(a, b) == pytest.approx(float(expected), rel=1e-6)
-    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-6)
-
-
-def test_frechet_of_two_numbers_from_two_numbers_is_the_closed_form() -> None:
-    """(mean_a - mean_b)^2 + (deviation_a - deviation_b)^2, in one dimension."""
-    a, b = torch.tensor([[0.1], [0.3]]), torch.tensor([[0.4], [0.8]])
-    gap = (0.3 - 0.1) / math.sqrt(2) - (0.8 - 0.4) / math.sqrt(2)  # the mean of squares, unbiased
-    assert frechet_distance(a, b) == pytest.approx((0.2 - 0.6) ** 2 + gap**2, rel=1e-6)
-    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-12)
-
-
-@pytest.mark.parametrize(("n", "d"), [(100, 128), (300, 128), (50, 768)])
-def test_frechet_of_a_set_that_is_moved_is_the_way_squared(n: int, d: int) -> None:
-    """Where the covariance has no inverse too: dead features, and fewer rows than features."""
-    generator = torch.Generator().manual_seed(3)
-    a = 5 * torch.randn(n, d, generator=generator, dtype=torch.float64)
-    a[:, ::4] = 0
-    assert frechet_distance(a, a) < 1e-9
-    assert frechet_distance(a, a + 1e-3) == pytest.approx(d * 1e-6, rel=1e-5)
-
-
-@pytest.mark.parametrize(("n", "m", "d"), [(5, 7, 40), (40, 41, 40), (200, 30, 40), (60, 50, 40)])
-def test_frechet_agrees_with_the_rows_themselves(n: int, m: int, d: int) -> None:
-    """The trace of the root is the sum of the singular values of the product of centred rows."""
-    a, b = features(n, d, 0).numpy().astype(float), features(m, d, 1).numpy().astype(float)
-    rows = [(x - x.mean(0)) / math.sqrt(len(x) - 1) for x in (a, b)]
-    cross = scipy.linalg.svdvals(rows[0] @ rows[1].T).sum()
-    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() - 2 * cross
-    expected += sum((x**2).sum() for x in rows)
-    found = frechet_distance(torch.from_numpy(a), torch.from_numpy(b))
-    assert found == pytest.approx(float(expected), rel=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [
-        (torch.zeros(5, 3), torch.zeros(5, 4)),
-        (torch.zeros(5), torch.zeros(5, 3)),
-        (torch.zeros(5, 3), torch.zeros(5)),
-        (torch.zeros(1, 3), torch.zeros(5, 3)),
-        (torch.zeros(5, 3), torch.zeros(1, 3)),
-        (torch.full((5, 3), math.nan), torch.zeros(5, 3)),
-        (torch.zeros(5, 3), torch.full((5, 3), math.inf)),
-    ],
-)
-def test_frechet_refuses_what_has_no_law(a: Tensor, b: Tensor) -> None:
-    with pytest.raises(ValueError, match="features must be"):
-        frechet_distance(a, b)
-
 
 # --- Quality of drawn digits ---------------------------------------------------------------------
 
@@ -160,43 +82,6 @@ def test_the_floor_falls_with_n_and_depends_on_the_seed_alone(real: Images) -> N
     assert "128-d" in again.features
 
 
-def test_no_image_that_the_classifier_was_trained_on_is_in_the_floor(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """They are nearer to it than new ones are."""
-    asked: list[bool] = []
-    monkeypatch.setattr(judges, "mnist", lambda train: asked.append(train) or mnist(train))  # type: ignore[func-returns-value]
-    for cached in (frechet_floor, judges.digits):
-        cached.cache_clear()
-    frechet_floor(300)
-    assert asked == [False]
-
-
-@pytest.mark.slow
-def test_the_floor_is_what_as_many_new_images_have(real: Images) -> None:
-    """Among training images, of which there are enough to try: a pool of 10,000, and others.
-
-    Few images and many, in one test: judging all of them takes most of its time.
-    """
-    order = torch.randperm(60_000, generator=torch.Generator().manual_seed(3))
-    known = Images(real.pixels[order[:10_000]], real.labels[order[:10_000]], real.class_names)
-    judge = judges.find_judge(known)
-    assert judge is not None
-    rows = judge.look(real.pixels[order[10_000:]]).features
-    for n, sets in ((500, 20), (10_000, 4)):
-        told = frechet_floor(n, judge=judge)
-        others = rows[: n * sets].split(n)
-        found = torch.tensor([frechet_distance(other, judge.reference) for other in others])
-        error = float(found.std()) / math.sqrt(sets)
-        assert told == pytest.approx(float(found.mean()), abs=4 * error + 0.05 * told), n
-        assert told < 2 * float(found.mean()), n
-
-
-def test_a_floor_needs_two_images() -> None:
-    with pytest.raises(ValueError, match="at least 2"):
-        frechet_floor(1)
-
-
 @pytest.mark.parametrize(
     "images",
     [
@@ -213,31 +98,23 @@ def test_images_of_another_shape_are_refused(images: Tensor) -> None:
 
 
 def test_labels_must_be_as_many() -> None:
+    images = torch.zeros(5, 1, 28, 28, dtype=torch.uint8)
     with pytest.raises(ValueError, match="labels"):
-        sample_quality(torch.zeros(5, 1, 28, 28, dtype=torch.uint8), torch.zeros(4))
+        sample_quality(images, torch.zeros(4))
+    for wrong in (-1, 10):
+        with pytest.raises(ValueError, match=r"labels must lie in 0\.\.9"):
+            sample_quality(images, torch.tensor([0, 1, 2, 3, wrong]))
+
+
+def test_the_floor_is_of_the_classes_that_were_asked_for() -> None:
+    real = mnist(train=False)
+    evenly = torch.arange(200) % 10
+    quality = sample_quality(real.pixels[:200], evenly)
+    assert quality.frechet_floor == frechet_floor(10 * (20,))
+    assert quality.frechet_floor < 0.8 * frechet_floor(200)
 
 
 # --- A judge whose every number is known ----------------------------------------------------------
-
-
-class TwoPixels:
-    """Its features are two pixels, and its classes: the left one, the right one, neither."""
-
-    def features(self, x: Tensor) -> Tensor:
-        return x.flatten(1)
-
-    def head(self, features: Tensor) -> Tensor:
-        return torch.cat([4 * features, torch.zeros(len(features), 1)], dim=1)
-
-
-def spots(n: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(256, (n, 1, 1, 2), generator=generator, dtype=torch.uint8)
-
-
-def small_judge(n: int = 8) -> judges.Judge:
-    real = Images(spots(n, 1), torch.zeros(n, dtype=torch.int64), ("left", "right", "neither"))
-    return judges.Judge("two pixels", TwoPixels(), real)
 
 
 def test_every_number_of_the_quality_is_the_one_by_hand() -> None:
@@ -297,25 +174,6 @@ def test_precision_looks_at_as_many_real_as_drawn_ones(monkeypatch: pytest.Monke
     assert (few.precision, few.recall) == (None, None)
 
 
-@pytest.mark.parametrize(("n", "a", "b"), [(2, 2, 6), (3, 3, 5), (4, 4, 4), (100, 4, 4)])
-def test_the_floor_parts_all_real_images_anew_each_time(
-    n: int, a: int, b: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its factor makes of the law of 1/a + 1/b that of 1/n + 1/N."""
-    parts: list[tuple[Tensor, Tensor]] = []
-    monkeypatch.setattr(evaluate, "frechet_distance", lambda *two: parts.append(two) or 2.5)
-    judge = small_judge()
-    draws = floor_draws(n, 3, judge)
-    factor = (1 / n + 1 / 8) / (1 / a + 1 / b)
-    assert draws.dtype == torch.float64
-    assert draws.tolist() == pytest.approx(20 * [2.5 * factor])
-    whole = sorted(map(tuple, judge.reference.tolist()))
-    for left, right in parts:
-        assert (len(left), len(right)) == (a, b)
-        assert sorted(map(tuple, torch.cat([left, right]).tolist())) == whole
-    assert len({tuple(left.flatten().tolist()) for left, _ in parts}) > 5
-
-
 @pytest.mark.parametrize("other", [torch.float64, "meta"])
 def test_the_sessions_defaults_change_no_draw(other: torch.dtype | str) -> None:
     judge = small_judge()
@@ -330,19 +188,14 @@ def test_the_sessions_defaults_change_no_draw(other: torch.dtype | str) -> None:
         assert found() == expected
 
 
-def test_a_floor_needs_four_real_images() -> None:
-    assert len(floor_draws(2, judge=small_judge(4))) == 20
-    for n, real in ((1, 4), (2, 3)):
-        with pytest.raises(ValueError, match=f"not {n} and {real}"):
-            floor_draws(n, judge=small_judge(real))
-
-
 @pytest.mark.parametrize("n", [2, 60_000])
 def test_as_few_and_as_many_images_as_can_be_judged(n: int) -> None:
-    evaluate._check_drawn(torch.zeros(n, 1, 1, 2, dtype=torch.uint8), None, (1, 1, 2))
+    evaluate._check_drawn(torch.zeros(n, 1, 1, 2, dtype=torch.uint8), None, (1, 1, 2), 3)
     for beyond in (1, 60_001):
         with pytest.raises(ValueError, match=f"not {beyond}"):
-            evaluate._check_drawn(torch.zeros(beyond, 1, 1, 2, dtype=torch.uint8), None, (1, 1, 2))
+            evaluate._check_drawn(
+                torch.zeros(beyond, 1, 1, 2, dtype=torch.uint8), None, (1, 1, 2), 3
+            )
 
 
 # --- Likelihood ----------------------------------------------------------------------------------
@@ -505,10 +358,6 @@ def test_it_runs_on_a_device_without_float64() -> None:
     there = images.as_subclass(NoDouble)
     found = likelihood(schedule, exact_model(schedule), there, "x_0", n_times=3, exact=2)
     assert found == expected
-    a, b = (features(50, 4, seed).float().as_subclass(NoDouble) for seed in (0, 1))
-    assert frechet_distance(a, b) == pytest.approx(
-        frechet_distance(features(50, 4, 0), features(50, 4, 1)), rel=1e-4
-    )
 
 
 @pytest.mark.parametrize("other", [torch.float64, "meta"])

@@ -12,7 +12,7 @@ from torch.distributions import Normal
 
 from ddpm_lite import exercises as ex
 from ddpm_lite.diffusion import q_posterior, q_sample
-from ddpm_lite.evaluate import frechet_distance
+from ddpm_lite.frechet import frechet_distance
 from ddpm_lite.sample import ddim_step
 from ddpm_lite.schedule import NoiseSchedule
 from ddpm_lite.unet import ResidualBlock, attend, sinusoidal_embedding

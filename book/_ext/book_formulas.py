@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from book_formulas_diffusion import DIFFUSION
 from book_formulas_evaluate import EVALUATE
+from book_formulas_frechet import FRECHET
 from book_formulas_row import Row
 from book_formulas_sample import SAMPLE
 from book_formulas_schedule import SCHEDULE
@@ -20,6 +21,7 @@ ROWS: Mapping[str, list[Row]] = {
     "diffusion": DIFFUSION,
     "sample": SAMPLE,
     "evaluate": EVALUATE,
+    "frechet": FRECHET,
 }
 """The table, by module."""
 
@@ -43,9 +45,10 @@ WITHOUT: Mapping[str, str] = {
     "evaluate.stretches": "parts the times; they are counted by a test",
     "evaluate.SampleQuality": "what `sample_quality` found",
     "evaluate.sample_quality": "asks a classifier",
-    "evaluate.frechet_floor": "the mean of `floor_draws`",
-    "evaluate.floor_draws": "draws; that they shrink as $1/n$ is {eq}`eq-eval-mean`",
     "evaluate.check_inception": "looks for the package of somebody else's network",
     "evaluate.inception_fid": "asks another package",
+    "frechet.frechet_floor": "the mean of `floor_draws`",
+    "frechet.floor_draws": "draws; that they shrink as $1/n$ is {eq}`eq-eval-mean`",
+    "frechet.asked": "counts labels",
 }
 """What has no row, and why."""

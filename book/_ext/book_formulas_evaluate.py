@@ -5,30 +5,13 @@ from functools import cache
 
 import torch
 from book_formulas_bound import FEW, PICTURES, few, summed, terms_by
-from book_formulas_given import X_0, X_0_HAT, X_T, constant, first
-from book_formulas_numbers import Values
+from book_formulas_given import X_0_HAT, constant, first
 from book_formulas_reading import side
 from book_formulas_row import Row
 from torch import Tensor
 
 from ddpm_lite import evaluate
 from ddpm_lite.schedule import NoiseSchedule
-
-
-def _features(mean: float, deviation: float) -> Tensor:
-    """Two numbers with this mean and this (unbiased) standard deviation, (2, 1)."""
-    half = deviation / 2**0.5
-    return torch.tensor([[mean - half], [mean + half]], dtype=torch.float64)
-
-
-def _frechet(s: NoiseSchedule) -> Tensor:
-    pairs = zip(s.beta.sqrt().tolist(), s.one_minus_alpha_bar.sqrt().tolist(), strict=True)
-    found = [evaluate.frechet_distance(_features(X_0, b), _features(X_T, r)) for b, r in pairs]
-    return torch.tensor(found, dtype=torch.float64)
-
-
-def _frechet_numbers(s: NoiseSchedule) -> dict[str, Values]:
-    return {"a": X_0, "b": s.beta.sqrt(), "c": X_T, "r": s.one_minus_alpha_bar.sqrt()}
 
 
 @cache
@@ -45,11 +28,6 @@ def _parts(s: NoiseSchedule) -> Tensor:
 
 
 EVALUATE = [
-    Row(
-        "evaluate.frechet_distance",
-        "(mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross",
-        "eq-eval-frechet", side, _frechet, says="one feature", given=_frechet_numbers,
-    ),
     Row(
         "evaluate.likelihood", "whole = (lengths[:, None] * steps).sum(0) + prior",
         "eq-eval-bits", lambda found: summed(side(found)),

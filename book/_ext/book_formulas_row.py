@@ -75,6 +75,7 @@ class Row:
 
 
 OWNERS = {
+    "frechet._apart": "frechet.frechet_distance",
     "sample._half_log_snr": "sample.dpm_solver",
     "sample._extrapolate": "sample.dpm_solver",
     "sample.ancestral_step": "sample.ancestral",

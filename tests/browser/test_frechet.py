@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 from scipy import stats
 from torch import Tensor
 
-from ddpm_lite.evaluate import frechet_distance
+from ddpm_lite.frechet import frechet_distance
 from ddpm_lite.widgets.frechet import DRAWS, SIZES, Frechet
 
 from .hands import Show, control, drag, move, normal, number, pictures, tab_to

@@ -24,7 +24,7 @@ from mutants import Mutant, mutants
 
 EXPLAINED = trials.ROOT / "tests" / "mutation.md"
 MODULES = [
-    "schedule", "diffusion", "sample", "evaluate", "checkpoint", "train", "resume",
+    "schedule", "diffusion", "sample", "evaluate", "frechet", "checkpoint", "train", "resume",
     "data", "images", "image_folder", "archives", "downloads", "batches",
 ]  # fmt: skip
 SYMBOLIC = sorted(
