@@ -25,7 +25,7 @@ from ddpm_lite.judges import Judge, digits
 from ddpm_lite.precision_recall import NEIGHBOURS, precision_recall
 from ddpm_lite.schedule import NoiseSchedule
 
-__all__ = ["Likelihood", "SampleQuality", "frechet_distance", "likelihood", "sample_quality"]
+__all__ = ["Likelihood", "SampleQuality", "likelihood", "sample_quality"]
 
 
 class EvaluationError(Exception):

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from ddpm_lite.judges import Judge, digits
 
-__all__ = ["Counts", "asked", "floor_draws", "frechet_distance", "frechet_floor"]
+__all__ = ["floor_draws", "frechet_distance", "frechet_floor"]
 
 FLOOR_DRAWS = 20
 """How often the real images are parted for a floor."""
@@ -107,67 +108,70 @@ def floor_draws(n: Counts, seed: int = 0, judge: Judge | None = None) -> Tensor:
     away. Raises ValueError for n < 2, for fewer than four real images, and if a class has too few.
     """
     judge = judge or digits()
-    counts, sizes = ((n,), (len(judge.reference),)) if isinstance(n, int) else (n, _sizes(judge))
-    wanted, whole = sum(counts), sum(sizes)
+    kinds = torch.zeros_like(judge.real.labels) if isinstance(n, int) else judge.real.labels
+    counts = torch.tensor([n] if isinstance(n, int) else n, device="cpu")
+    sizes = kinds.bincount(minlength=len(counts))
+    wanted, whole = int(counts.sum()), len(kinds)
     if wanted < 2 or whole < 4:
         raise ValueError(
             f"a floor needs n of at least 2 and 4 real images, not {wanted} and {whole}"
         )
     parts = _parts(counts, sizes)
     if parts is None:
-        raise ValueError(f"for a floor of {counts} real images {sizes} are too few of a class")
-    rows = judge.reference
-    kinds = torch.zeros(whole, device="cpu") if isinstance(n, int) else judge.real.labels
+        raise ValueError(f"for a floor of {n} real images {sizes.tolist()} are too few of a class")
     generator = torch.Generator().manual_seed(seed)
     found = []
     for _ in range(FLOOR_DRAWS):
-        order = torch.randperm(whole, generator=generator, device="cpu")
-        groups = [order[kinds[order] == kind] for kind in range(len(sizes))]
-        sample = torch.cat([group[:a] for group, (a, _) in zip(groups, parts, strict=True)])
-        rest = torch.cat([group[a : a + b] for group, (a, b) in zip(groups, parts, strict=True)])
-        found.append(frechet_distance(rows[sample], rows[rest]))
-    a, b = map(sum, zip(*parts, strict=True))
+        sample, rest = _parted(kinds, *parts, generator)
+        found.append(frechet_distance(judge.reference[sample], judge.reference[rest]))
+    a, b = (int(part.sum()) for part in parts)
     factor = (1 / wanted + 1 / whole) / (1 / a + 1 / b)
-    shares = 0.0 if isinstance(n, int) else _by_shares(rows, kinds, n)
+    shares = _by_shares(judge.reference, kinds, counts)
     return shares + factor * (torch.tensor(found, dtype=torch.float64, device="cpu") - shares)
 
 
 def asked(labels: Tensor, judge: Judge) -> Counts:
     """How many of each class `labels` (n,) hold; n alone if the judge has too few real ones."""
-    counts = tuple(labels.cpu().bincount(minlength=len(judge.real.class_names)).tolist())
-    return len(labels) if _parts(counts, _sizes(judge)) is None else counts
+    classes = len(judge.real.class_names)
+    counts = labels.cpu().bincount(minlength=classes)
+    enough = _parts(counts, judge.real.labels.bincount(minlength=classes)) is not None
+    return tuple(counts.tolist()) if enough else len(labels)
 
 
-def _sizes(judge: Judge) -> tuple[int, ...]:
-    """How many real images of each class there are."""
-    return tuple(judge.real.labels.bincount(minlength=len(judge.real.class_names)).tolist())
-
-
-def _parts(counts: tuple[int, ...], sizes: tuple[int, ...]) -> list[tuple[int, int]] | None:
-    """How many real images of each class go into the sample, and how many into the reference.
+def _parts(counts: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor] | None:
+    """How many of each class (k,) go into the sample, and how many into the reference, of `sizes`.
 
     The sample is as large as asked, or as the reference where that is not possible. None if a class
     that is asked for is missing in it.
     """
-    classes = [(count, size) for count, size in zip(counts, sizes, strict=True) if size]
-    if sum(count for count, _ in classes) < sum(counts):
-        return None
-    n, whole = sum(counts), sum(sizes)
-    most = max(Fraction(count, size) for count, size in classes)
+    n, whole = int(counts.sum()), int(sizes.sum())
+    shares = [Fraction(c, s or 1) for c, s in zip(counts.tolist(), sizes.tolist(), strict=True)]
+    most = max(shares)  # of this class there will be fewest left
     scale = min(Fraction(1), whole / (n + whole * most))  # so that a = scale n is at most b
-    sample = [math.floor(scale * count) for count in counts]
-    if any(count and not a for count, a in zip(counts, sample, strict=True)):
+    left = 1 - scale * most
+    sample = counts * scale.numerator // scale.denominator
+    rest = -(-sizes * left.numerator // left.denominator)  # rounded up
+    if bool((counts.bool() & ((sample == 0) | (sizes == 0))).any()):
         return None
-    left = 1 - scale * most  # of the class that the sample takes most of
-    return [(a, min(s - a, math.ceil(left * s))) for a, s in zip(sample, sizes, strict=True)]
+    return sample, torch.minimum(rest, sizes - sample)
 
 
-def _by_shares(rows: Tensor, kinds: Tensor, counts: tuple[int, ...]) -> float:
+def _parted(
+    kinds: Tensor, sample: Tensor, rest: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Which rows, of the classes `kinds` (N,), are in the one and which in the other: random."""
+    order = torch.randperm(len(kinds), generator=generator, device="cpu")
+    own = kinds[order]
+    rank = one_hot(own, len(sample)).cumsum(0).gather(1, own[:, None])[:, 0]  # 1, 2, .. in a class
+    first, both = sample[own], (sample + rest)[own]
+    return order[rank <= first], order[(rank > first) & (rank <= both)]
+
+
+def _by_shares(rows: Tensor, kinds: Tensor, counts: Tensor) -> float:
     """How far the law of all rows is from that of the same rows with the shares of `counts`."""
-    wanted = torch.tensor(counts, dtype=torch.float64, device="cpu") / sum(counts)
-    sizes = kinds.bincount(minlength=len(counts)).clamp(min=1)
-    evenly = torch.full((len(rows),), 1 / len(rows), dtype=torch.float64, device="cpu")
-    return _apart(_weighted(rows, (wanted / sizes)[kinds]), _weighted(rows, evenly))
+    shares = (counts.double() / kinds.bincount(minlength=len(counts)))[kinds]
+    evenly = torch.ones_like(shares)
+    return _apart(_weighted(rows, shares / shares.sum()), _weighted(rows, evenly / len(rows)))
 
 
 def _weighted(features: Tensor, weights: Tensor) -> _Law:

@@ -256,5 +256,5 @@ def test_a_class_without_real_images_has_no_floor() -> None:
     assert asked(of_classes(3, 0, 0), judge) == (3, 0, 0)
     for counts in ((3, 0, 1), (3, 1, 0)):  # none, and one that cannot be in both parts
         assert asked(of_classes(*counts), judge) == 4
-        with pytest.raises(ValueError, match=r"real images \(20, 1, 0\) are too few of a class"):
+        with pytest.raises(ValueError, match=r"real images \[20, 1, 0\] are too few of a class"):
             floor_draws(counts, 0, judge)
