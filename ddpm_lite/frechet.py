@@ -105,13 +105,17 @@ def floor_draws(n: Counts, seed: int = 0, judge: Judge | None = None) -> Tensor:
     N. The factor is near 1 for small n.
 
     For digits the writers of both parts are the same people: others would lie a little farther
-    away. Raises ValueError for n < 2, for fewer than four real images, and if a class has too few.
+    away. Raises ValueError for n < 2, for other numbers than there are classes, for fewer than four
+    real images, and if those of a class are too few.
     """
     judge = judge or digits()
-    kinds = torch.zeros_like(judge.real.labels) if isinstance(n, int) else judge.real.labels
-    counts = torch.tensor([n] if isinstance(n, int) else n, device="cpu")
-    sizes = kinds.bincount(minlength=len(counts))
-    wanted, whole = int(counts.sum()), len(kinds)
+    labels, classes = judge.real.labels, len(judge.real.class_names)
+    if isinstance(n, int):  # all images as one class
+        n, labels, classes = (n,), torch.zeros_like(labels), 1
+    counts, sizes = torch.tensor(n, device="cpu"), labels.bincount(minlength=classes)
+    wanted, whole = int(counts.sum()), len(labels)
+    if len(n) != classes or min(n) < 0:
+        raise ValueError(f"n must be a number, or one for each of {classes} classes, not {n}")
     if wanted < 2 or whole < 4:
         raise ValueError(
             f"a floor needs n of at least 2 and 4 real images, not {wanted} and {whole}"
@@ -122,11 +126,11 @@ def floor_draws(n: Counts, seed: int = 0, judge: Judge | None = None) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     found = []
     for _ in range(FLOOR_DRAWS):
-        sample, rest = _parted(kinds, *parts, generator)
+        sample, rest = _parted(labels, *parts, generator)
         found.append(frechet_distance(judge.reference[sample], judge.reference[rest]))
     a, b = (int(part.sum()) for part in parts)
     factor = (1 / wanted + 1 / whole) / (1 / a + 1 / b)
-    shares = _by_shares(judge.reference, kinds, counts)
+    shares = _by_shares(judge.reference, labels, counts)
     return shares + factor * (torch.tensor(found, dtype=torch.float64, device="cpu") - shares)
 
 
@@ -145,15 +149,15 @@ def _parts(counts: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor] | None:
     that is asked for is missing in it.
     """
     n, whole = int(counts.sum()), int(sizes.sum())
-    shares = [Fraction(c, s or 1) for c, s in zip(counts.tolist(), sizes.tolist(), strict=True)]
-    most = max(shares)  # of this class there will be fewest left
+    # of the class that is asked for most, beside how many there are, this share will be taken
+    most = max(Fraction(c, s or 1) for c, s in torch.stack([counts, sizes], 1).tolist())
     scale = min(Fraction(1), whole / (n + whole * most))  # so that a = scale n is at most b
     left = 1 - scale * most
     sample = counts * scale.numerator // scale.denominator
     rest = -(-sizes * left.numerator // left.denominator)  # rounded up
-    if bool((counts.bool() & ((sample == 0) | (sizes == 0))).any()):
+    if bool((counts.bool() & (sample == 0)).any()):
         return None
-    return sample, torch.minimum(rest, sizes - sample)
+    return sample, rest
 
 
 def _parted(
@@ -162,7 +166,7 @@ def _parted(
     """Which rows, of the classes `kinds` (N,), are in the one and which in the other: random."""
     order = torch.randperm(len(kinds), generator=generator, device="cpu")
     own = kinds[order]
-    rank = one_hot(own, len(sample)).cumsum(0).gather(1, own[:, None])[:, 0]  # 1, 2, .. in a class
+    rank = one_hot(own).cumsum(0).gather(1, own[:, None])[:, 0]  # 1, 2, .. in a class
     first, both = sample[own], (sample + rest)[own]
     return order[rank <= first], order[(rank > first) & (rank <= both)]
 

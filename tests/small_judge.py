@@ -23,5 +23,5 @@ def spots(n: int, seed: int) -> Tensor:
 
 
 def small_judge(n: int = 8) -> Judge:
-    real = Images(spots(n, 1), torch.zeros(n, dtype=torch.int64), ("left", "right", "neither"))
+    real = Images(spots(n, 1), torch.arange(n) % 3, ("left", "right", "neither"))
     return Judge("two pixels", TwoPixels(), real)

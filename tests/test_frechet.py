@@ -1,12 +1,13 @@
 """The distance against closed forms and SciPy; its floor against new draws from a known law."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from small import NoDouble
+from small import NoDouble, default
 from small_judge import TwoPixels, small_judge
 from torch import Tensor
 
@@ -52,7 +53,7 @@ def test_frechet_of_two_numbers_from_two_numbers_is_the_closed_form() -> None:
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize(("n", "d"), [(100, 128), (300, 128), (50, 768)])
+@pytest.mark.parametrize(("n", "d"), [(100, 128), (128, 128), (300, 128), (50, 768)])
 def test_frechet_of_a_set_that_is_moved_is_the_way_squared(n: int, d: int) -> None:
     """Where the covariance has no inverse too: dead features, and fewer rows than features."""
     generator = torch.Generator().manual_seed(3)
@@ -169,6 +170,24 @@ def test_a_floor_needs_four_real_images() -> None:
             floor_draws(n, judge=small_judge(real))
 
 
+def test_a_floor_does_not_change_and_has_the_seed_0_unless_told() -> None:
+    judge = small_judge(60)
+    for n in (12, (4, 0, 8)):
+        draws = floor_draws(n, 0, judge).tolist()
+        assert floor_draws(n, judge=judge).tolist() == draws != floor_draws(n, 1, judge).tolist()
+        assert frechet_floor(n, judge=judge) == pytest.approx(np.mean(draws), rel=1e-12)
+
+
+@pytest.mark.parametrize("other", [torch.float64, "meta"])
+def test_the_sessions_defaults_change_no_draw(other: torch.dtype | str) -> None:
+    judge = small_judge(60)
+    judge.reference  # noqa: B018  computed before
+    for n in (12, (4, 0, 8)):
+        expected = floor_draws(n, 1, judge).tolist()
+        with default(other):
+            assert floor_draws(n, 1, judge).tolist() == expected
+
+
 # --- The floor of classes ------------------------------------------------------------------------
 
 PLACES = torch.tensor([[60.0, 60.0], [190.0, 60.0], [120.0, 200.0]])
@@ -226,6 +245,7 @@ def test_where_the_classes_are_points_their_shares_are_all_of_the_distance() -> 
         ((4, 2, 1), (4, 2, 1), (16, 8, 5)),
         ((0, 5, 0), (0, 5, 0), (10, 5, 3)),
         ((20, 10, 6), (10, 5, 3), (10, 5, 3)),  # all that there are: half of them
+        ((40, 10, 6), (11, 2, 1), (9, 5, 3)),  # 36 / (56 + 36 * 2) of what is asked for
     ],
 )
 def test_the_parts_hold_the_classes_as_asked_and_as_there_are(
@@ -258,3 +278,11 @@ def test_a_class_without_real_images_has_no_floor() -> None:
         assert asked(of_classes(*counts), judge) == 4
         with pytest.raises(ValueError, match=r"real images \[20, 1, 0\] are too few of a class"):
             floor_draws(counts, 0, judge)
+
+
+@pytest.mark.parametrize("counts", [(3, 3), (3, 3, 3, 3), (3, -1, 3)])
+def test_other_numbers_than_there_are_classes_are_refused(counts: tuple[int, ...]) -> None:
+    with pytest.raises(
+        ValueError, match=f"one for each of 3 classes, not {re.escape(str(counts))}"
+    ):
+        floor_draws(counts, 0, small_judge(60))

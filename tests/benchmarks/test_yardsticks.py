@@ -13,6 +13,8 @@ import yardsticks as script
 from packing import unpack
 
 from ddpm_lite.data import mnist
+from ddpm_lite.frechet import _by_shares
+from ddpm_lite.judges import digits
 from ddpm_lite.measured import ASSETS
 
 
@@ -99,3 +101,5 @@ def test_what_chapter_10_says_of_the_shipped_model_beside_them() -> None:
     early = sum(found["terms"]["per_step"][1:40])  # each a time by itself
     assert early > found["rate"] / 2  # "most of the rest"
     assert found["frechet"] > 1.3 * found["frechet_floor"]  # "ten thousand can"
+    apart = _by_shares(digits().reference, digits().real.labels, torch.ones(10))
+    assert apart > found["frechet_floor"] / 2  # "more than half of the last floor"
