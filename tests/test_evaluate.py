@@ -174,8 +174,8 @@ def test_precision_looks_at_as_many_real_as_drawn_ones(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("other", [torch.float64, "meta"])
 def test_the_sessions_defaults_change_no_draw(other: torch.dtype | str) -> None:
-    judge = small_judge()
-    drawn = judge.look(spots(6, 2)).features
+    judge = small_judge(200)
+    drawn = judge.look(spots(60, 2)).features
     expected = evaluate._precision_recall(drawn, judge.reference, 3)
     with default(other):
         assert evaluate._precision_recall(drawn, judge.reference, 3) == expected
