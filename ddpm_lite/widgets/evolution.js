@@ -1,4 +1,4 @@
-import { COLOURS, SCHEDULE_NAMES, axes, back, betasOf, button, canvas, choice, context2d, drag, endOf, flexed, flexible, follow, frame, h, line, numbers, row, scale, slider, spot, stateOf, swatch, tables, two, within } from "./shared.js";
+import { COLOURS, SCHEDULE_NAMES, axes, back, betasOf, button, canvas, choice, context2d, drag, endOf, flexed, flexible, follow, frame, h, legend, line, numbers, row, scale, slider, spot, stateOf, tables, two, within } from "./shared.js";
 import { bell, densityOf, distance, moments, walks } from "./evolution_law.js";
 
 /**
@@ -208,20 +208,6 @@ function measured(scene, { points, t, x }) {
   };
 }
 
-function legend() {
-  const entry = (/** @type {string} */ colour, /** @type {string} */ text) =>
-    h("span", { style: { whiteSpace: "nowrap" } }, swatch(colour), text);
-  return h(
-    "p",
-    { className: "w-note w-row" },
-    entry(INKS.point, "data points"),
-    entry(INKS.law, "density"),
-    entry(INKS.path, "six paths"),
-    entry(INKS.here, "t and x"),
-    "dashed: N(0, 1). Click in the shades to put a point there, or move one.",
-  );
-}
-
 /** @param {View<State>} view */
 function render({ model, el }) {
   const scene = makeScene(model);
@@ -256,7 +242,15 @@ function render({ model, el }) {
     row(knobs.schedule, knobs.t, again),
     row(knobs.x, add, remove),
     flexed(flexible(map, 300, 2), flexible(curve, 180, 1)),
-    legend(),
+    legend(
+      [
+        [INKS.point, "data points"],
+        [INKS.law, "density"],
+        [INKS.path, "six paths"],
+        [INKS.here, "t and x"],
+      ],
+      "dashed: N(0, 1). Click in the shades to put a point there, or move one.",
+    ),
     shown,
   );
   refresh();

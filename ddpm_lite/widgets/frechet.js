@@ -1,4 +1,4 @@
-import { COLOURS, axes, button, canvas, choice, drag, endOf, flexed, flexible, follow, frame, h, line, numbers, row, scale, slider, spot, stateOf, swatch, two, within } from "./shared.js";
+import { COLOURS, axes, button, canvas, choice, drag, endOf, flexed, flexible, follow, frame, h, legend, line, numbers, row, scale, slider, spot, stateOf, two, within } from "./shared.js";
 import { border, dots, faintly, plane } from "./plane.js";
 import { distance, drawn, factor, lawDistance, meansOf, momentsAt, moved } from "./frechet_law.js";
 
@@ -183,20 +183,6 @@ function makeKnobs(model, put) {
   };
 }
 
-function legend() {
-  const entry = (/** @type {string} */ colour, /** @type {string} */ text) =>
-    h("span", { style: { whiteSpace: "nowrap" } }, swatch(colour), text);
-  return h(
-    "p",
-    { className: "w-note w-row" },
-    entry(INKS.one, "first cloud"),
-    entry(INKS.other, "second cloud"),
-    entry(INKS.here, "these points"),
-    entry(INKS.mean, "mean of draws"),
-    entry(INKS.floor, "floor, both of the first law"),
-  );
-}
-
 // --- Put together ----------------------------------------------------------------------------------
 
 /** @param {View<State>} view */
@@ -240,7 +226,13 @@ function render({ model, el }) {
       titled(h("p", { className: "w-note" }, "Two features; whole: the laws, dashed: the points"), clouds),
       titled(means, curves),
     ),
-    legend(),
+    legend([
+      [INKS.one, "first cloud"],
+      [INKS.other, "second cloud"],
+      [INKS.here, "these points"],
+      [INKS.mean, "mean of draws"],
+      [INKS.floor, "floor, both of the first law"],
+    ]),
     shown,
   );
   refresh();

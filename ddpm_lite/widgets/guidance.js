@@ -1,4 +1,4 @@
-import { COLOURS, button, canvas, choice, drag, endOf, flexed, flexible, follow, frame, h, line, numbers, row, slider, spot, stateOf, swatch, tables, two } from "./shared.js";
+import { COLOURS, button, canvas, choice, drag, endOf, flexed, flexible, follow, frame, h, legend, line, numbers, row, slider, spot, stateOf, tables, two } from "./shared.js";
 import { arrow, border, dots, faintly, plane } from "./plane.js";
 import { DRAWN, draw, lawAt, sample, scores, share, spread, spreadOf } from "./guidance_mixture.js";
 
@@ -184,19 +184,6 @@ function measured(scene, { asked, w, x, y }) {
   };
 }
 
-function legend() {
-  const entry = (/** @type {string} */ colour, /** @type {string} */ text) =>
-    h("span", { style: { whiteSpace: "nowrap" } }, swatch(colour), text);
-  return h(
-    "p",
-    { className: "w-note w-row" },
-    entry(INKS.labelled, "with the label, its class"),
-    entry(INKS.plain, "without the label"),
-    entry(INKS.guided, "guided"),
-    entry(INKS.drawn, `${DRAWN} drawn points`),
-  );
-}
-
 // --- Put together ----------------------------------------------------------------------------------
 
 /** @param {View<State>} view */
@@ -234,7 +221,12 @@ function render({ model, el }) {
     row(knobs.asked, knobs.w, again),
     row(knobs.t, knobs.x, knobs.y),
     flexed(titled("Arrows at time t", arrows), titled("Drawn with them, from T to 0", drawn)),
-    legend(),
+    legend([
+      [INKS.labelled, "with the label, its class"],
+      [INKS.plain, "without the label"],
+      [INKS.guided, "guided"],
+      [INKS.drawn, `${DRAWN} drawn points`],
+    ]),
     shown.drawn,
     shown.arrows,
   );

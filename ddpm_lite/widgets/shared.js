@@ -243,6 +243,13 @@ export function swatch(colour) {
   return h("span", { style: { ...size, background: colour }, "aria-hidden": "true" });
 }
 
+// A row of colours and what they mean, and what else there is to say.
+/** @param {[string, string][]} entries @param {string[]} words */
+export function legend(entries, ...words) {
+  const parts = entries.map(([colour, text]) => h("span", { style: { whiteSpace: "nowrap" } }, swatch(colour), text));
+  return h("p", { className: "w-note w-row" }, ...parts, ...words);
+}
+
 // Pictures side by side, below each other where there is no room.
 /** @param {Node[]} nodes */
 export function flexed(...nodes) {

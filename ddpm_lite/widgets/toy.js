@@ -1,4 +1,4 @@
-import { button, calm, canvas, choice, drag, endOf, flexible, follow, frame, h, normal, numbers, row, slider, stateOf, swatch, tables, two, uniform } from "./shared.js";
+import { button, calm, canvas, choice, drag, endOf, flexible, follow, frame, h, legend, normal, numbers, row, slider, stateOf, tables, two, uniform } from "./shared.js";
 import { noised } from "./samplers.js";
 import { apart, denoised, distance, evaluations, mixture, scoreAt, walk } from "./toy_mixture.js";
 import { plane } from "./plane.js";
@@ -300,19 +300,6 @@ function dragForward(forward, model, put, scene, drawn) {
     });
 }
 
-function legend() {
-  const entry = (/** @type {string} */ colour, /** @type {string} */ text) =>
-    h("span", { style: { whiteSpace: "nowrap" } }, swatch(colour), text);
-  return h(
-    "p",
-    { className: "w-note w-row" },
-    entry(INKS.cloud, "points"),
-    entry(INKS.probe, "probe → E[x₀|xₜ]"),
-    entry(INKS.walk, "density, walkers"),
-    entry(INKS.first, "one walker"),
-  );
-}
-
 // A picture under its title.
 /** @param {string} text @param {Picture} picture */
 function panel(text, picture) {
@@ -361,7 +348,12 @@ function render({ model, el }) {
     ),
     row(knobs.sampler, knobs.steps, again),
     row(knobs.probe_x, knobs.probe_y),
-    legend(),
+    legend([
+      [INKS.cloud, "points"],
+      [INKS.probe, "probe → E[x₀|xₜ]"],
+      [INKS.walk, "density, walkers"],
+      [INKS.first, "one walker"],
+    ]),
     shown.here,
     shown.walkers,
   );
