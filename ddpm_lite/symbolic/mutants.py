@@ -13,11 +13,13 @@ rest on what. A derived equation that rests on nothing must be an identity of al
 import argparse
 import contextlib
 import hashlib
+import io
 import json
 import os
 import signal
 import sys
 import time
+import tokenize
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -71,11 +73,22 @@ class Outcome:
 
 
 def digest(path: Path) -> str:
-    """A fingerprint of a page's equations and proof cells: tells whether an outcome is its own."""
+    """A fingerprint of a page's equations and proof cells: tells whether an outcome is its own.
+
+    Comments and empty lines do not count.
+    """
     parts: list[Any] = [(e.label, e.kind, e.latex) for e in Page(path).equations.values()]
-    parts += [cell.source for cell in proof_cells(path.read_text(encoding="utf-8"))]
+    parts += [_code(cell.source) for cell in proof_cells(path.read_text(encoding="utf-8"))]
     text = json.dumps(parts)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _code(source: str) -> str:
+    """A cell without what nobody runs."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    ends = {token.start[0]: token.start[1] for token in tokens if token.type == tokenize.COMMENT}
+    lines = [line[: ends.get(n)].rstrip() for n, line in enumerate(source.splitlines(), 1)]
+    return "\n".join(filter(None, lines))
 
 
 def mutants_of(equation: Equation) -> Iterator[Slip]:

@@ -165,6 +165,18 @@ def test_the_fingerprint_changes_with_an_equation(tmp_path: Path) -> None:
     assert mutants.digest(one) != before
 
 
+def test_the_fingerprint_changes_with_the_code_of_a_cell_and_not_with_its_comments(
+    tmp_path: Path,
+) -> None:
+    one = page_with(tmp_path, "1")
+    before, text = mutants.digest(one), one.read_text()
+    assert "check(" in text
+    one.write_text(text.replace("check(", "# why '#' stands here\n\ncheck(", 1))
+    assert mutants.digest(one) == before
+    one.write_text(text.replace("check(", "name = '# no comment'\ncheck(", 1))
+    assert mutants.digest(one) != before
+
+
 def outcome(page: str, caught: int, survivors: list[mutants.Survivor], **more: Any) -> Any:
     return mutants.Outcome(page, f"digest of {page}", {"a sign": caught}, caught, survivors, **more)
 
