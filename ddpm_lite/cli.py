@@ -59,7 +59,7 @@ from ddpm_lite.run import Stopped, after_restart, check_folder, run
 from ddpm_lite.shipped import model_path
 from ddpm_lite.start import begin_with
 from ddpm_lite.train import Trainer, TrainingError
-from ddpm_lite.translation import Drawing
+from ddpm_lite.translation import SPACINGS, Drawing
 from ddpm_lite.unet import count_parameters
 
 LARGEST_UNSHIFTED = 40
@@ -258,8 +258,11 @@ def _drawing(model: str) -> Drawing:
     """How an imported model was drawn where it comes from; our own as it wishes, or as we draw."""
     metadata = read(model_path(model), only="nothing")[1]
     known = metadata.get("draw", {}) | metadata.get("imported", {})
+    if known.get("sampler") == "consistency":
+        raise ExportError(f"{model}: wants to be drawn in a few big steps, as DDPMPipeline cannot")
     variance: Variance = "beta" if known.get("variance") == "beta" else "posterior"
-    return Drawing(variance, known.get("clip") is not False)
+    spacing = known["spacing"] if known.get("spacing") in SPACINGS else SPACINGS[0]
+    return Drawing(variance, known.get("clip") is not False, spacing)
 
 
 def import_model(arguments: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ from ddpm_lite.translation import (
     cosines_first,
     model_from,
     scheduler_to,
+    short,
     unet_to,
     weights_from,
     weights_to,
@@ -32,13 +33,14 @@ from ddpm_lite.unet import UNet
 CONFIG = "config.json"
 SCHEDULER = "scheduler_config.json"
 WEIGHTS = "diffusion_pytorch_model.safetensors"
+PIPELINE = "model_index.json"
 INDEX: Mapping[str, Any] = {
     "_class_name": "DDPMPipeline",
     "_diffusers_version": VERSION,
     "scheduler": ["diffusers", "DDPMScheduler"],
     "unet": ["diffusers", "UNet2DModel"],
 }
-"""The pipeline's parts, each in a sub-folder of its name: model_index.json."""
+"""The pipeline's parts, each in a sub-folder of its name: `PIPELINE`."""
 
 
 def import_folder(folder: Path, path: Path) -> dict[str, Any]:
@@ -49,6 +51,8 @@ def import_folder(folder: Path, path: Path) -> dict[str, Any]:
     CheckpointError if something is missing, damaged, or would compute something else here, and if
     `path` cannot be written.
     """
+    if (folder / PIPELINE).is_file():
+        _check_pipeline(folder / PIPELINE)
     network = _place(folder, "unet", CONFIG)
     beside = _place(folder, "scheduler", SCHEDULER)
     unet, scheduler = _json(network / CONFIG), _json(beside / SCHEDULER)
@@ -62,7 +66,12 @@ def import_folder(folder: Path, path: Path) -> dict[str, Any]:
     metadata = {
         "model": config.to_dict(),
         "step": 0,
-        "imported": {"sha256": digest, "variance": drawing.variance, "clip": drawing.clip},
+        "imported": {
+            "sha256": digest,
+            "variance": drawing.variance,
+            "clip": drawing.clip,
+            "spacing": drawing.spacing,
+        },
     }
     write(path, {f"ema.{name}": weight for name, weight in weights.items()}, metadata)
     return metadata
@@ -88,12 +97,21 @@ def _json(path: Path) -> dict[str, Any]:
     return values
 
 
+def _check_pipeline(path: Path) -> None:
+    """Raises CheckpointError for parts that draw something else, such as one that decodes."""
+    for name, part in _json(path).items():
+        wanted = INDEX.get(name)
+        if not name.startswith("_") and part not in (wanted, None, [None, None]):
+            only = f"only {wanted}" if wanted else "no such part"
+            raise CheckpointError(f"{path}: {name[:60]} is {short(part)}; {only} can be read here")
+
+
 def _weights_file(folder: Path) -> Path:
     path = folder / WEIGHTS
+    if (folder / f"{WEIGHTS}.index.json").exists():  # which diffusers then takes, whatever else is
+        raise CheckpointError(f"{folder}: weights in several files are not read, only {WEIGHTS}")
     if path.is_file():
         return path
-    if (folder / f"{WEIGHTS}.index.json").exists():
-        raise CheckpointError(f"{folder}: weights in several files are not read, only {WEIGHTS}")
     if list(folder.glob("*.bin")):
         raise CheckpointError(
             f"{folder}: holds no {WEIGHTS}; a .bin file is a pickle, which can run foreign code "
@@ -132,7 +150,7 @@ def export_folder(model: DiffusionModel, drawing: Drawing, path: Path) -> int:
         raise ExportError(f"cannot be exported to diffusers: {error}") from None
     weights = weights_to(model.config.unet, model.net.state_dict())
     with new_folder(path) as folder:
-        _write_json(folder / "model_index.json", INDEX)
+        _write_json(folder / PIPELINE, INDEX)
         _write_json(folder / "scheduler" / SCHEDULER, scheduler)
         _write_json(folder / "unet" / CONFIG, unet)
         save_file(weights, folder / "unet" / WEIGHTS, {"format": "pt"})

@@ -76,12 +76,15 @@ UNET_DEFAULTS: Mapping[str, Any] = {
 }
 """What a field that is missing means there."""
 
+SPACINGS = ("leading", "linspace", "trailing")
+"""Of the times where fewer than T are visited; alike where all are."""
+
 SCHEDULER_ONLY: Mapping[str, tuple[Any, ...]] = {
     "_class_name": ("DDPMScheduler",),
     "thresholding": (False,),
     "clip_sample": (True, False),
     "clip_sample_range": (1.0,),
-    "timestep_spacing": ("leading", "linspace", "trailing"),  # alike where all T steps are taken
+    "timestep_spacing": SPACINGS,
     "steps_offset": (0,),
     "rescale_betas_zero_snr": (False,),
 }
@@ -124,10 +127,15 @@ SCHEDULE_NAMES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """How a scheduler of diffusers draws: `variance` and `clip` of a `DrawConfig`."""
+    """How a scheduler of diffusers draws: `variance` and `clip` of a `DrawConfig`, and its times.
+
+    `spacing` says which times it visits where it takes fewer than T steps; here it only passes
+    through, because our ancestral sampling takes all.
+    """
 
     variance: Variance = "posterior"
     clip: bool = True
+    spacing: str = SPACINGS[0]
 
 
 # --- From diffusers ------------------------------------------------------------------------------
@@ -151,7 +159,8 @@ def model_from(
         target=_one_of(betas, "prediction_type", TARGETS),
         side=_side_from(theirs, network.side_multiple),
     )
-    return config, Drawing(_one_of(betas, "variance_type", VARIANCES), bool(betas["clip_sample"]))
+    variance = _one_of(betas, "variance_type", VARIANCES)
+    return config, Drawing(variance, bool(betas["clip_sample"]), betas["timestep_spacing"])
 
 
 def _complete(
@@ -166,20 +175,23 @@ def _complete(
     """
     if forgotten := values.get("_use_default_values"):  # diffusers then takes its own for these
         raise ValueError(
-            f"_use_default_values = {_short(forgotten)}: remove it, and the fields that it names"
+            f"_use_default_values = {short(forgotten)}: remove it, and the fields that it names"
         )
     for name, value in values.items():
         if name not in defaults and not name.startswith("_") and value is not None:
-            raise ValueError(f"{name} = {value!r}: no field of the {kind} that is known here")
+            raise ValueError(
+                f"{name[:60]} = {short(value)}: no field of the {kind} that is known here"
+            )
     found = {**defaults, **{k: v for k, v in values.items() if k in defaults}}
     for name, possible in only.items():
         if found[name] not in possible:
             listed = " or ".join(map(repr, possible))
-            raise ValueError(f"{name} = {_short(found[name])}: only {listed} can be computed here")
+            raise ValueError(f"{name} = {short(found[name])}: only {listed} can be computed here")
     return found
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value for an error, on one line that can be read."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -224,24 +236,24 @@ def _dropout_from(theirs: Mapping[str, Any]) -> float:
 def _number(values: Mapping[str, Any], name: str) -> float:
     value = values[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{name} = {_short(value)}: not a number")
+        raise ValueError(f"{name} = {short(value)}: not a number")
     try:
         return float(value)
     except OverflowError:
-        raise ValueError(f"{name} = {_short(value)}: beyond all numbers") from None
+        raise ValueError(f"{name} = {short(value)}: beyond all numbers") from None
 
 
 def _whole(values: Mapping[str, Any], name: str) -> int:
     value = values[name]
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{name} = {_short(value)}: not a whole number")
+        raise ValueError(f"{name} = {short(value)}: not a whole number")
     return value
 
 
 def _wholes(values: Mapping[str, Any], name: str) -> tuple[int, ...]:
     value = values[name]
     if not isinstance(value, list | tuple) or not value:
-        raise ValueError(f"{name} = {_short(value)}: not a list of whole numbers")
+        raise ValueError(f"{name} = {short(value)}: not a list of whole numbers")
     return tuple(_whole({name: each}, name) for each in value)
 
 
@@ -250,24 +262,24 @@ def _one_of(values: Mapping[str, Any], name: str, known: Mapping[Any, Ours]) -> 
         if values[name] == theirs:
             return ours
     listed = " or ".join(map(repr, known))
-    raise ValueError(f"{name} = {_short(values[name])}: only {listed} can be computed here")
+    raise ValueError(f"{name} = {short(values[name])}: only {listed} can be computed here")
 
 
 def _same(values: Mapping[str, Any], name: str, wanted: Sequence[Any], like: str) -> None:
     if values[name] not in wanted:
-        raise ValueError(f"{name} = {_short(values[name])}: here it must be {like}")
+        raise ValueError(f"{name} = {short(values[name])}: here it must be {like}")
 
 
 def _attention_from(theirs: Mapping[str, Any], levels: int) -> tuple[int, ...]:
     down, up = theirs["down_block_types"], theirs["up_block_types"]
     known = {"DownBlock2D": False, "AttnDownBlock2D": True}
     if not isinstance(down, list | tuple) or len(down) != levels:
-        raise ValueError(f"down_block_types = {_short(down)}: not one for each of {levels} levels")
+        raise ValueError(f"down_block_types = {short(down)}: not one for each of {levels} levels")
     has = [_one_of({"down_block_types": each}, "down_block_types", known) for each in down]
     wanted = ["AttnUpBlock2D" if each else "UpBlock2D" for each in reversed(has)]
     if up != wanted:
         raise ValueError(
-            f"up_block_types = {_short(up)}: here the levels with attention are the same on both "
+            f"up_block_types = {short(up)}: here the levels with attention are the same on both "
             f"ways, which makes it {wanted}"
         )
     return tuple(level for level, each in enumerate(has) if each)
@@ -288,7 +300,7 @@ def _side_from(theirs: Mapping[str, Any], multiple: int) -> int:
     size = theirs["sample_size"]
     both = size if isinstance(size, list | tuple) else [size]
     if len({str(side) for side in both}) != 1:
-        raise ValueError(f"sample_size = {_short(size)}: only square images are drawn here")
+        raise ValueError(f"sample_size = {short(size)}: only square images are drawn here")
     side = _whole({"sample_size": both[0]}, "sample_size")
     if not 1 <= side <= MAX_SIDE or side % multiple:
         raise ValueError(
@@ -315,8 +327,8 @@ def _schedule_from(theirs: Mapping[str, Any]) -> str:
             return name
     field = "beta_schedule" if theirs["trained_betas"] is None else "trained_betas"
     raise ValueError(
-        f"{field} = {_short(theirs[field])}, beta_start = {_short(theirs['beta_start'])}, beta_end "
-        f"= {_short(theirs['beta_end'])}: none of the schedules {', '.join(SCHEDULES)} with {T} "
+        f"{field} = {short(theirs[field])}, beta_start = {short(theirs['beta_start'])}, beta_end "
+        f"= {short(theirs['beta_end'])}: none of the schedules {', '.join(SCHEDULES)} with {T} "
         "steps has these betas"
     )
 
@@ -422,6 +434,7 @@ def scheduler_to(config: ModelConfig, drawing: Drawing) -> dict[str, Any]:
         "prediction_type": next(k for k, v in TARGETS.items() if v == config.target),
         "variance_type": next(k for k, v in VARIANCES.items() if v == drawing.variance),
         "clip_sample": drawing.clip,
+        "timestep_spacing": drawing.spacing,
     }
 
 

@@ -111,6 +111,7 @@ def test_the_sha256_is_that_of_the_file(folder: Path, tmp_path: Path) -> None:
     content = (folder / "unet" / WEIGHTS).read_bytes()
     assert imported == {
         "sha256": hashlib.sha256(content).hexdigest(), "variance": "beta", "clip": True,
+        "spacing": "leading",
     }  # fmt: skip
 
 
@@ -148,6 +149,26 @@ def test_a_model_is_exported_as_it_wishes_to_be_drawn(tmp_path: Path) -> None:
     assert main([str(word) for word in words]) == 0
     scheduler = DDPMPipeline.from_pretrained(tmp_path / "theirs").scheduler.config
     assert (scheduler.variance_type, scheduler.clip_sample) == ("fixed_large", False)
+
+
+@pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
+def test_the_spacing_of_the_times_comes_back_as_it_was(tmp_path: Path, spacing: str) -> None:
+    theirs = saved(tmp_path / "theirs", DDPMScheduler(timestep_spacing=spacing))
+    import_folder(theirs, tmp_path / "ours")
+    words = ["export", tmp_path / "ours", "--format", "diffusers", "--out", tmp_path / "back"]
+    assert main([str(word) for word in words]) == 0
+    config = DDPMPipeline.from_pretrained(tmp_path / "back").scheduler.config
+    assert config.timestep_spacing == spacing
+
+
+def test_a_model_of_big_steps_is_not_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors, metadata = read(own(tmp_path / "ours", target="x_0"))
+    write(tmp_path / "ours", tensors, metadata | {"draw": {"sampler": "consistency", "steps": 1}})
+    words = ["export", tmp_path / "ours", "--format", "diffusers", "--out", tmp_path / "out"]
+    assert "wants to be drawn in a few big steps" in line_of(words, capsys)
+    assert not (tmp_path / "out").exists()
 
 
 def test_half_precision_weights_are_read_as_they_are(folder: Path, tmp_path: Path) -> None:
@@ -300,6 +321,28 @@ DAMAGES: dict[str, tuple[str, Callable[[Path], Any], str]] = {
         f"unet/{WEIGHTS}", lambda p: torch.save({"x": torch.zeros(1)}, p), "truncated or foreign",
     ),
     "many files": (f"unet/{WEIGHTS}", _instead("safetensors.index.json"), "several files"),
+    "many files beside a whole one": (
+        f"unet/{WEIGHTS}",
+        lambda p: p.with_name(f"{WEIGHTS}.index.json").write_text("{}"),
+        "several files",
+    ),
+    "a part that decodes": (
+        "model_index.json",
+        lambda p: p.write_text(
+            json.dumps(json.loads(p.read_text()) | {"vqvae": ["diffusers", "VQModel"]})
+        ),
+        "vqvae is ['diffusers', 'VQModel']; no such part can be read here",
+    ),
+    "another scheduler": (
+        "model_index.json",
+        lambda p: p.write_text(p.read_text().replace("DDPMScheduler", "DDIMScheduler")),
+        "scheduler is ['diffusers', 'DDIMScheduler']; only ['diffusers', 'DDPMScheduler'] can",
+    ),
+    "an unknown field of many numbers": (
+        "unet/config.json",
+        lambda p: p.write_text(json.dumps(json.loads(p.read_text()) | {"new": [1] * 1000})),
+        "new = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,...: no field",
+    ),
     "one less": (
         f"unet/{WEIGHTS}",
         _change(lambda w: {k: v for k, v in w.items() if k != "conv_out.bias"}),

@@ -151,7 +151,7 @@ class _Writer:
             name, rest = "_".join(parts[:count]), parts[count:]
             if name in names() and all(map(_is_index, rest)):
                 return names()[name], rest
-        digits = re.fullmatch(r"([A-Za-z]+)(\d+)", str(token))
+        digits = re.fullmatch(r"([A-Za-z]+)([0-9]+)", str(token))
         if digits and digits[1] in names():
             return names()[digits[1]], [digits[2]]
         raise ReadError(f"{token} is not a symbol of the book", self.text, token.start_pos or 0)

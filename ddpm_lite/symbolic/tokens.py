@@ -38,7 +38,7 @@ _PIECES = {
     "TEXT": r"\\text\{[^}]*\}",
     "ACCENTED": _ACCENT + r"\s*(?:\{\s*(?:\\?[a-zA-Z]+)\s*\}|\\[a-zA-Z]+|[a-zA-Z])",
     "COMMAND": r"\\(?:[a-zA-Z]+|\\|\||\{|\})",
-    "NUMBER": r"\d+(?:\.\d+)?",
+    "NUMBER": r"[0-9]+(?:\.[0-9]+)?",
     "LETTER": r"[a-zA-Z]",
     "SIGN": r"[-+/!^_(){}\[\],;:&=<>|]",
 }

@@ -125,6 +125,7 @@ def test_claims_and_rows(latex: str, claims: int) -> None:
         (r"x + \zeta", 4, "not in the table"),
         (r"x + \text{for}", 4, "words do not belong"),
         (r"x + %", 4, "cannot read"),
+        ("x + \N{ARABIC-INDIC DIGIT TWO}", 4, "cannot read"),
         (r"x + 1e-5", 4, "write 1e5"),
         (r"x + x^12", 5, "one digit only"),
         (r"x + x_ 12", 5, "one digit only"),
