@@ -126,23 +126,24 @@ def balanced_labels(n: int, classes: int) -> Tensor | None:
     return torch.arange(n) % classes if classes else None
 
 
-def _numbers(model: DiffusionModel, labels: Sequence[str]) -> Tensor:
-    """The classes of these names, int64 (n,). Raises ValueError for a name that is none."""
+def _numbers(model: DiffusionModel, labels: Sequence[str | int]) -> Tensor:
+    """The classes of these, int64 (n,). Raises ValueError for one that is none."""
     names = model.class_names or class_names({}, model.config.unet.classes)
-    return torch.tensor([class_number(label, names) for label in labels], device="cpu")
+    return torch.tensor([class_number(str(label), names) for label in labels], device="cpu")
 
 
 def draw(
     model: DiffusionModel,
     n: int,
     config: DrawConfig | None = None,
-    labels: Tensor | Sequence[str] | None = None,
+    labels: Tensor | Sequence[str | int] | None = None,
     progress: bool = False,
 ) -> Tensor:
     """N images, uint8 (n, C, H, W); without labels every class equally often.
 
-    Labels are n numbers of classes, int64 (n,), or n names, such as ["horse", "ship"]
-    (`DiffusionModel.class_names`); "7" is the class of that name, or else of that number.
+    Labels are numbers of classes, int64 (n,), or a list of n names or numbers, such as
+    ["horse", "ship"] (`DiffusionModel.class_names`); in a list 7 and "7" are the class of that
+    name, or else of that number.
     Without a config they are drawn as the model's file asks (`own_config`).
     Each batch has a seed of its own, made of `config.seed` and the number of its first image; so
     the images after the first batch depend on `config.batch_size`. The progress bar counts batches,

@@ -83,6 +83,7 @@ def test_labels_may_be_names() -> None:
     labels = ["seven", "one", "0", "7"]  # 0 is the name of the last one
     assert brightness(draw(named, 4, FAST, labels)) == [7, 1, 9, 7]
     assert brightness(draw(named, 2, FAST, ("two", "eight"))) == [2, 8]
+    assert brightness(draw(named, 3, FAST, [3, 0, "two"])) == [3, 9, 2]  # as the command line reads
     assert brightness(draw(model(), 2, FAST, ["3", "4"])) == [3, 4]  # it knows no names
 
 

@@ -99,7 +99,7 @@ def frame_hashes(static: Path) -> list[str]:
 def header(path: str, rules: str) -> str:
     """The rule of a page in the file of headers; some hosts call `a.html` plain `a`."""
     places = [path, path.removesuffix(".html")]
-    if path.endswith("index.html"):
+    if path == "index.html" or path.endswith("/index.html"):  # and not genindex.html
         places.append(path.removesuffix("index.html"))
     return "".join(f"/{place}\n  Content-Security-Policy: {rules}\n" for place in places)
 

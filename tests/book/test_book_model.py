@@ -1,7 +1,6 @@
 """The model's file in the built site: written once, after good builds to HTML, never in the way."""
 
 import os
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,7 +44,7 @@ def test_each_is_written_once_and_again_when_its_weights_are_newer(
     os.utime(paths[0], (0, 0))
     finish(tmp_path)
     assert exports == [*paths, paths[0]]
-    assert paths[0].stat().st_mtime > time.time() - 60
+    assert paths[0].stat().st_mtime > 0
 
 
 def test_other_builds_and_failed_ones_get_no_model(exports: list[Path], tmp_path: Path) -> None:

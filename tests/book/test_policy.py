@@ -56,12 +56,12 @@ def test_scripts_are_allowed_by_name_and_eval_is_not() -> None:
 def test_the_site_has_headers_for_each_page(tmp_path: Path) -> None:
     (tmp_path / "book").mkdir()
     (tmp_path / "_static").mkdir()
-    for name in ("index.html", "book/a.html", "_static/template.html"):
+    for name in ("index.html", "genindex.html", "book/a.html", "_static/template.html"):
         (tmp_path / name).write_text(PAGE)
     finish(tmp_path)
     lines = (tmp_path / "_headers").read_text().splitlines()
     assert [line for line in lines if line.startswith("/")] == [
-        "/book/a.html", "/book/a", "/index.html", "/index", "/",
+        "/book/a.html", "/book/a", "/genindex.html", "/genindex", "/index.html", "/index", "/",
     ]  # fmt: skip
     _, rules = book_policy.guarded(PAGE)
     assert set(lines) - {line for line in lines if line.startswith("/")} == {

@@ -127,15 +127,14 @@ def test_questions_wait_for_each_other_and_the_page_for_none(machine: Page) -> N
             bookMachine.ask("run_cell", cell, { seconds: 2 }).then(note("cell")),
             bookMachine.ask("run_to", [label], { seconds: 100 }).then(note("next")),
           ];
-          const began = performance.now();
           await new Promise((done) => setTimeout(done, 10));
-          order.push(["page", performance.now() - began < 1000]);
+          order.push(["page", "goes on"]);
           await Promise.all(questions);
           return order;
         }""",
         [CHAPTER, LABEL],
     )
-    assert order == [["page", True], ["cell", True], ["next", LABEL]]
+    assert order == [["page", "goes on"], ["cell", True], ["next", LABEL]]
 
 
 STOPPED = {"error": "stopped", "stopped": True}

@@ -76,6 +76,8 @@ def test_what_is_smuggled_in_does_not_run(site_url: str, page: Page, away: str, 
     page.evaluate(WATCH)
     html, told = (text.replace("{away}", away) for text in SMUGGLED[what])
     page.evaluate(PUT, html)
+    if told:
+        page.wait_for_function("() => Object.keys(window.blocked).length")
     page.wait_for_timeout(300)
     assert page.evaluate("() => window.harmed") is None
     assert page.evaluate(BLOCKED) == ([told] if told else [])
@@ -128,3 +130,10 @@ def test_the_buttons_of_the_header_do_what_they_say(site_url: str, page: Page) -
         page.evaluate("() => void (window.done = '')")
         page.evaluate("(button) => document.querySelector(button).click()", button)
         assert page.evaluate("() => window.done") == done
+
+
+def test_the_file_of_headers_is_one_that_usual_hosts_take(site_url: str) -> None:
+    """Cloudflare Pages reads a hundred rules, of 2,000 characters a line at the most."""
+    lines = (SITE / "_headers").read_text().splitlines()
+    assert len([line for line in lines if line.startswith("/")]) <= 100
+    assert max(map(len, lines)) <= 2000

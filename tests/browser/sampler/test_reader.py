@@ -121,13 +121,15 @@ def test_play_goes_one_step_where_motion_is_not_wanted(widget_page: Show, widget
 def test_the_page_stays_alive_while_it_loads_and_draws(widget_page: Show, widget: Sampler) -> None:
     page = widget_page(widget)
     page.evaluate(
-        """() => { window.ticks = 0; window.longest = 0; let last = performance.now();
+        """() => { window.ticks = 0; window.longest = 0;
+          let last = window.began = performance.now();
           setInterval(() => { const now = performance.now();
             window.longest = Math.max(window.longest, now - last); last = now; ticks++; }, 20); }"""
     )
     press(page)
     assert page.evaluate("window.ticks") > 20
-    assert page.evaluate("window.longest") < 1000
+    # a share of all of it, so that a busy machine, where all takes longer, passes as well
+    assert page.evaluate("window.longest / (performance.now() - window.began)") < 0.3
 
 
 def test_the_network_does_not_wait_for_the_screen(widget_page: Show, made: Sampler) -> None:
