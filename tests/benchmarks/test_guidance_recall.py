@@ -126,3 +126,15 @@ def test_what_else_the_text_says() -> None:
     assert told == pytest.approx([0.73, 0.93, 0.55, 0.89], abs=0.005)
     assert mark["recall"] == pytest.approx(0.89, abs=0.01)
     assert row(1)["recall"] == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_second_network_trades_the_same_from_a_lower_start() -> None:
+    short = json.loads(script.OUT.with_stem("guidance_recall_short").read_text())
+    rows, real = {r["scale"]: r for r in short["rows"]}, short["real"]
+    assert [short["rows"][k]["scale"] for k in (1, 3)] == [1, 2]  # those that the text names
+    assert short["n"] == committed()["n"]
+    for name, sign in (("precision", 1), ("recall", -1)):
+        error = math.hypot(rows[1][f"{name}_se"], rows[2][f"{name}_se"])
+        assert sign * (rows[2][name] - rows[1][name]) > 3 * error
+        error = math.hypot(rows[1][f"{name}_se"], real[f"{name}_spread"])
+        assert real[name] - rows[1][name] > 2 * error  # "short of real digits in both"

@@ -111,3 +111,54 @@ def test_other_minutes_are_not_mixed_in(
         script.main()
     assert "of other minutes or pictures" in capsys.readouterr().err
     assert json.loads(out.read_text()) == told
+
+
+# --- What the chapters read from the files -------------------------------------------------------
+
+
+def rows_of(study: str) -> dict[str, Any]:
+    book = Path(script.__file__).parents[1] / "book" / "data"
+    told: dict[str, Any] = json.loads((book / f"{study}_study.json").read_text())
+    assert told["rows"].keys() == script.STUDIES[study].changes.keys()
+    return told["rows"]
+
+
+def test_what_chapter_11_says_of_the_colour_study() -> None:
+    rows = rows_of("colour")
+    gains = {name: rows["base"]["frechet"] - row["frechet"] for name, row in rows.items()}
+    errors = {name: row["mean_log_error"] for name, row in rows.items()}
+    chance = abs(gains["another seed"])
+    for name in ("flow", "twice the rate"):
+        assert 1.7 < gains[name] / chance < 2.3
+    assert 2.5 < gains["min_snr"] / chance < 3
+    assert errors["min_snr"] > errors["base"]
+    assert gains["batch 32"] == max(gains.values()) > 3 * gains["min_snr"]
+    assert errors["batch 32"] == min(errors.values())
+    assert rows["batch 32"]["pictures"] == rows["base"]["pictures"]
+    for name in ("wide", "full resolution"):
+        assert 0.5 < rows[name]["pictures"] / rows["base"]["pictures"] < 0.6
+        assert gains[name] < -5 * chance
+    assert gains["eps"] < -5 * chance
+    assert gains["longer average"] == min(gains.values())
+    assert max(errors, key=lambda name: errors[name]) == "longer average"
+    assert sorted(errors, key=lambda name: errors[name])[-2] == "eps"
+    assert rows["no attention at 8x8"]["core_minutes"] < 0.8 * rows["base"]["core_minutes"]
+
+
+def test_what_chapter_8_says_of_the_study_of_digits() -> None:
+    rows = rows_of("digits")
+    base, evenly, min_snr = (rows[name] for name in ("base", "times evenly", "min_snr"))
+    for row in (evenly, min_snr):
+        assert row["pictures"] == base["pictures"]
+        assert row["frechet"] < 0.6 * base["frechet"]  # "much nearer"
+        assert 0.4 < row["bits_per_dim"] - base["bits_per_dim"] < 0.6  # "half a bit"
+    assert rows["bound"]["frechet"] > 5 * base["frechet"]  # "ruin the drawings"
+    assert rows["bound"]["bits_per_dim"] > base["bits_per_dim"]  # and win no bits so early
+    learned = rows["learned variance"]
+    assert 0.15 < base["bits_per_dim"] - learned["bits_per_dim"] < 0.2  # "nearly a fifth"
+    assert abs(learned["frechet"] / base["frechet"] - 1) < 0.05
+    full = rows["full resolution"]
+    assert full["pictures"] < base["pictures"] / 2
+    assert full["frechet"] > 2 * base["frechet"]
+    assert rows["longer average"]["train"]["ema_decay"] == 1 - 1 / 2000
+    assert rows["longer average"]["frechet"] > 2 * base["frechet"]
