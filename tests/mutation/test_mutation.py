@@ -79,8 +79,9 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, Pa
     path.write_text(SOURCE)
     monkeypatch.setattr(trials, "ROOT", tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("small_box", None)  # that of the test before
     module = importlib.import_module("small_box")
-    monkeypatch.delitem(sys.modules, "small_box")
+    del sys.modules["small_box"]
     return module, path
 
 
