@@ -73,6 +73,7 @@ def test_what_the_cycles_end_with_is_averaged(monkeypatch: pytest.MonkeyPatch) -
     assert norm.num_batches_tracked == 4  # it has learnt anew, from each batch once
 
 
+@pytest.mark.slow
 def test_the_rate_of_each_cycle_rises_to_its_own_and_falls_to_0(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

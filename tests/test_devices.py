@@ -41,6 +41,7 @@ print(max(shrunk))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="glibc alone has mallopt")
 def test_what_is_freed_stays_with_the_process() -> None:
     given = {

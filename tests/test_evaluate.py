@@ -36,6 +36,7 @@ def real() -> Images:
     return mnist(train=True)
 
 
+@pytest.mark.slow
 def test_real_digits_are_near_the_floor(real: Images) -> None:
     # not the last 2000: the writers of MNIST are not shuffled, and each stretch has its own look
     chosen = torch.randperm(60_000, generator=torch.Generator().manual_seed(9))[:2000]
@@ -73,6 +74,7 @@ def test_one_digit_only_is_seen_in_the_class_balance(real: Images) -> None:
     assert quality.class_distance == pytest.approx(0.9, abs=0.03)
 
 
+@pytest.mark.slow
 def test_the_floor_falls_with_n_and_depends_on_the_seed_alone(real: Images) -> None:
     floors = [sample_quality(real.pixels[:n], seed=3).frechet_floor for n in (100, 400, 1600)]
     assert floors[0] > floors[1] > floors[2] > 0

@@ -102,6 +102,7 @@ def test_frechet_refuses_what_has_no_law(a: Tensor, b: Tensor) -> None:
 # --- The floor -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_image_that_the_classifier_was_trained_on_is_in_the_floor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -119,6 +119,7 @@ def test_likelihood_images_must_exist(n: int) -> None:
         LikelihoodConfig(likelihood_images=n)
 
 
+@pytest.mark.slow
 def test_likelihood_can_be_left_out(tmp_path: Path) -> None:
     nothing = LikelihoodConfig(likelihood_images=0)
     figures = report(untrained(), TEST, 4, DrawConfig(steps=1), nothing)

@@ -163,6 +163,7 @@ def test_the_network_is_that_of_the_file(
     assert f"begun with: {json.dumps(told['start'])}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_resume_goes_on_from_the_checkpoint(words: list[str], tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert main([*words, "--folder", str(whole)]) == 0

@@ -354,6 +354,7 @@ def test_training_stops_in_time_and_goes_on_the_next_time(tmp_path: Path) -> Non
     assert gpu.check_checkpoint(trainer, gpu.new_trainer(short, CPU), file).holds
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_moment_is_noticed(tmp_path: Path) -> None:
     short = read_recipe(recipe(tmp_path, 4))
     trainer = gpu.train_until(gpu.Clock(0), tmp_path, short, CPU)

@@ -114,6 +114,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "timed", timed)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_clock")
 def test_slow_and_failing_settings_are_told_and_cost_little() -> None:
     trials: list[dict[str, Any]] = []
@@ -132,6 +133,7 @@ def test_slow_and_failing_settings_are_told_and_cost_little() -> None:
     assert Clocked.now - start == bf16 + fp32
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_clock")
 def test_trials_that_are_there_are_not_made_again() -> None:
     trials: list[dict[str, Any]] = []

@@ -235,6 +235,7 @@ def test_a_relation_that_its_witness_bears_out_alone_needs_no_premise(page: Path
     assert mutants.try_page(page).groundless == ["eq-compared"]
 
 
+@pytest.mark.slow
 def test_only_computing_time_counts() -> None:
     """Another program that keeps the machine busy does not decide a trial."""
 
