@@ -13,7 +13,13 @@ from torch import Tensor
 
 from ddpm_lite import frechet, judges
 from ddpm_lite.data import Images, mnist
-from ddpm_lite.frechet import asked, floor_draws, frechet_distance, frechet_floor
+from ddpm_lite.frechet import (
+    _by_shares,
+    asked,
+    floor_draws,
+    frechet_distance,
+    frechet_floor,
+)
 
 # --- Frechet distance ----------------------------------------------------------------------------
 
@@ -225,6 +231,21 @@ def test_the_floor_of_classes_is_what_new_images_with_these_classes_have(
     assert np.mean(told) == pytest.approx(np.mean(found), rel=0.05)
     by_chance = frechet_floor(sum(counts), 0, judge)
     assert abs(np.mean(told) - np.mean(found)) < abs(by_chance - np.mean(found)) / 3
+
+
+@pytest.mark.parametrize("n", [50, 400])
+def test_where_the_shares_are_nearly_even_chance_is_most_of_the_floor(n: int) -> None:
+    generator = torch.Generator().manual_seed(8)
+    told, found = [], []
+    for seed in range(100):
+        judge = judge_of(of_classes(204, 198, 198), generator)
+        told.append(frechet_floor((n, n, n), seed, judge))
+        for _ in range(8):
+            fresh = judge.look(near(of_classes(n, n, n), generator)).features
+            found.append(frechet_distance(fresh, judge.reference))
+        shares = _by_shares(judge.reference, judge.real.labels, torch.tensor([n, n, n]))
+    assert shares < np.mean(told) / 4
+    assert np.mean(told) == pytest.approx(np.mean(found), rel=0.12)
 
 
 def test_where_the_classes_are_points_their_shares_are_all_of_the_distance() -> None:
